@@ -1,0 +1,206 @@
+"""Owns what is known of a configured ComfyUI server and the calls of its HTTP interface that the project makes.
+
+It refuses any address but the configured one, and believes no answer: lengths, names and shapes are checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from ..errors import BadConfiguration, DeliveryFailed, Invalid
+from .filenames import is_plain_name, is_plain_subfolder
+from .uploads import MultipartUpload
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["ComfyUIServer", "Server", "Uploaded"]
+
+LARGEST_JSON = 1024 * 1024  # bytes
+BLOCK = 256 * 1024  # bytes read at a time
+
+_FOLDER_TYPES = ("input", "output", "temp")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
+_BASE_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+
+
+@dataclass(frozen=True)
+class Server:
+    """What the configuration says of one ComfyUI server. `repr()` never shows the token.
+
+    `url` is kept in the canonical form that `parse_url` gives, so that equal addresses compare equal.
+    Raises BadConfiguration, naming the server and never a secret, when the url or the token cannot be used.
+    """
+
+    name: str
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "url", self.parse_url(self.url))
+        except BadConfiguration as error:
+            raise BadConfiguration(f"server {self.name!r}: {error}", server=self.name) from error
+        # requests would quote a token that it cannot send in its error message.
+        if self.token is not None and re.fullmatch(r"[\x21-\x7e]+", self.token) is None:
+            raise BadConfiguration(
+                f"server {self.name!r}: its token is empty, or holds a blank, a line end or a letter outside ASCII",
+                server=self.name,
+            )
+
+    @staticmethod
+    def parse_url(url: str) -> str:
+        """`url` in canonical form: lower-case origin without its default port, base path without "/" at its end.
+
+        Takes http and https with an optional base path. Raises BadConfiguration for anything else: user names and
+        passwords, queries, fragments, hosts outside ASCII. The message does not quote `url`, which may hold a secret.
+        """
+        if re.fullmatch(r"[\x21-\x7e]+", url) is None or "\\" in url:
+            raise BadConfiguration(r"url must be ASCII without blanks and without \ (write other hosts as xn--…)")
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or ""), parts.port
+        except ValueError:
+            # Without the cause: its text quotes the url.
+            raise BadConfiguration("url is malformed: its host or port cannot be read") from None
+        if parts.scheme not in _DEFAULT_PORTS or not host:
+            raise BadConfiguration("url must begin with http:// or https:// and a host")
+        if "@" in parts.netloc:
+            raise BadConfiguration("url must not hold a user name or password; name the token with token_env")
+        if "?" in url or "#" in url:
+            raise BadConfiguration("url must end with the host, port or base path: no query, no fragment")
+        written = f"[{host}]" if ":" in host else host
+        # Compared as a whole: older Pythons overlook letters around brackets, and underscores in a port.
+        if parts.netloc.lower() not in (written, f"{written}:", f"{written}:{port}") or not _is_host(host) or port == 0:
+            raise BadConfiguration("url is malformed: no such host or port can exist")
+        path = parts.path.rstrip("/")
+        segments = unquote(path).split("/")[1:]
+        if _BASE_PATH.fullmatch(path) is None or any(segment in ("", ".", "..") for segment in segments):
+            raise BadConfiguration("url has a base path that is not a plain one")
+        port_part = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+        return f"{parts.scheme}://{written}{port_part}{path}"
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return _HOST.fullmatch(host) is not None
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Where a server put a file, in its input folder: it chooses another name when the one asked for is taken."""
+
+    filename: str
+    subfolder: str
+
+
+class ComfyUIServer:
+    """One Server, spoken to over kept-alive connections. For one thread at a time; a context manager.
+
+    Every call raises ServerUnreachable when the server does not answer, falls silent for `timeout` seconds, or has
+    not finished after `deadline` seconds; ServerFailed when it refuses (401, 403, a redirect, any other status);
+    DeliveryFailed when its answer is not what was asked for. Each names the server in `data["server"]`; none
+    quotes what the server wrote.
+    """
+
+    def __init__(self, server: Server, *, timeout: float = 30.0, deadline: float = 600.0) -> None:
+        from .sessions import OriginSession  # here, so that ComfyUI starts without importing requests
+
+        self.server = server
+        self._session = OriginSession(server, timeout=timeout, deadline=deadline)
+
+    def __enter__(self) -> ComfyUIServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def upload(self, source: BinaryIO, *, filename: str, subfolder: str, size: int) -> Uploaded:
+        """Put the `size` bytes of `source` into the server's input folder, streamed; never replaces a file there.
+
+        The answer says where the file went, not that it arrived whole: `fetch_digest` does. Raises ValueError for a
+        `filename` beyond ASCII letters, digits and `-_.`, Invalid for a `subfolder` that leads elsewhere,
+        StoreFailed when `source` cannot be read or has not `size` bytes, and what the class says.
+        """
+        self._refuse_subfolder(subfolder)
+        fields = {"type": "input", "subfolder": subfolder, "overwrite": "false"}
+        body = MultipartUpload(source, filename=filename, size=size, fields=fields)
+        with self._session.exchange(
+            "POST", "/upload/image", headers={"Content-Type": body.content_type}, body=body
+        ) as response:
+            answer = self._json_object(response)
+        taken, where = answer.get("name"), answer.get("subfolder", "")
+        if not isinstance(taken, str) or not is_plain_name(taken):
+            raise self._delivery_failed("answered the upload without a plain file name")
+        if not isinstance(where, str) or not is_plain_subfolder(where):
+            raise self._delivery_failed("answered the upload with a subfolder that is not a plain one")
+        if answer.get("type", "input") != "input":
+            raise self._delivery_failed("put the upload into another folder than its input folder")
+        return Uploaded(filename=taken, subfolder=where)
+
+    def fetch_digest(self, *, filename: str, subfolder: str, folder_type: str, size: int) -> str | None:
+        """The sha256, in hexadecimal, of what the server gives for this file; None when it has no such file.
+
+        Streamed, at most `size` bytes and one block. Raises DeliveryFailed when the file is longer or shorter than
+        `size` bytes, ValueError for a `filename` that is not plain or a `folder_type` other than input, output,
+        temp, Invalid for a `subfolder` that leads elsewhere, and what the class says.
+        """
+        self._refuse_subfolder(subfolder)
+        if not is_plain_name(filename) or folder_type not in _FOLDER_TYPES:
+            raise ValueError(f"not a file of a ComfyUI folder: {filename!r} in {folder_type!r}")
+        asked = {"filename": filename, "subfolder": subfolder, "type": folder_type}
+        with self._session.exchange("GET", "/view", params=asked, also=(404,)) as response:
+            if response.status_code == 404:
+                return None
+            digest, length = hashlib.sha256(), 0
+            for block in response.iter_content(BLOCK):
+                length += len(block)
+                if length > size:
+                    raise self._delivery_failed(f"gives a file that is longer than the {size} bytes sent")
+                digest.update(block)
+        if length < size:
+            raise self._delivery_failed(f"gives a file of {length} bytes, shorter than the {size} sent")
+        return digest.hexdigest()
+
+    def system_stats(self) -> dict[str, Any]:
+        """What ComfyUI says of its version, memory and devices: proof that it is there. Raises what the class says."""
+        with self._session.exchange("GET", "/system_stats") as response:
+            return self._json_object(response)
+
+    def _json_object(self, response: requests.Response) -> dict[str, Any]:
+        text = bytearray()
+        for block in response.iter_content(BLOCK):
+            text += block
+            if len(text) > LARGEST_JSON:
+                raise self._delivery_failed(f"sent a JSON answer of more than {LARGEST_JSON} bytes")
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._delivery_failed("sent an answer that is not JSON") from error
+        if not isinstance(answer, dict):
+            raise self._delivery_failed("sent JSON that is not an object")
+        return answer
+
+    def _refuse_subfolder(self, subfolder: str) -> None:
+        if not is_plain_subfolder(subfolder):
+            raise Invalid("subfolder must be plain names joined by /", field="subfolder")
+
+    def _delivery_failed(self, what: str) -> DeliveryFailed:
+        return DeliveryFailed(f"server {self.server.name!r} {what}", server=self.server.name)

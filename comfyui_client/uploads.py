@@ -1,0 +1,67 @@
+"""Owns the body of an upload: multipart/form-data whose length is known beforehand and whose file is read in blocks.
+
+It refuses to hold the file in memory, which requests' own `files=` does, and to send a name that needs escaping.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+from ..errors import StoreFailed
+from .filenames import is_sendable_name
+
+__all__ = ["MultipartUpload"]
+
+BLOCK = 256 * 1024  # bytes read and sent at a time
+
+
+class MultipartUpload:
+    """A body for requests, to be sent once: its `len()` becomes Content-Length, iterating gives the bytes.
+
+    The length is said because some proxies refuse chunked bodies. `source` is read from where it stands. When it
+    holds fewer or more bytes than `size`, or cannot be read, iterating raises StoreFailed before the closing
+    boundary was given out, so that the server cannot take what it has for a whole upload.
+    """
+
+    def __init__(self, source: BinaryIO, *, filename: str, size: int, fields: Mapping[str, str]) -> None:
+        """`size` in bytes. `filename` may hold ASCII letters, digits and `-_.` only: ValueError otherwise."""
+        if not is_sendable_name(filename):
+            raise ValueError(f"not a name that we send to a server: {filename!r}")
+        boundary = secrets.token_hex(16)
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        ]
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{filename}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self._head = "".join(parts).encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._source = source
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._head) + self._size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        remaining = self._size
+        while remaining:
+            block = self._read(min(BLOCK, remaining))
+            if not block:
+                raise StoreFailed(f"the file to send ended {remaining} bytes before the {self._size} it should have")
+            remaining -= len(block)
+            yield block
+        if self._read(1):
+            raise StoreFailed(f"the file to send is longer than the {self._size} bytes it should have")
+        yield self._tail
+
+    def _read(self, amount: int) -> bytes:
+        try:
+            return self._source.read(amount)
+        except OSError as error:  # urllib3 would take it for a broken connection
+            raise StoreFailed("the file to send could not be read") from error

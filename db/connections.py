@@ -1,0 +1,154 @@
+"""Owns the connections: one pool for each database, and the only two ways to speak to it.
+
+`reading()` sees one snapshot, `writing()` is BEGIN IMMEDIATE; neither nests, and a model used outside of both
+raises. Errors of the database are mapped here, once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from peewee import BooleanField, DatabaseError, DatabaseProxy, Field, IntegrityError, ProgrammingError
+from playhouse.pool import MaxConnectionsExceeded, PooledSqliteDatabase
+
+from ..errors import BadConfiguration, Unavailable
+
+BUSY_TIMEOUT = 5.0
+"""Seconds that a transaction waits for another one to finish before it is `Unavailable`."""
+
+_thread = threading.local()
+
+
+class CurrentDatabase(DatabaseProxy):
+    """Stands for the database whose `reading()` or `writing()` this thread is in."""
+
+    @property
+    def obj(self) -> Any:
+        return getattr(_thread, "database", None)
+
+    @obj.setter
+    def obj(self, value: None) -> None:
+        """Peewee's Proxy sets it to None when it is made; nobody else does."""
+
+    def __getattr__(self, name: str) -> Any:
+        if self.obj is None:
+            raise RuntimeError("a query outside of reading() and writing()")
+        return getattr(self.obj, name)
+
+
+CURRENT = CurrentDatabase()
+
+
+class TimestampField(Field):  # type: ignore[misc]
+    """UTC, ISO 8601 with milliseconds and a Z, as text: it sorts as it reads."""
+
+    field_type = "TIMESTAMP"
+
+
+class BooleanColumn(BooleanField):
+    """Declared as the schema declares it (Peewee's own would be INTEGER on SQLite)."""
+
+    field_type = "BOOLEAN"
+
+
+class JSONColumn(Field):  # type: ignore[misc]
+    """JSON text, compact, in and out. (Peewee's own picks its dialect when the model is made; ours has none then.)"""
+
+    field_type = "JSON"
+
+    def db_value(self, value: Any) -> Any:
+        return value if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def python_value(self, value: Any) -> Any:
+        return value if value is None else json.loads(value)
+
+
+class Database:
+    """A SQLite database and its pool of connections.
+
+    Args:
+        url: `sqlite:///` and the file's path.
+    Raises:
+        BadConfiguration: the URL is of no engine that this release speaks.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, separator, path = url.partition(":///")
+        if scheme != "sqlite" or not separator or not path:
+            raise BadConfiguration(f"database is {url!r}: this release speaks sqlite:///PATH")
+        self.path = Path(path)
+        self.engine = PooledSqliteDatabase(
+            str(self.path),
+            max_connections=64,
+            timeout=30,
+            check_same_thread=False,
+            autoconnect=False,
+            pragmas={
+                "busy_timeout": int(BUSY_TIMEOUT * 1000),
+                "journal_mode": "wal",
+                "synchronous": "full",
+                "foreign_keys": 1,
+                "temp_store": "memory",
+            },
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot of the database, for queries only."""
+        with self._session("DEFERRED"):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that holds the writer's lock from its first statement; committed at the end, durably.
+
+        Raises:
+            Unavailable: `data["outcome_unknown"]` tells whether it was the commit itself that failed.
+        """
+        with self._session("IMMEDIATE"):
+            yield
+
+    def close(self) -> None:
+        """Close every connection; the next `reading()` opens a new one."""
+        self.engine.close_all()
+
+    @contextmanager
+    def _session(self, lock: str) -> Iterator[None]:
+        if getattr(_thread, "database", None) is not None:
+            raise RuntimeError("transactions do not nest: call the function that takes part in yours")
+        committing = False
+        try:
+            with self.engine.connection_context():
+                _thread.database = self.engine
+                try:
+                    with self.engine.transaction(lock):
+                        yield
+                        committing = True
+                finally:
+                    _thread.database = None
+        except (IntegrityError, ProgrammingError):
+            raise
+        except (DatabaseError, sqlite3.DatabaseError, MaxConnectionsExceeded) as error:
+            message = f"the database is not available: {_reason(error)}"
+            raise Unavailable(message, outcome_unknown=committing) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return "another program is writing to it; try again"
+    if "malformed" in text or "not a database" in text:
+        return "its file is damaged; restore a backup, the files in the store are untouched"
+    if "disk is full" in text or "disk I/O" in text:
+        return "its disk is full or failing; free some space, then it goes on by itself"
+    if "unable to open" in text:
+        return "its file cannot be opened; is the folder there and writable?"
+    if "readonly" in text:
+        return "its file is read-only"
+    return text

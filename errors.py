@@ -1,0 +1,124 @@
+"""Owns the errors that a caller can act on. They know no HTTP: class -> status is a table in `server_routes/`.
+
+    ArtifactDBError
+    ├── BadConfiguration            the configuration file or an environment variable is wrong
+    ├── NotFound                    no chain, workflow, artifact, transfer or tag has this id
+    │   └── Gone                    the row is there, its bytes were removed
+    ├── Invalid                     well-formed but wrong: names the field
+    │   ├── UnknownServer           no server of this name is configured
+    │   ├── WrongFileType           the bytes are not of the type that is asked for
+    │   └── TooLarge                more bytes than this hub takes
+    ├── Conflict                    a rule or the present state forbids it
+    │   ├── StaleRevision           If-Match named an older revision
+    │   ├── NotUsable               pending, rejected, deleted, or its bytes changed
+    │   └── TooNew                  the database was written by a newer release
+    ├── Unavailable                 the database is busy or away; nothing is lost, try again
+    ├── StoreFailed                 the store could not take or give the bytes (full, read-only, gone)
+    └── ServerFailed                a ComfyUI server did not do what was asked
+        ├── ServerUnreachable       it did not answer
+        └── DeliveryFailed          it answered, but does not hold the right bytes
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "ArtifactDBError",
+    "BadConfiguration",
+    "Conflict",
+    "DeliveryFailed",
+    "Gone",
+    "Invalid",
+    "NotFound",
+    "NotUsable",
+    "ServerFailed",
+    "ServerUnreachable",
+    "StaleRevision",
+    "StoreFailed",
+    "TooLarge",
+    "TooNew",
+    "Unavailable",
+    "UnknownServer",
+    "WrongFileType",
+]
+
+
+class ArtifactDBError(Exception):
+    """The root of the tree. `code` is stable; `data` is what a program needs to act on it."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.data: dict[str, Any] = data
+
+
+class BadConfiguration(ArtifactDBError):
+    code = "bad_configuration"
+
+
+class NotFound(ArtifactDBError):
+    code = "not_found"
+
+
+class Gone(NotFound):
+    code = "gone"
+
+
+class Invalid(ArtifactDBError):
+    """`field` names what is wrong in the request."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, *, field: str, **data: Any) -> None:
+        super().__init__(message, field=field, **data)
+        self.field = field
+
+
+class UnknownServer(Invalid):
+    code = "unknown_server"
+
+
+class WrongFileType(Invalid):
+    code = "wrong_file_type"
+
+
+class TooLarge(Invalid):
+    code = "too_large"
+
+
+class Conflict(ArtifactDBError):
+    code = "conflict"
+
+
+class StaleRevision(Conflict):
+    code = "stale_revision"
+
+
+class NotUsable(Conflict):
+    code = "not_usable"
+
+
+class TooNew(Conflict):
+    code = "database_too_new"
+
+
+class Unavailable(ArtifactDBError):
+    code = "unavailable"
+
+
+class StoreFailed(ArtifactDBError):
+    code = "store_failed"
+
+
+class ServerFailed(ArtifactDBError):
+    code = "server_failed"
+
+
+class ServerUnreachable(ServerFailed):
+    code = "server_unreachable"
+
+
+class DeliveryFailed(ServerFailed):
+    code = "delivery_failed"

@@ -1,0 +1,280 @@
+"""Owns what can be asked of artifacts: one, many, the versions of an output, the current one, and whether it is usable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from peewee import SQL, fn
+
+from ..db import models
+from ..db.statuses import APPROVAL_STATUSES
+from ..errors import Gone, Invalid, NotFound, NotUsable
+from ..storage.files import FileState
+from . import identities, pages, pointers, workflows
+from .views import Artifact, Event
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+Row = dict[str, Any]
+
+_TRUE = SQL("TRUE")
+SORTS = ("-created", "created", "-size", "size")
+
+
+def get_artifact(library: Library, artifact_id: str) -> Artifact:
+    """One artifact, also one in the trash.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    with library.reading():
+        return view(library, row_of(artifact_id))
+
+
+def get_latest_artifact(library: Library, workflow_id: str) -> Artifact | None:
+    """The current artifact of a workflow by its pointer; None while it has none.
+
+    Raises:
+        NotFound: there is no workflow with this id.
+    """
+    with library.reading():
+        workflow = workflows.row_of(workflow_id)
+        if workflow["latest_artifact_id"] is None:
+            return None
+        return view(library, row_of(workflow["latest_artifact_id"]))
+
+
+def get_latest_artifact_by_flag(library: Library, workflow_id: str) -> Artifact | None:
+    """The same, by the `is_latest` flag; the two agree after every transaction."""
+    with library.reading():
+        row = models.Artifact.select().where(
+            (models.Artifact.workflow_id == workflow_id) & (models.Artifact.is_latest == _TRUE)
+        )
+        found = row.dicts().first()
+        return view(library, found) if found else None
+
+
+def get_current_at(library: Library, workflow_id: str, at: str) -> Artifact | None:
+    """The artifact that was a workflow's current one at a time, as it is now; None where it had none then."""
+    with library.reading():
+        workflow = workflows.row_of(workflow_id)
+        query = models.Event.select().where(
+            (models.Event.workflow_id == workflow["id"])
+            & (models.Event.action == "workflow.current_changed")
+            & (models.Event.at <= at)
+        )
+        row = query.order_by(models.Event.seq.desc()).limit(1).dicts().first()
+        event = Event.of_stored(row) if row else None
+        artifact_id = event.after["latest_artifact_id"] if event and event.after else None
+        return view(library, row_of(artifact_id)) if artifact_id else None
+
+
+def get_dependency_artifact(library: Library, chain_id: str, step_id: str) -> Artifact:
+    """What a step hands to those that depend on it: the current artifact of its newest workflow, its hash proven.
+
+    Raises:
+        NotFound: the step has no workflow or no artifact yet. NotUsable: it waits, was rejected, or its bytes changed.
+    """
+    workflow = workflows.get_workflow_by_step(library, chain_id, step_id)
+    artifact = get_latest_artifact(library, workflow.id)
+    if artifact is None:
+        raise NotFound(f"step {step_id!r} has no artifact yet")
+    return require_usable(library, artifact)
+
+
+def list_workflow_artifacts(
+    library: Library, workflow_id: str, ask: pages.Ask, *, heads: bool = False
+) -> pages.Page[Artifact]:
+    """All versions of all outputs of a workflow, newest version first; `heads` keeps one for each output."""
+    table = models.Artifact
+    with library.reading():
+        workflow = workflows.row_of(workflow_id)
+        query = table.select().where((table.workflow_id == workflow["id"]) & table.deleted_at.is_null())
+        if heads:
+            query = query.where(table.is_head == _TRUE)
+        return pages.page(query, (table.version, table.id), ask, lambda rows: views(library, rows))
+
+
+def list_versions(library: Library, artifact_id: str, ask: pages.Ask) -> pages.Page[Artifact]:
+    """The versions of the output that an artifact belongs to, newest first."""
+    table = models.Artifact
+    with library.reading():
+        row = row_of(artifact_id)
+        query = table.select().where(
+            (table.workflow_id == row["workflow_id"])
+            & (table.output_key == row["output_key"])
+            & table.deleted_at.is_null()
+        )
+        return pages.page(query, (table.version,), ask, lambda rows: views(library, rows))
+
+
+def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", **filters: Any) -> pages.Page[Artifact]:
+    """Artifacts that are not in the trash.
+
+    Args:
+        sort: one of `SORTS`.
+        filters: `kind`, `status`, `tag`, `chain` (an id), `step`, `workflow` (an id), `latest`, `queue` (what waits for
+            a decision), `since`, `until` (times), `min_size`, `max_size` (bytes).
+    Raises:
+        Invalid: a value is wrong.
+    """
+    if sort not in SORTS:
+        raise Invalid(f"sort is one of {', '.join(SORTS)}", field="sort")
+    table = models.Artifact
+    key = table.file_size if sort.endswith("size") else table.created_at
+    with library.reading():
+        query = _filtered(table.select().where(table.deleted_at.is_null()), filters)
+        make = lambda rows: views(library, rows)  # noqa: E731
+        return pages.page(query, (key, table.id), ask, make, descending=sort.startswith("-"))
+
+
+def list_tags(library: Library, ask: pages.Ask) -> pages.Page[tuple[str, int]]:
+    """Every tag in use with the number of artifacts that have it, by name."""
+    table = models.Tag
+    with library.reading():
+        query = table.select(table.tag, fn.COUNT(table.artifact_id).alias("count")).group_by(table.tag)
+        make = lambda rows: [(row["tag"], row["count"]) for row in rows]  # noqa: E731
+        return pages.page(query, (table.tag,), ask, make, descending=False)
+
+
+def last_approved(library: Library, artifact: Artifact) -> Artifact:
+    """The newest usable version of the same output, its hash proven: what `last_approved` asks for by name.
+
+    Raises:
+        NotUsable: the output has no usable version.
+    """
+    table = models.Artifact
+    with library.reading():
+        query = table.select().where(
+            (table.workflow_id == artifact.workflow_id) & (table.output_key == artifact.output_key)
+        )
+        found = [row for row in query.order_by(table.version.desc()).dicts() if pointers.is_usable(row)]
+        candidates = views(library, found)
+    for candidate in candidates:
+        if candidate.usable and _proven(library, candidate):
+            return candidate
+    raise NotUsable(f"no version of output {artifact.output_key} is usable", artifact=artifact)
+
+
+def require_usable(library: Library, artifact: Artifact) -> Artifact:
+    """The artifact itself, once its state allows it downstream and its bytes are proven to be those of its hash.
+
+    Raises:
+        NotUsable: pending, rejected, in the trash, or changed bytes; `data["artifact"]` has its state.
+        Gone: retention removed its bytes.
+    """
+    if artifact.bytes_removed_at is not None:
+        raise Gone(f"the bytes of artifact {artifact.id} were removed on {artifact.bytes_removed_at}")
+    reason = why_not_usable(artifact)
+    if reason is None and not _proven(library, artifact):
+        reason = "its bytes are not those that were recorded"
+    if reason is not None:
+        raise NotUsable(f"artifact {artifact.id} is not usable: {reason}", artifact=artifact)
+    return artifact
+
+
+def why_not_usable(artifact: Artifact) -> str | None:
+    """What stands in the way, in words; None when it is usable."""
+    if artifact.deleted_at is not None:
+        return "it is in the trash"
+    if artifact.bytes_removed_at is not None:
+        return "its bytes were removed"
+    if artifact.approval_status == "pending":
+        return "it waits for a decision"
+    if artifact.approval_status == "rejected":
+        return f"it was rejected ({artifact.rejection_reason})" if artifact.rejection_reason else "it was rejected"
+    return None if artifact.usable else "its bytes are not those that were recorded"
+
+
+def row_of(artifact_id: str) -> Row:
+    """An artifact's row, inside the caller's transaction.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    row: Row | None = models.Artifact.select().where(models.Artifact.id == artifact_id.lower()).dicts().first()
+    if row is None:
+        raise NotFound(f"no artifact {artifact_id}")
+    return row
+
+
+def view(library: Library, row: Row) -> Artifact:
+    """One row as the library hands it out, inside the caller's transaction."""
+    return views(library, [row])[0]
+
+
+def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
+    """Rows as the library hands them out, with their tags, inside the caller's transaction."""
+    rows = list(rows)
+    tags: dict[str, list[str]] = {row["id"]: [] for row in rows}
+    if rows:
+        query = models.Tag.select(models.Tag.artifact_id, models.Tag.tag).where(models.Tag.artifact_id.in_(list(tags)))
+        for artifact_id, tag in query.order_by(models.Tag.tag).tuples():
+            tags[artifact_id].append(tag)
+    return [
+        Artifact.of(
+            {**row, "local_path": str(library.store.root / row["local_path"]), "metadata": row["metadata"] or {}},
+            usable=pointers.is_usable(row) and unchanged(library, row),
+            tags=tuple(tags[row["id"]]),
+        )
+        for row in rows
+    ]
+
+
+def unchanged(library: Library, row: Row) -> bool:
+    """Whether a row's file is there and, by its size, time and inode or else by its hash, the one that was recorded."""
+    recorded = FileState(row["file_size"], row["file_mtime_ns"], row["file_inode"])
+    return library.store.unchanged(row["local_path"], recorded, row["sha256"])
+
+
+def _proven(library: Library, artifact: Artifact) -> bool:
+    return library.store.digest(library.store.relative(artifact.local_path)) == artifact.sha256
+
+
+def _filtered(query: Any, filters: dict[str, Any]) -> Any:
+    table = models.Artifact
+    wanted = {name: value for name, value in filters.items() if value is not None and value is not False}
+    if (status := wanted.get("status")) is not None:
+        if status not in APPROVAL_STATUSES:
+            raise Invalid(f"status is one of {', '.join(APPROVAL_STATUSES)}", field="status")
+        query = query.where(table.approval_status == status)
+    if (kind := wanted.get("kind")) is not None:
+        query = query.where(table.file_type == kind)
+    if (workflow := wanted.get("workflow")) is not None:
+        query = query.where(table.workflow_id == identities.checked_id(workflow, "workflow"))
+    if "chain" in wanted or "step" in wanted:
+        steps = models.Workflow.select(models.Workflow.id)
+        if "chain" in wanted:
+            steps = steps.where(models.Workflow.chain_id == identities.checked_id(wanted["chain"], "chain"))
+        if "step" in wanted:
+            steps = steps.where(models.Workflow.step_id == wanted["step"])
+        query = query.where(table.workflow_id.in_(steps))
+    if (tag := wanted.get("tag")) is not None:
+        tagged = models.Tag.select(models.Tag.artifact_id).where(models.Tag.tag == tag)
+        query = query.where(table.id.in_(tagged))
+    if "latest" in wanted:
+        query = query.where(table.is_latest == _TRUE)
+    if "queue" in wanted:
+        query = query.where((table.approval_status == "pending") & (_is_newest_version() | (table.is_latest == _TRUE)))
+    if "since" in wanted:
+        query = query.where(table.created_at >= identities.checked_time(wanted["since"], "since"))
+    if "until" in wanted:
+        query = query.where(table.created_at < identities.checked_time(wanted["until"], "until"))
+    if "min_size" in wanted:
+        query = query.where(table.file_size >= wanted["min_size"])
+    if "max_size" in wanted:
+        query = query.where(table.file_size <= wanted["max_size"])
+    return query
+
+
+def _is_newest_version() -> Any:
+    newer = models.Artifact.alias("newer")
+    later = newer.select(SQL("1")).where(
+        (newer.workflow_id == models.Artifact.workflow_id)
+        & (newer.output_key == models.Artifact.output_key)
+        & (newer.version > models.Artifact.version)
+        & newer.deleted_at.is_null()
+    )
+    return ~fn.EXISTS(later)

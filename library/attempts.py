@@ -1,0 +1,151 @@
+"""Owns attempts: one execution of a workflow's graph on a server, from its beginning to how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from . import identities
+from .views import Attempt
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+
+def add(
+    tx: Transaction,
+    workflow_id: str,
+    *,
+    server_address: str,
+    prompt_id: str,
+    status: str,
+    chain_id: str | None = None,
+    **columns: Any,
+) -> str:
+    """A new attempt of a workflow, inside the caller's transaction; returns its id."""
+    attempt_id = identities.new_id()
+    last = models.Attempt.select(models.Attempt.number).where(models.Attempt.workflow_id == workflow_id)
+    number = (last.order_by(models.Attempt.number.desc()).limit(1).scalar() or 0) + 1
+    models.Attempt.insert(
+        id=attempt_id,
+        workflow_id=workflow_id,
+        number=number,
+        server_address=server_address,
+        prompt_id=prompt_id,
+        status=status,
+        queued_at=tx.at,
+        started_at=tx.at if status == "executing" else None,
+        created_at=tx.at,
+        updated_at=tx.at,
+        **columns,
+    ).execute()
+    tx.log(
+        "attempt.created",
+        "attempt",
+        attempt_id,
+        chain_id=chain_id,
+        workflow_id=workflow_id,
+        after={"number": number, "server_address": server_address, "prompt_id": prompt_id, "status": status},
+    )
+    delivered = models.Transfer.select(models.Transfer.artifact_id).where(
+        (models.Transfer.target_workflow_id == workflow_id) & (models.Transfer.status == "completed")
+    )
+    record_inputs(tx, attempt_id, [artifact_id for (artifact_id,) in delivered.tuples()], via="transfer")
+    return attempt_id
+
+
+def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
+    """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`); ids of none are left out."""
+    if not artifact_ids:
+        return
+    known = models.Artifact.select(models.Artifact.id).where(models.Artifact.id.in_(list(artifact_ids)))
+    for (artifact_id,) in list(known.tuples()):
+        models.Lineage.insert(
+            attempt_id=attempt_id, artifact_id=artifact_id, via=via, created_at=tx.at
+        ).on_conflict_ignore().execute()
+
+
+def record_delivery(tx: Transaction, workflow_id: str, artifact_id: str) -> None:
+    """An artifact was delivered for a workflow: it is an input of the attempt that is open, or of the next one."""
+    open_attempt = models.Attempt.select(models.Attempt.id).where(
+        (models.Attempt.workflow_id == workflow_id) & models.Attempt.status.in_(("queued", "executing"))
+    )
+    attempt_id = open_attempt.order_by(models.Attempt.number.desc()).limit(1).scalar()
+    if attempt_id is not None:
+        record_inputs(tx, attempt_id, [artifact_id], via="transfer")
+
+
+def list_attempts(library: Library, workflow_id: str) -> list[Attempt]:
+    """The attempts of a workflow, newest first."""
+    with library.reading():
+        return of_workflow(workflow_id)
+
+
+def of_workflow(workflow_id: str) -> list[Attempt]:
+    """As `list_attempts`, inside the caller's transaction."""
+    query = models.Attempt.select().where(models.Attempt.workflow_id == workflow_id)
+    return [Attempt.of(row) for row in query.order_by(models.Attempt.number.desc()).dicts()]
+
+
+def finish(library: Library, *, server_address: str, prompt_id: str, status: str, error: str | None, actor: str) -> int:
+    """Say how a prompt ended, on every attempt that holds it and is still open; returns how many there were.
+
+    A workflow whose current artifact is pending then waits for approval instead of being completed.
+    """
+    with library.writing(actor) as tx:
+        query = models.Attempt.select().where(
+            (models.Attempt.prompt_id == prompt_id)
+            & (models.Attempt.server_address == server_address)
+            & models.Attempt.status.in_(("queued", "executing"))
+        )
+        open_attempts = list(query.dicts())
+        for attempt in open_attempts:
+            change(tx, attempt, status, error)
+            settle(tx, attempt["workflow_id"], status, error)
+        return len(open_attempts)
+
+
+def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:
+    """Give an attempt another status, inside the caller's transaction."""
+    ended = status not in ("queued", "executing", "awaiting_approval")
+    columns = {"started_at": tx.at} if status == "executing" and attempt["started_at"] is None else {}
+    models.Attempt.update(
+        status=status, error_message=error, completed_at=tx.at if ended else None, updated_at=tx.at, **columns
+    ).where(models.Attempt.id == attempt["id"]).execute()
+    tx.log(
+        "attempt.updated",
+        "attempt",
+        attempt["id"],
+        workflow_id=attempt["workflow_id"],
+        before={"status": attempt["status"]},
+        after={"status": status, "error_message": error},
+    )
+
+
+def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = None) -> None:
+    """Give a workflow the status of its attempt, or `awaiting_approval` while what it offers is pending."""
+    workflow = models.Workflow.select().where(models.Workflow.id == workflow_id).dicts().get()
+    if status == "completed" and workflow["latest_artifact_id"]:
+        current = models.Artifact.select(models.Artifact.approval_status)
+        if current.where(models.Artifact.id == workflow["latest_artifact_id"]).scalar() == "pending":
+            status = "awaiting_approval"
+    if workflow["status"] == status and workflow["error_message"] == error:
+        return
+    completed_at = tx.at if status in ("completed", "failed", "cancelled") else None
+    models.Workflow.update(
+        status=status,
+        error_message=error,
+        completed_at=completed_at,
+        updated_at=tx.at,
+        revision=models.Workflow.revision + 1,
+    ).where(models.Workflow.id == workflow_id).execute()
+    tx.log(
+        "workflow.updated",
+        "workflow",
+        workflow_id,
+        chain_id=workflow["chain_id"],
+        workflow_id=workflow_id,
+        before={"status": workflow["status"]},
+        after={"status": status, "error_message": error},
+    )

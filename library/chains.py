@@ -1,0 +1,219 @@
+"""Owns chains: their rows, their status, and their deletion with everything in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from ..db.statuses import CHAIN_STATUSES, FINISHED_CHAIN, is_chain_status
+from ..errors import Conflict, Invalid, NotFound
+from ..storage.local import Intent
+from . import identities, names, pages, revisions
+from .views import Chain
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+PURGE = "purge"
+
+_SUMMARY = [field for name, field in models.Chain._meta.fields.items() if name != "chain_definition"]
+
+
+def create_chain(
+    library: Library,
+    *,
+    name: str,
+    actor: str,
+    id: str | None = None,
+    description: str | None = None,
+    chain_definition: dict[str, Any] | None = None,
+    status: str = "initializing",
+    current_level: int = 0,
+    temporal_workflow_id: str | None = None,
+    temporal_run_id: str | None = None,
+) -> tuple[Chain, bool]:
+    """Begin a chain.
+
+    Args:
+        id: a UUID of the caller's choosing, which makes the call safe to repeat.
+    Returns:
+        The chain, and whether it was made now (False: the same call was made before).
+    Raises:
+        Invalid: a value is wrong. Conflict: the id or the Temporal id is taken by another chain.
+    """
+    columns = {
+        "name": names.checked_name(name, "name"),
+        "description": description,
+        "chain_definition": chain_definition,
+        "status": _checked_status(status),
+        "current_level": _checked_level(current_level),
+        "temporal_workflow_id": temporal_workflow_id,
+        "temporal_run_id": temporal_run_id,
+    }
+    chain_id = identities.checked_id(id) if id is not None else identities.new_id()
+    with library.writing(actor) as tx:
+        existing = _row(chain_id) if id is not None else None
+        if existing is not None:
+            # Its status moves on by itself; a repeated call does not set it back.
+            same = ("name", "description", "chain_definition", "temporal_workflow_id")
+            different = [key for key in same if existing[key] != columns[key]]
+            if different:
+                raise Conflict(f"chain {chain_id} is there already, with another {different[0]}", id=chain_id)
+            return Chain.of(existing), False
+        _refuse_taken(temporal_workflow_id, chain_id)
+        insert_chain(tx, chain_id, **columns)
+        return Chain.of(_get(chain_id)), True
+
+
+def insert_chain(tx: Transaction, chain_id: str, **columns: Any) -> str:
+    """A new row with its event, inside the caller's transaction; returns the id."""
+    columns.update(started_at=tx.at, created_at=tx.at, updated_at=tx.at)
+    models.Chain.insert(id=chain_id, **columns).execute()
+    after = {"name": columns["name"], "status": columns["status"]}
+    tx.log("chain.created", "chain", chain_id, chain_id=chain_id, after=after)
+    return chain_id
+
+
+def get_chain(library: Library, chain_id: str) -> Chain:
+    """One chain with its definition.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    with library.reading():
+        return Chain.of(_get(chain_id))
+
+
+def list_chains(
+    library: Library,
+    ask: pages.Ask,
+    *,
+    status: str | None = None,
+    name: str | None = None,
+    failed: bool = False,
+) -> pages.Page[Chain]:
+    """Chains without their definitions, newest first; `failed` keeps those in which a workflow has failed."""
+    with library.reading():
+        query = models.Chain.select(*_SUMMARY)
+        if status is not None:
+            query = query.where(models.Chain.status == _checked_status(status))
+        if name is not None:
+            query = query.where(models.Chain.name == name)
+        if failed:
+            query = query.where(_has_failed_workflow())
+        keys = (models.Chain.started_at, models.Chain.id)
+        return pages.page(query, keys, ask, lambda rows: [Chain.of(row) for row in rows])
+
+
+def get_chains_with_failed_workflows(library: Library) -> list[Chain]:
+    """Every chain in which at least one workflow has failed, newest first."""
+    with library.reading():
+        query = models.Chain.select(*_SUMMARY).where(_has_failed_workflow())
+        return [Chain.of(row) for row in query.order_by(models.Chain.started_at.desc()).dicts()]
+
+
+def update_chain(
+    library: Library, chain_id: str, *, actor: str, revision: int | None = None, **changes: Any
+) -> Chain:
+    """Change a chain's `status`, `current_level`, `error_message`, `temporal_workflow_id` or `temporal_run_id`.
+
+    Raises:
+        NotFound, StaleRevision. Invalid: a value is wrong. Conflict: the Temporal id is another chain's.
+    """
+    if "status" in changes:
+        _checked_status(changes["status"])
+    if "current_level" in changes:
+        _checked_level(changes["current_level"])
+    with library.writing(actor) as tx:
+        row = _get(chain_id)
+        revisions.check(row, revision)
+        after = revisions.changed(row, changes)
+        if not after:
+            return Chain.of(row)
+        _refuse_taken(after.get("temporal_workflow_id"), row["id"])
+        columns = dict(after)
+        if "status" in after:
+            columns["completed_at"] = tx.at if after["status"] in FINISHED_CHAIN else None
+        models.Chain.update(updated_at=tx.at, revision=row["revision"] + 1, **columns).where(
+            models.Chain.id == row["id"]
+        ).execute()
+        before = {key: row[key] for key in after}
+        tx.log("chain.updated", "chain", row["id"], chain_id=row["id"], before=before, after=after)
+        return Chain.of(_get(row["id"]))
+
+
+def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None) -> None:
+    """Delete a chain for good, with its workflows, artifacts and files. Its events stay.
+
+    Raises:
+        NotFound, StaleRevision.
+    """
+    with library.writing(actor) as tx:
+        row = _get(chain_id)
+        revisions.check(row, revision)
+        files = [path for (path,) in _files(row["id"]).tuples()]
+        # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
+        intent = library.store.promise(PURGE, (), {"chain_id": row["id"], "files": files})
+        models.Chain.delete().where(models.Chain.id == row["id"]).execute()
+        before = {"name": row["name"], "status": row["status"], "artifacts": len(files)}
+        tx.log("chain.deleted", "chain", row["id"], chain_id=row["id"], before=before)
+    complete_purge(library, intent)
+    library.store.fulfilled(intent)
+
+
+def complete_purge(library: Library, intent: Intent) -> None:
+    """Remove the files of a chain whose rows are gone; while the rows are there the purge was never committed."""
+    with library.reading():
+        if _row(intent.record["chain_id"]) is not None:
+            return
+    for path in intent.record["files"]:
+        library.store.delete(path)
+
+
+def _files(chain_id: str) -> Any:
+    return (
+        models.Artifact.select(models.Artifact.local_path)
+        .join(models.Workflow, on=(models.Workflow.id == models.Artifact.workflow_id))
+        .where((models.Workflow.chain_id == chain_id) & models.Artifact.bytes_removed_at.is_null())
+    )
+
+
+def _has_failed_workflow() -> Any:
+    failed = models.Workflow.select(models.Workflow.chain_id).where(
+        (models.Workflow.status == "failed") & models.Workflow.chain_id.is_null(False)
+    )
+    return models.Chain.id.in_(failed)
+
+
+def _row(chain_id: str) -> dict[str, Any] | None:
+    row: dict[str, Any] | None = models.Chain.select().where(models.Chain.id == chain_id).dicts().first()
+    return row
+
+
+def _get(chain_id: str) -> dict[str, Any]:
+    row = _row(chain_id.lower())
+    if row is None:
+        raise NotFound(f"no chain {chain_id}")
+    return row
+
+
+def _refuse_taken(temporal_workflow_id: str | None, chain_id: str) -> None:
+    if temporal_workflow_id is None:
+        return
+    owner = models.Chain.select(models.Chain.id).where(models.Chain.temporal_workflow_id == temporal_workflow_id)
+    other = owner.where(models.Chain.id != chain_id).scalar()
+    if other is not None:
+        raise Conflict(f"temporal_workflow_id {temporal_workflow_id!r} is that of chain {other}", id=other)
+
+
+def _checked_status(status: Any) -> str:
+    if not isinstance(status, str) or not is_chain_status(status):
+        accepted = ", ".join((*CHAIN_STATUSES, "executing_level_N"))
+        raise Invalid(f"status {status!r} is none of a chain's: {accepted}", field="status")
+    return status
+
+
+def _checked_level(level: Any) -> int:
+    if not isinstance(level, int) or isinstance(level, bool) or not 0 <= level < 1_000_000:
+        raise Invalid("current_level is a whole number from 0", field="current_level")
+    return level

@@ -1,0 +1,232 @@
+"""Owns what people decide: approve, reject, ask again, select, tag. A decision is made on bytes, and names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from ..errors import Conflict, NotUsable
+from . import artifacts, attempts, names, pointers, revisions
+from .views import Artifact
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+Row = dict[str, Any]
+
+
+def approve(
+    library: Library, artifact_id: str, *, by: str, sha256: str | None = None, revision: int | None = None
+) -> Artifact:
+    """Approve an artifact: it becomes its output's head, and current where the current one gives way.
+
+    Args:
+        by: who decides. sha256: what they saw; where it is given it must be this artifact's.
+        revision: the revision they saw.
+    Raises:
+        NotFound, StaleRevision. Conflict: somebody else has approved it, or it is an edit, which is usable already.
+        NotUsable: its bytes are not those that were recorded, or it is in the trash.
+    """
+    by = names.checked_text(by, "approved_by")
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        if sha256 is not None and sha256.lower() != row["sha256"]:
+            raise Conflict("this is not what was looked at: its sha256 is another", sha256=row["sha256"])
+        if row["approval_status"] == "approved":
+            _same_person_or_conflict(library, row, by)
+            return None
+        if row["approval_status"] == "edited":
+            raise Conflict(
+                "it is an edit and usable already; ask for a review first", artifact=artifacts.view(library, row)
+            )
+        _require_bytes(library, row)
+        _decide(tx, row, by, "artifact.approved", approval_status="approved", approved_by=by, approved_at=tx.at)
+        pointers.after_approval(tx, {**row, "approval_status": "approved"})
+        _settle_workflow(tx, row["workflow_id"])
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def reject(library: Library, artifact_id: str, *, by: str, reason: str, revision: int | None = None) -> Artifact:
+    """Reject an artifact. No pointer moves: nothing is offered downstream until somebody approves, edits or selects.
+
+    Raises:
+        NotFound, StaleRevision. Invalid: there is no reason. Conflict: somebody else has rejected it already.
+    """
+    by = names.checked_text(by, "approved_by")
+    reason = names.checked_text(reason, "reason", longest=names.MAX_REASON)
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        if row["approval_status"] == "rejected":
+            if row["decided_by"] == by and row["rejection_reason"] == reason:
+                return None
+            _same_person_or_conflict(library, row, by)
+        _decide(
+            tx, row, by, "artifact.rejected", approval_status="rejected", rejection_reason=reason,
+            approved_by=None, approved_at=None,
+        )  # fmt: skip
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:
+    """Put a usable artifact back to pending, for a new decision.
+
+    Raises:
+        NotFound, StaleRevision. Conflict: something downstream has used it, or it was rejected.
+    """
+    by = names.checked_text(by, "actor")
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        if row["approval_status"] == "pending":
+            return None
+        if row["approval_status"] == "rejected":
+            raise Conflict("it was rejected: approve it, or record a new version", artifact=artifacts.view(library, row))
+        if (used := _used_by(row["id"])) is not None:
+            raise Conflict(f"it cannot be taken back: {used}", artifact=artifacts.view(library, row))
+        cleared = {"approved_by": None, "approved_at": None, "decided_by": None, "decided_at": None}
+        _update(tx, row, "artifact.review_requested", approval_status="pending", decided_sha256=None, **cleared)
+        _settle_workflow(tx, row["workflow_id"])
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def select(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:
+    """Make a usable artifact the current one of its workflow and the head of its output.
+
+    Raises:
+        NotFound, StaleRevision. NotUsable: pending, rejected, in the trash, or changed bytes.
+    """
+    by = names.checked_text(by, "approved_by")
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        if not pointers.is_usable(row):
+            seen = artifacts.view(library, row)
+            raise NotUsable(f"it cannot be selected: {artifacts.why_not_usable(seen)}", artifact=seen)
+        _require_bytes(library, row)
+        if row["is_latest"] and row["is_head"]:
+            return None
+        tx.log(
+            "artifact.selected",
+            "artifact",
+            row["id"],
+            workflow_id=row["workflow_id"],
+            before={"is_latest": row["is_latest"], "is_head": row["is_head"]},
+            after={"is_latest": True, "is_head": True},
+        )
+        pointers.after_selection(tx, row)
+        _settle_workflow(tx, row["workflow_id"])
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def tag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int | None = None) -> Artifact:
+    """Put a tag on an artifact; one that it has already stays as it is.
+
+    Raises:
+        NotFound, StaleRevision. Invalid: it is no tag.
+    """
+    tag = names.checked_tag(tag)
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        insert = models.Tag.insert(artifact_id=row["id"], tag=tag, created_by=by, created_at=tx.at)
+        if _has_tag(row["id"], tag):
+            return None
+        insert.execute()
+        _update(tx, row, "artifact.tagged", told={"tag": tag})
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def untag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int | None = None) -> Artifact:
+    """Take a tag off an artifact; one that it has not is no matter.
+
+    Raises:
+        NotFound, StaleRevision. Invalid: it is no tag.
+    """
+    tag = names.checked_tag(tag)
+
+    def change(tx: Transaction, row: Row) -> Row | None:
+        if not _has_tag(row["id"], tag):
+            return None
+        models.Tag.delete().where((models.Tag.artifact_id == row["id"]) & (models.Tag.tag == tag)).execute()
+        _update(tx, row, "artifact.untagged", told={"tag": tag})
+        return row
+
+    return _change(library, artifact_id, by, revision, change)
+
+
+def _change(
+    library: Library,
+    artifact_id: str,
+    by: str,
+    revision: int | None,
+    change: Callable[[Transaction, Row], Row | None],
+) -> Artifact:
+    """Run one decision in its transaction; `change` returns None where there is nothing to change."""
+    with library.writing(by) as tx:
+        row = artifacts.row_of(artifact_id)
+        revisions.check(row, revision)
+        change(tx, row)
+        return artifacts.view(library, artifacts.row_of(artifact_id))
+
+
+def _decide(tx: Transaction, row: Row, by: str, action: str, **columns: Any) -> None:
+    columns.setdefault("rejection_reason", None)
+    _update(tx, row, action, decided_sha256=row["sha256"], decided_by=by, decided_at=tx.at, **columns)
+
+
+def _update(tx: Transaction, row: Row, action: str, told: Row | None = None, **columns: Any) -> None:
+    models.Artifact.update(updated_at=tx.at, revision=models.Artifact.revision + 1, **columns).where(
+        models.Artifact.id == row["id"]
+    ).execute()
+    after = revisions.changed(row, columns) if told is None else told
+    before = {key: row[key] for key in after} if told is None else None
+    tx.log(action, "artifact", row["id"], workflow_id=row["workflow_id"], before=before, after=after)
+
+
+def _settle_workflow(tx: Transaction, workflow_id: str) -> None:
+    """A workflow that is done waits for approval exactly while its current artifact is pending."""
+    status = models.Workflow.select(models.Workflow.status).where(models.Workflow.id == workflow_id).scalar()
+    current = pointers.current_of(workflow_id)
+    if status == "completed" or (status == "awaiting_approval" and current and pointers.is_usable(current)):
+        attempts.settle(tx, workflow_id, "completed")
+
+
+def _same_person_or_conflict(library: Library, row: Row, by: str) -> None:
+    if row["decided_by"] != by:
+        seen = artifacts.view(library, row)
+        raise Conflict(f"{row['decided_by']} has decided already: {row['approval_status']}", artifact=seen)
+
+
+def _require_bytes(library: Library, row: Row) -> None:
+    seen = artifacts.view(library, row)
+    if row["deleted_at"] is not None or row["bytes_removed_at"] is not None:
+        raise NotUsable(f"there is nothing to decide on: {artifacts.why_not_usable(seen)}", artifact=seen)
+    if not artifacts.unchanged(library, row):
+        raise NotUsable("its bytes are not those that were recorded; look at it again", artifact=seen)
+
+
+def _used_by(artifact_id: str) -> str | None:
+    """What downstream has used an artifact, in words."""
+    delivered = models.Transfer.select(models.Transfer.target_server).where(
+        (models.Transfer.artifact_id == artifact_id) & (models.Transfer.status == "completed")
+    )
+    if (server := delivered.limit(1).scalar()) is not None:
+        return f"it was delivered to {server}"
+    if models.Lineage.select().where(models.Lineage.artifact_id == artifact_id).exists():
+        return "another workflow was made from it"
+    if models.Artifact.select().where(models.Artifact.source_artifact_id == artifact_id).exists():
+        return "another chain has taken it over"
+    return None
+
+
+def _has_tag(artifact_id: str, tag: str) -> bool:
+    query = models.Tag.select().where((models.Tag.artifact_id == artifact_id) & (models.Tag.tag == tag))
+    return bool(query.exists())

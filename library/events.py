@@ -1,0 +1,81 @@
+"""Owns the event log: append-only, numbered without gaps under the writer's lock, each row hashed with the one before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from .views import Event
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+GENESIS = "0" * 64
+"""What the first event has as the hash of the one before it."""
+
+ACTIONS = (
+    *("chain.created", "chain.updated", "chain.deleted"),
+    *("workflow.created", "workflow.updated", "workflow.current_changed"),
+    *("attempt.created", "attempt.updated"),
+    *("artifact.recorded", "artifact.edited", "artifact.restored"),
+    *("artifact.approved", "artifact.rejected", "artifact.review_requested", "artifact.selected"),
+    *("artifact.head_changed", "artifact.deleted", "artifact.undeleted", "artifact.tagged", "artifact.untagged"),
+    *("transfer.created", "transfer.updated"),
+)
+
+
+def event_hash(row: dict[str, Any]) -> str:
+    """The hash of an event: SHA-256 over its stored columns in the order of the table, as one JSON array."""
+    parts = [
+        *(row["seq"], row["at"], row["actor"], row["action"], row["entity_type"], row["entity_id"]),
+        *(row["chain_id"], row["workflow_id"], row["before"], row["after"], row["previous_hash"]),
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def append(previous: tuple[int, str] | None, **row: Any) -> tuple[int, str]:
+    """Add one event inside the caller's transaction; `previous` is what the last call in it returned."""
+    seq, last_hash = previous or _last()
+    row.update(
+        seq=seq + 1,
+        previous_hash=last_hash,
+        before=_text(row.get("before")),
+        after=_text(row.get("after")),
+    )
+    row["hash"] = event_hash(row)
+    models.Event.insert(row).execute()
+    return row["seq"], row["hash"]
+
+
+def list_events(library: Library, *, after: int = 0, limit: int = 50) -> list[Event]:
+    """The events whose number is greater than `after`, oldest first, `limit` at most."""
+    with library.reading():
+        query = models.Event.select().where(models.Event.seq > after).order_by(models.Event.seq).limit(limit)
+        return [Event.of_stored(row) for row in query.dicts()]
+
+
+def last_seq(library: Library) -> int:
+    """The number of the newest event; 0 when there is none."""
+    with library.reading():
+        return _last()[0]
+
+
+def history(library: Library, entity_id: str, *, limit: int = 500) -> list[Event]:
+    """The events of one chain, workflow, artifact or transfer, oldest first."""
+    with library.reading():
+        query = models.Event.select().where(models.Event.entity_id == entity_id).order_by(models.Event.seq)
+        return [Event.of_stored(row) for row in query.limit(limit).dicts()]
+
+
+def _last() -> tuple[int, str]:
+    query = models.Event.select(models.Event.seq, models.Event.hash).order_by(models.Event.seq.desc()).limit(1)
+    row = query.tuples().first()
+    return (row[0], row[1]) if row else (0, GENESIS)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -1,0 +1,63 @@
+"""Owns ids and times: UUIDv7 as text, UTC as ISO 8601 with milliseconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import uuid
+from datetime import datetime, timezone
+
+from ..errors import Invalid
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then a counter that keeps one process's ids in order."""
+    global _last
+    with _lock:
+        # 12 bits below the millisecond: the fraction of it, raised by one where two calls fall together.
+        _last = max(_last + 1, time.time_ns() * 4096 // 1_000_000)
+        ticks = _last
+    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
+    return str(uuid.UUID(int=value | int.from_bytes(os.urandom(8), "big") >> 2))
+
+
+def now() -> str:
+    """The present moment as every time in the database is written."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def checked_id(value: str, field: str = "id") -> str:
+    """A client's id in the canonical form, lower case with hyphens.
+
+    Raises:
+        Invalid: it is not a UUID.
+    """
+    if not isinstance(value, str) or not is_id(value):
+        raise Invalid(f"{field} is not a UUID", field=field)
+    return value.lower()
+
+
+def is_id(value: str) -> bool:
+    """Whether a text is a UUID in its usual form, with hyphens."""
+    return _ID.match(value) is not None
+
+
+def checked_time(value: str, field: str) -> str:
+    """A client's ISO 8601 time as the database writes it; without a zone it is UTC.
+
+    Raises:
+        Invalid: it is not a time.
+    """
+    try:
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Invalid(f"{field} is not an ISO 8601 time such as 2026-11-22T10:30:00Z", field=field) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

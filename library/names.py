@@ -1,0 +1,120 @@
+"""Owns what a name from outside may look like. Such a name is a label: no file is ever called by it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from ..errors import Invalid
+
+MAX_NAME = 255
+MAX_TAG = 100
+MAX_REASON = 2000
+
+_OUTPUT_KEY = re.compile(r"[^\s/\\\x00-\x1f]{1,200}:[A-Za-z0-9_.-]{1,64}:[0-9]{1,9}\Z")
+
+
+def checked_text(value: Any, field: str, *, longest: int = MAX_NAME, empty: bool = False) -> str:
+    """A text of one line or more, without control characters, in Unicode's composed form (NFC).
+
+    Raises:
+        Invalid: it is no text, empty where that makes no sense, too long, or has control characters.
+    """
+    if not isinstance(value, str):
+        raise Invalid(f"{field} is not a text", field=field)
+    text = unicodedata.normalize("NFC", value).strip()
+    if not text and not empty:
+        raise Invalid(f"{field} is empty", field=field)
+    if len(text) > longest:
+        raise Invalid(f"{field} has {len(text)} characters; {longest} at most", field=field)
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in text):
+        raise Invalid(f"{field} has control characters", field=field)
+    return text
+
+
+def checked_name(value: Any, field: str, *, empty: bool = False) -> str:
+    """A name of one line that is neither a path nor a URL: what a chain, a step or a workflow is called.
+
+    Raises:
+        Invalid: it looks like a path or a URL, or `checked_text` refuses it.
+    """
+    name = checked_text(value, field, empty=empty)
+    if "://" in name or "\\" in name or "/" in name or ".." in name or "\n" in name or "\t" in name:
+        raise Invalid(f"{field} is a name, not a path or a URL: no '/', '\\', '..' or line breaks", field=field)
+    if len(name) > 1 and name[1] == ":" and name[0].isalpha():
+        raise Invalid(f"{field} is a name, not a path with a drive letter", field=field)
+    return name
+
+
+def checked_filename(value: Any, field: str = "file") -> str:
+    """The name a client gives a file, kept as a label.
+
+    Raises:
+        Invalid: it has folders, '..', NUL, CR, LF or another control character, or more than 255 bytes.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"{field} has no file name", field=field)
+    name = unicodedata.normalize("NFC", value)
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        raise Invalid(f"{field}: the file name has control characters", field=field)
+    if "/" in name or "\\" in name or name in (".", "..") or name.startswith(".."):
+        raise Invalid(f"{field}: the file name is a path; send the name alone", field=field)
+    if len(name.encode()) > MAX_NAME:
+        raise Invalid(f"{field}: the file name is over {MAX_NAME} bytes", field=field)
+    return name
+
+
+def checked_output_key(value: Any, field: str = "output_key") -> str:
+    """An output key, `node_id:kind:index`, split from the right: node ids of subgraphs have colons of their own.
+
+    Raises:
+        Invalid: it is not of that form.
+    """
+    if not isinstance(value, str) or not _OUTPUT_KEY.match(value):
+        raise Invalid(f"{field} is node_id:kind:index, such as 9:images:0", field=field)
+    return value
+
+
+def checked_subfolder(value: Any, field: str = "subfolder") -> str:
+    """A folder below a ComfyUI folder, with forward slashes; empty for none.
+
+    Raises:
+        Invalid: it is absolute, climbs with '..', or has characters that no file system takes.
+    """
+    text = checked_text(value, field, empty=True).replace("\\", "/").strip("/") if isinstance(value, str) else value
+    checked_text(text, field, empty=True)
+    if isinstance(value, str) and (value.startswith(("/", "\\")) or ":" in value):
+        raise Invalid(f"{field} is below the server's input folder: no leading '/', no drive", field=field)
+    if any(part in ("", ".", "..") for part in text.split("/")) and text:
+        raise Invalid(f"{field} has an empty, '.' or '..' part", field=field)
+    return str(text)
+
+
+def checked_object(value: Any, field: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        Invalid: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise Invalid(f"{field} is not a JSON object", field=field)
+    return value
+
+
+def checked_tags(text: str, field: str = "tags") -> tuple[str, ...]:
+    """Tags as a widget gives them, comma separated, each once, in their order."""
+    tags = (checked_tag(part, field) for part in text.split(",") if part.strip())
+    return tuple(dict.fromkeys(tags))
+
+
+def checked_tag(value: Any, field: str = "tag") -> str:
+    """One tag: a line of 1 to 100 characters without commas.
+
+    Raises:
+        Invalid: it is not.
+    """
+    tag = checked_text(value, field, longest=MAX_TAG)
+    if "," in tag or "\n" in tag or "\t" in tag:
+        raise Invalid(f"{field}: a tag has no commas and no line breaks", field=field)
+    return tag

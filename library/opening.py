@@ -1,0 +1,167 @@
+"""Owns the open library: one database, one store, and the transactions that every rule runs in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..config import Config, load_config
+from ..db.connections import Database
+from ..db.migrating import migrate
+from ..storage.local import Store
+from . import events, identities, recovery
+
+logger = logging.getLogger("artifact_db.library")
+
+Subscriber = Callable[[int], None]
+
+
+class Transaction:
+    """What takes part in one `writing()`: who asks, one time for all of its rows, and its events."""
+
+    def __init__(self, library: Library, actor: str) -> None:
+        self.library = library
+        self.actor = actor
+        self.at = identities.now()
+        self._last: tuple[int, str] | None = None
+
+    def log(self, action: str, entity_type: str, entity_id: str, **row: Any) -> None:
+        """Add an event; `row` may have `chain_id`, `workflow_id`, `before` and `after`."""
+        row = {"chain_id": None, "workflow_id": None, "before": None, "after": None, **row}
+        self._last = events.append(
+            self._last,
+            at=self.at,
+            actor=self.actor,
+            action=action,
+            entity_type=entity_type,
+            entity_id=entity_id,
+            **row,
+        )
+
+    @property
+    def last_seq(self) -> int | None:
+        """The number of the newest event of this transaction; None when it has none."""
+        return self._last[0] if self._last else None
+
+
+class Library:
+    """A store with its database. Every function of this package takes one as its first argument.
+
+    The store is there from the start; the database is migrated when it is first needed, and asked again as long as it
+    is away, so that a picture can be kept before its row can be written.
+    """
+
+    def __init__(self, config: Config, database: Database, store: Store) -> None:
+        self.config = config
+        self.database = database
+        self.store = store
+        self.deferred = recovery.Deferred()
+        self._subscribers: list[Subscriber] = []
+        self._preparing = threading.Lock()
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Migrate the database and complete what interrupted processes left behind; done once.
+
+        Raises:
+            TooNew, Unavailable: the database cannot be used; the next call tries again.
+        """
+        if self._prepared:
+            return
+        with self._preparing:
+            if not self._prepared:
+                migrate(self.database)
+                self._prepared = True
+                recovery.recover_abandoned(self)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot of the rows."""
+        self.prepare()
+        with self.database.reading():
+            yield
+
+    @contextmanager
+    def writing(self, actor: str) -> Iterator[Transaction]:
+        """One durable transaction; those who subscribed hear of its events once they are committed."""
+        self.prepare()
+        transaction = Transaction(self, actor)
+        with self.database.writing():
+            yield transaction
+        if transaction.last_seq is not None:
+            for subscriber in tuple(self._subscribers):
+                subscriber(transaction.last_seq)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` with the newest event's number after each commit of this process, in the writer's thread.
+
+        Returns:
+            What ends the subscription.
+        """
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    def close(self) -> None:
+        """Give everything back; a library that is closed is not used again."""
+        self.deferred.stop()
+        self.database.close()
+        self.store.close()
+
+
+def open_library(config: Config) -> Library:
+    """Open the store that the configuration names; the database follows when it is first needed.
+
+    Raises:
+        BadConfiguration: the database's URL is of no engine that this release speaks.
+        StoreFailed: the store's folder cannot be made or written.
+    """
+    database = Database(config.database)
+    store = Store(config.store)
+    store.open()
+    logger.info("open: database %s, store %s", database.path, store.root)
+    return Library(config, database, store)
+
+
+class SharedLibrary:
+    """The one library of a process, opened when it is first needed; nodes and routes hold this, not the library."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._library: Library | None = None
+        self._load: Callable[[], Config] = load_config
+        self._config: Config | None = None
+
+    def configure(self, load: Callable[[], Config]) -> None:
+        """Say how the configuration is found; nothing is read or opened yet."""
+        self._load = load
+
+    def config(self) -> Config:
+        """The configuration, read once it is right: a wrong one is read again, so that mending it needs no restart."""
+        if self._config is None:
+            self._config = self._load()
+        return self._config
+
+    def get(self) -> Library:
+        """The open library. A failed opening is tried again at the next call.
+
+        Raises:
+            BadConfiguration, StoreFailed: as `open_library`.
+        """
+        if self._library is None:
+            with self._lock:
+                if self._library is None:
+                    self._library = open_library(self.config())
+        return self._library
+
+    def close(self) -> None:
+        """Close the library, when one is open."""
+        with self._lock:
+            if self._library is not None:
+                self._library.close()
+            self._library = None
+
+
+SHARED = SharedLibrary()

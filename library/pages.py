@@ -1,0 +1,77 @@
+"""Owns keyset pages: a cursor is the sort key of the last row that was seen, so that no page costs more than the first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from peewee import Tuple
+
+from ..errors import Invalid
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`next_cursor` is None on the last page."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Which page is asked for: `limit` rows after `cursor`."""
+
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+def page(
+    query: Any, keys: Sequence[Any], ask: Ask, make: Callable[[list[dict[str, Any]]], list[T]], *, descending: bool = True
+) -> Page[T]:
+    """Run a query from after the cursor.
+
+    Args:
+        keys: the columns to sort by; together unique, and all in the rows under their names.
+        make: makes the items of a page's rows, all at once.
+    Raises:
+        Invalid: the cursor is not one of ours, or the limit is out of range.
+    """
+    if not 1 <= ask.limit <= MAX_LIMIT:
+        raise Invalid(f"limit is 1 to {MAX_LIMIT}", field="limit")
+    if ask.cursor is not None:
+        seen = Tuple(*_decoded(ask.cursor, len(keys)))
+        query = query.where(Tuple(*keys) < seen if descending else Tuple(*keys) > seen)
+    order = [key.desc() for key in keys] if descending else list(keys)
+    rows = list(query.order_by(*order).limit(ask.limit + 1).dicts())
+    cursor = None
+    if len(rows) > ask.limit:
+        rows.pop()
+        cursor = _encoded([rows[-1][key.name] for key in keys])
+    return Page(make(rows), cursor)
+
+
+def _encoded(values: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str, length: int) -> list[Any]:
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise Invalid("cursor is not one that this server gave", field="cursor") from error
+    if (
+        not isinstance(values, list)
+        or len(values) != length
+        or not all(isinstance(v, (str, int)) and not isinstance(v, bool) for v in values)
+    ):
+        raise Invalid("cursor is not one that this server gave", field="cursor")
+    return values

@@ -1,0 +1,176 @@
+"""Owns the two pointers: a workflow's current artifact and an output's head. Nobody else moves them.
+
+Each function is one row of the table in the design (section 4) and takes part in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from peewee import SQL
+
+from ..db import models
+from ..db.statuses import USABLE
+
+if TYPE_CHECKING:
+    from .opening import Transaction
+
+Row = dict[str, Any]
+
+_LITERAL_TRUE = SQL("TRUE")
+"""A literal, not a parameter: SQLite uses a partial index only for a condition that it can read."""
+
+
+def after_new_version(tx: Transaction, artifact: Row) -> None:
+    """A new version was recorded, usable or not; it is in the table with both flags off."""
+    head = head_of(artifact)
+    current = current_of(artifact["workflow_id"])
+    usable = is_usable(artifact)
+    if head is None or usable or not is_usable(head):
+        _move_head(tx, artifact, head)
+    if current is None or (usable and head is not None and _gives_way(current, artifact)):
+        _move_current(tx, artifact["workflow_id"], artifact, current)
+
+
+def after_approval(tx: Transaction, artifact: Row) -> None:
+    """An artifact was approved."""
+    _move_head(tx, artifact, head_of(artifact))
+    current = current_of(artifact["workflow_id"])
+    if current is None or _gives_way(current, artifact):
+        _move_current(tx, artifact["workflow_id"], artifact, current)
+
+
+def after_selection(tx: Transaction, artifact: Row) -> None:
+    """A person picked this usable artifact."""
+    _move_head(tx, artifact, head_of(artifact))
+    _move_current(tx, artifact["workflow_id"], artifact, current_of(artifact["workflow_id"]))
+
+
+def after_deletion(tx: Transaction, artifact: Row) -> tuple[Row | None, Row | None]:
+    """An artifact went into the trash, its flags still as they were; the newest fit ones take over.
+
+    Returns:
+        The output's head and the workflow's current artifact, as they are now.
+    """
+    of_output = _newest_first(models.Artifact.output_key == artifact["output_key"], artifact["workflow_id"])
+    if artifact["is_head"]:
+        successor = _first_usable(of_output) or (of_output[0] if of_output else None)
+        _move_head(tx, successor, artifact)
+    if artifact["is_latest"]:
+        of_workflow = _newest_first(None, artifact["workflow_id"])
+        successor = _first_usable(of_output) or _first_usable(of_workflow) or (of_workflow[0] if of_workflow else None)
+        _move_current(tx, artifact["workflow_id"], successor, artifact)
+    return head_of(artifact), current_of(artifact["workflow_id"])
+
+
+def after_undeletion(tx: Transaction, artifact: Row, left: Row) -> None:
+    """An artifact came back from the trash.
+
+    Args:
+        left: what the deletion's event says: the pointers it held, and to whom they went. It gets back those that
+            nobody moved since, and those that nobody holds.
+    """
+    head, current = head_of(artifact), current_of(artifact["workflow_id"])
+    if head is None or (left["was_head"] and head["id"] == left["head_artifact_id"]):
+        _move_head(tx, artifact, head)
+    if current is None or (left["was_latest"] and current["id"] == left["latest_artifact_id"]):
+        _move_current(tx, artifact["workflow_id"], artifact, current)
+
+
+def is_usable(artifact: Row) -> bool:
+    """Whether its state allows it downstream. The bytes themselves are `artifacts.check_bytes`'s matter."""
+    present = artifact["bytes_removed_at"] is None and artifact["deleted_at"] is None
+    return present and artifact["approval_status"] in USABLE
+
+
+def head_of(artifact: Row) -> Row | None:
+    """The head of the output that this artifact is a version of."""
+    where = (models.Artifact.workflow_id == artifact["workflow_id"]) & (
+        models.Artifact.output_key == artifact["output_key"]
+    )
+    return _one(where & (models.Artifact.is_head == _LITERAL_TRUE))
+
+
+def current_of(workflow_id: str) -> Row | None:
+    """The current artifact of a workflow, by its flag."""
+    return _one((models.Artifact.workflow_id == workflow_id) & (models.Artifact.is_latest == _LITERAL_TRUE))
+
+
+def _gives_way(current: Row, artifact: Row) -> bool:
+    return current["output_key"] == artifact["output_key"] or not is_usable(current)
+
+
+def _move_head(tx: Transaction, to: Row | None, source: Row | None) -> None:
+    if (to and to["id"]) == (source and source["id"]):
+        return
+    if source is not None:
+        _set(tx, source["id"], is_head=False)
+    if to is not None:
+        _set(tx, to["id"], is_head=True)
+        tx.log(
+            "artifact.head_changed",
+            "artifact",
+            to["id"],
+            workflow_id=to["workflow_id"],
+            before={"head_artifact_id": source and source["id"]},
+            after={"head_artifact_id": to["id"]},
+        )
+
+
+def _move_current(tx: Transaction, workflow_id: str, to: Row | None, source: Row | None) -> None:
+    if (to and to["id"]) == (source and source["id"]):
+        return
+    if source is not None:
+        _set(tx, source["id"], is_latest=False)
+    if to is not None:
+        _set(tx, to["id"], is_latest=True)
+    after = to and to["id"]
+    models.Workflow.update(
+        latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1
+    ).where(models.Workflow.id == workflow_id).execute()
+    tx.log(
+        "workflow.current_changed",
+        "workflow",
+        workflow_id,
+        workflow_id=workflow_id,
+        before={"latest_artifact_id": source and source["id"]},
+        after={"latest_artifact_id": after},
+    )
+
+
+def _set(tx: Transaction, artifact_id: str, **values: Any) -> None:
+    revision = models.Artifact.revision + 1
+    models.Artifact.update(updated_at=tx.at, revision=revision, **values).where(
+        models.Artifact.id == artifact_id
+    ).execute()
+
+
+def _one(where: Any) -> Row | None:
+    row: Row | None = models.Artifact.select(*_COLUMNS).where(where).dicts().first()
+    return row
+
+
+def _newest_first(where: Any, workflow_id: str) -> list[Row]:
+    query = models.Artifact.select(*_COLUMNS).where(
+        (models.Artifact.workflow_id == workflow_id) & models.Artifact.deleted_at.is_null()
+    )
+    if where is not None:
+        return list(query.where(where).order_by(models.Artifact.version.desc()).dicts())
+    return list(query.order_by(models.Artifact.created_at.desc(), models.Artifact.id.desc()).dicts())
+
+
+def _first_usable(rows: list[Row]) -> Row | None:
+    return next((row for row in rows if is_usable(row)), None)
+
+
+_COLUMNS = (
+    models.Artifact.id,
+    models.Artifact.workflow_id,
+    models.Artifact.output_key,
+    models.Artifact.version,
+    models.Artifact.approval_status,
+    models.Artifact.is_head,
+    models.Artifact.is_latest,
+    models.Artifact.bytes_removed_at,
+    models.Artifact.deleted_at,
+)

@@ -1,0 +1,216 @@
+"""Owns the way of new bytes into the record: file first, then intent, then place, then row and event together.
+
+Everything that makes an artifact comes through `record`: nodes, uploads, edits, restored versions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from peewee import fn
+
+from ..db import models
+from ..errors import ArtifactDBError, Conflict, NotFound, Unavailable
+from ..storage.local import Intent, Placement
+from . import pointers, runs
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+logger = logging.getLogger("artifact_db.library")
+
+KIND = "record"
+
+
+@dataclass(frozen=True)
+class NewArtifact:
+    """What is known of a new artifact before it has a row. `status` None leaves the choice to the approval rules."""
+
+    artifact_id: str
+    output_key: str
+    filename: str
+    file_type: str
+    file_format: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    node_id: str | None = None
+    subfolder: str = ""
+    comfy_folder_type: str = "output"
+    parent_artifact_id: str | None = None
+    status: str | None = None
+    approved_by: str | None = None
+    tags: tuple[str, ...] = ()
+    action: str = "artifact.recorded"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """`artifact_ids` are in the order they were given. `deferred` says why the rows are not there yet, or is None."""
+
+    workflow_id: str
+    artifact_ids: tuple[str, ...]
+    deferred: str | None = None
+
+
+def record(
+    library: Library,
+    outputs: Sequence[tuple[NewArtifact, Placement]],
+    *,
+    actor: str,
+    workflow_id: str,
+    run: runs.Run | None = None,
+    keep_when_unavailable: bool = False,
+) -> Recorded:
+    """Record finished parts as artifacts of one workflow, in one transaction.
+
+    Args:
+        workflow_id: the workflow they belong to; with `run`, the id for it where it has none yet.
+        run: the execution that made them, which begins its chain, workflow and attempt as needed.
+        keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record.
+    Raises:
+        NotFound: the workflow is not there. Conflict: an artifact has this id already.
+        Unavailable: the database is away; nothing is left behind, unless it may have been committed.
+        StoreFailed: the disk refuses; nothing is left behind.
+    """
+    body = {
+        "actor": actor,
+        "workflow_id": workflow_id,
+        "run": asdict(run) if run else None,
+        "outputs": [asdict(output) for output, _ in outputs],
+    }
+    intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
+    try:
+        library.store.place(intent)
+        recorded = complete(library, intent)
+    except Unavailable as error:
+        if not keep_when_unavailable and not error.data.get("outcome_unknown"):
+            library.store.withdraw(intent)
+            raise
+        library.deferred.add(library, intent)
+        if not keep_when_unavailable:
+            raise
+        logger.warning("the record of %d artifact(s) waits for the database: %s", len(outputs), error)
+        return Recorded(workflow_id, tuple(output.artifact_id for output, _ in outputs), deferred=str(error))
+    except ArtifactDBError:
+        library.store.withdraw(intent)
+        raise
+    library.store.fulfilled(intent)
+    return recorded
+
+
+def complete(library: Library, intent: Intent) -> Recorded:
+    """Write the rows of an intent whose files are in their places; rows that are there already are left alone.
+
+    Raises:
+        NotFound, Conflict, Unavailable: as `record`.
+    """
+    body = intent.record
+    run = runs.Run(**body["run"]) if body["run"] else None
+    outputs = [NewArtifact(**{**output, "tags": tuple(output["tags"])}) for output in body["outputs"]]
+    with library.writing(body["actor"]) as tx:
+        workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
+        for output, placement in zip(outputs, intent.placements, strict=True):
+            _insert(tx, output, placement, workflow_id, attempt_id)
+    return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
+
+
+def next_version(workflow_id: str, output_key: str) -> int:
+    """The version number after the highest that this output ever had, the trash included."""
+    query = models.Artifact.select(fn.MAX(models.Artifact.version)).where(
+        (models.Artifact.workflow_id == workflow_id) & (models.Artifact.output_key == output_key)
+    )
+    return int(query.scalar() or 0) + 1
+
+
+def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None) -> tuple[str, str | None]:
+    if run is not None:
+        return runs.begin(tx, run, workflow_id)
+    if not models.Workflow.select().where(models.Workflow.id == workflow_id).exists():
+        raise NotFound(f"no workflow {workflow_id}")
+    newest = models.Attempt.select(models.Attempt.id).where(models.Attempt.workflow_id == workflow_id)
+    return workflow_id, newest.order_by(models.Attempt.number.desc()).limit(1).scalar()
+
+
+def _insert(
+    tx: Transaction, output: NewArtifact, placement: Placement, workflow_id: str, attempt_id: str | None
+) -> None:
+    existing = models.Artifact.select(models.Artifact.sha256).where(models.Artifact.id == output.artifact_id).scalar()
+    if existing == placement.sha256:
+        return
+    if existing is not None:
+        raise Conflict(f"artifact {output.artifact_id} is there already, with other bytes")
+    parent = _parent(output)
+    workflow = models.Workflow.select(models.Workflow.requires_approval, models.Workflow.chain_id).where(
+        models.Workflow.id == workflow_id
+    )
+    requires_approval, chain_id = workflow.tuples().get()
+    row = {
+        "id": output.artifact_id,
+        "workflow_id": workflow_id,
+        "filename": output.filename,
+        "local_filename": placement.local_filename,
+        "local_path": placement.local_path,
+        "file_type": output.file_type,
+        "file_format": output.file_format,
+        "file_size": placement.size,
+        "node_id": output.node_id,
+        "subfolder": output.subfolder,
+        "comfy_folder_type": output.comfy_folder_type,
+        "version": next_version(workflow_id, output.output_key),
+        "is_latest": False,
+        "parent_artifact_id": parent,
+        "approval_status": output.status or _default_status(tx, bool(requires_approval)),
+        "metadata": output.metadata,
+        "created_at": tx.at,
+        "updated_at": tx.at,
+        "output_key": output.output_key,
+        "attempt_id": attempt_id,
+        "sha256": placement.sha256,
+        "file_mtime_ns": placement.mtime_ns,
+        "file_inode": placement.inode,
+        "bytes_removed_at": None,
+        "deleted_at": None,
+    }
+    if row["approval_status"] == "approved":
+        by = output.approved_by or tx.actor
+        row.update(approved_by=by, approved_at=tx.at, decided_by=by, decided_at=tx.at, decided_sha256=placement.sha256)
+    elif output.approved_by:
+        row["approved_by"] = output.approved_by
+    models.Artifact.insert(row).execute()
+    for tag in output.tags:
+        models.Tag.insert(artifact_id=output.artifact_id, tag=tag, created_by=tx.actor, created_at=tx.at).execute()
+    tx.log(
+        output.action,
+        "artifact",
+        output.artifact_id,
+        chain_id=chain_id,
+        workflow_id=workflow_id,
+        after={
+            "output_key": output.output_key,
+            "version": row["version"],
+            "approval_status": row["approval_status"],
+            "parent_artifact_id": parent,
+            "filename": output.filename,
+            "file_size": placement.size,
+            "sha256": placement.sha256,
+            **({"tags": sorted(output.tags)} if output.tags else {}),
+        },
+    )
+    pointers.after_new_version(tx, row)
+
+
+def _parent(output: NewArtifact) -> str | None:
+    """The parent, or None where it is gone with its chain since the intent was written."""
+    if output.parent_artifact_id is None:
+        return None
+    there = models.Artifact.select().where(models.Artifact.id == output.parent_artifact_id).exists()
+    return output.parent_artifact_id if there else None
+
+
+def _default_status(tx: Transaction, requires_approval: bool) -> str:
+    required = requires_approval or tx.library.config.approval.default == "required"
+    return "pending" if required else "auto_approved"
+
+

@@ -1,0 +1,109 @@
+"""Owns what happens to promises that were not kept at once: completed, or set aside where `doctor` finds them.
+
+It reads intents only and never walks the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import ArtifactDBError, StoreFailed, Unavailable
+from ..storage.local import Intent
+from . import chains, recording
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+logger = logging.getLogger("artifact_db.library")
+
+_COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
+    recording.KIND: recording.complete,
+    chains.PURGE: chains.complete_purge,
+}
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Waits between two tries to reach a database that is away; the last one repeats."""
+
+
+class Deferred:
+    """The intents of this process that wait for their database, and the one thread that sees to them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._intents: list[Intent] = []
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def __len__(self) -> int:
+        return len(self._intents)
+
+    def add(self, library: Library, intent: Intent) -> None:
+        with self._lock:
+            self._intents.append(intent)
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(
+                    target=self._work, args=(library,), name="artifact-db-recovery", daemon=True
+                )
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what it had left stays on disk for the next process."""
+        self._stop.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout=30)
+
+    def _work(self, library: Library) -> None:
+        tries = 0
+        while not self._stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]):
+            tries += 1
+            with self._lock:
+                waiting = list(self._intents)
+            for intent in waiting:
+                if not _complete(library, intent):
+                    break
+                tries = 0
+                with self._lock:
+                    self._intents.remove(intent)
+            with self._lock:
+                if not self._intents:
+                    self._thread = None
+                    return
+
+
+def recover_abandoned(library: Library) -> int:
+    """Complete what processes that are gone had promised; returns how many intents were seen to.
+
+    An intent that cannot be completed while the database is away stays where it is.
+    """
+    with library.store.abandoned() as intents:
+        done = 0
+        for intent in intents:
+            if not _complete(library, intent):
+                break
+            done += 1
+    if done:
+        logger.info("recovered %d interrupted record(s)", done)
+    return done
+
+
+def _complete(library: Library, intent: Intent) -> bool:
+    """Whether the intent is off the list: completed, or impossible and set aside."""
+    try:
+        library.store.place(intent)
+        _COMPLETIONS[intent.kind](library, intent)
+        library.store.fulfilled(intent)
+    except (Unavailable, StoreFailed) as error:
+        if isinstance(error, StoreFailed) and library.store.missing(intent):
+            logger.error("an interrupted record has lost its files: %s", error)
+            library.store.quarantine(intent)
+            return True
+        logger.warning("an interrupted record waits: %s", error)
+        return False
+    except ArtifactDBError as error:
+        logger.error("an interrupted record cannot be completed and is in quarantine: %s", error)
+        library.store.quarantine(intent)
+    return True

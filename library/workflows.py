@@ -1,0 +1,263 @@
+"""Owns workflows: one step of a chain or one standalone run, and the attempts that its prompt ids begin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from ..db.statuses import WORKFLOW_STATUSES
+from ..errors import Conflict, Invalid, NotFound
+from . import attempts, identities, names, pages, revisions
+from .views import Workflow
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+_HEAVY = ("workflow_definition", "parameters")
+_SUMMARY = [field for name, field in models.Workflow._meta.fields.items() if name not in _HEAVY]
+
+_ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
+
+
+def create_workflow(
+    library: Library,
+    *,
+    workflow_name: str,
+    actor: str,
+    id: str | None = None,
+    chain_id: str | None = None,
+    step_id: str | None = None,
+    server: str | None = None,
+    server_address: str | None = None,
+    prompt_id: str = "",
+    status: str = "queued",
+    requires_approval: bool = False,
+    workflow_definition: dict[str, Any] | None = None,
+    parameters: dict[str, Any] | None = None,
+    temporal_workflow_id: str | None = None,
+    temporal_run_id: str | None = None,
+) -> tuple[Workflow, bool]:
+    """Make a workflow: a step of a chain, or a standalone one. With a `prompt_id` it has its first attempt at once.
+
+    Args:
+        id: a UUID of the caller's choosing, which makes the call safe to repeat.
+        server: a configured server's name; `server_address` is a label in its place, and is never contacted.
+    Returns:
+        The workflow, and whether it was made now (False: the same call was made before).
+    Raises:
+        NotFound: the chain is not there. UnknownServer. Invalid: a value is wrong.
+        Conflict: the id is taken by another workflow.
+    """
+    columns: dict[str, Any] = {
+        "chain_id": identities.checked_id(chain_id, "chain_id") if chain_id is not None else None,
+        "step_id": names.checked_name(step_id, "step_id") if step_id is not None else None,
+        "workflow_name": names.checked_name(workflow_name, "workflow_name"),
+        "server_address": _label(library, server, server_address),
+        "prompt_id": names.checked_text(prompt_id, "prompt_id", empty=True),
+        "status": _checked_status(status),
+        "requires_approval": requires_approval,
+        "workflow_definition": workflow_definition,
+        "parameters": parameters,
+        "temporal_workflow_id": temporal_workflow_id,
+        "temporal_run_id": temporal_run_id,
+    }
+    workflow_id = identities.checked_id(id) if id is not None else identities.new_id()
+    with library.writing(actor) as tx:
+        existing = _row(workflow_id) if id is not None else None
+        if existing is not None:
+            same = ("chain_id", "step_id", "workflow_name", "requires_approval")
+            different = [key for key in same if existing[key] != columns[key]]
+            if different:
+                raise Conflict(f"workflow {workflow_id} is there already, with another {different[0]}", id=workflow_id)
+            return Workflow.of(existing), False
+        chain = columns["chain_id"]
+        if chain is not None and not models.Chain.select().where(models.Chain.id == chain).exists():
+            raise NotFound(f"no chain {chain}")
+        insert_workflow(tx, workflow_id, **columns)
+        if columns["prompt_id"]:
+            _begin_attempt(tx, {"id": workflow_id, **columns})
+        return Workflow.of(_get(workflow_id)), True
+
+
+def insert_workflow(tx: Transaction, workflow_id: str, **columns: Any) -> None:
+    """A new row with its event, inside the caller's transaction."""
+    columns.update(queued_at=tx.at, created_at=tx.at, updated_at=tx.at)
+    if columns["status"] == "executing":
+        columns["started_at"] = tx.at
+    models.Workflow.insert(id=workflow_id, **columns).execute()
+    told = ("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status")
+    after = {key: columns[key] for key in told}
+    tx.log(
+        "workflow.created", "workflow", workflow_id, chain_id=columns["chain_id"], workflow_id=workflow_id, after=after
+    )
+
+
+def get_workflow(library: Library, workflow_id: str) -> Workflow:
+    """One workflow with its definition and parameters.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    with library.reading():
+        return Workflow.of(_get(workflow_id))
+
+
+def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workflow:
+    """The newest workflow of a step of a chain.
+
+    Raises:
+        NotFound: the chain has no workflow of that step yet.
+    """
+    with library.reading():
+        query = models.Workflow.select().where(
+            (models.Workflow.chain_id == chain_id) & (models.Workflow.step_id == step_id)
+        )
+        row = query.order_by(models.Workflow.created_at.desc(), models.Workflow.id.desc()).dicts().first()
+    if row is None:
+        raise NotFound(f"chain {chain_id} has no workflow of step {step_id!r} yet")
+    return Workflow.of(row)
+
+
+def get_workflows_by_chain(library: Library, chain_id: str) -> list[Workflow]:
+    """Every workflow of a chain, by step and then by age, with definitions and parameters."""
+    with library.reading():
+        query = models.Workflow.select().where(models.Workflow.chain_id == chain_id)
+        query = query.order_by(models.Workflow.step_id, models.Workflow.created_at, models.Workflow.id)
+        return [Workflow.of(row) for row in query.dicts()]
+
+
+def list_workflows(
+    library: Library,
+    ask: pages.Ask,
+    *,
+    chain_id: str | None = None,
+    step_id: str | None = None,
+    status: str | None = None,
+    prompt_id: str | None = None,
+    standalone: bool = False,
+) -> pages.Page[Workflow]:
+    """Workflows without their definitions and parameters, newest first."""
+    table = models.Workflow
+    with library.reading():
+        query = table.select(*_SUMMARY)
+        if chain_id is not None:
+            query = query.where(table.chain_id == chain_id)
+        if step_id is not None:
+            query = query.where(table.step_id == step_id)
+        if status is not None:
+            query = query.where(table.status == _checked_status(status))
+        if prompt_id is not None:
+            query = query.where(table.prompt_id == prompt_id)
+        if standalone:
+            query = query.where(table.chain_id.is_null())
+        keys = (table.created_at, table.id)
+        return pages.page(query, keys, ask, lambda rows: [Workflow.of(row) for row in rows])
+
+
+def update_workflow(
+    library: Library,
+    workflow_id: str,
+    *,
+    actor: str,
+    revision: int | None = None,
+    server: str | None = None,
+    **changes: Any,
+) -> Workflow:
+    """Change a workflow's columns; a new `prompt_id` begins a new attempt, a `status` is the newest attempt's too.
+
+    Raises:
+        NotFound, StaleRevision, UnknownServer. Invalid: a value is wrong.
+    """
+    if "status" in changes:
+        _checked_status(changes["status"])
+    if "prompt_id" in changes:
+        changes["prompt_id"] = names.checked_text(changes["prompt_id"], "prompt_id")
+    if server is not None or "server_address" in changes:
+        changes["server_address"] = _label(library, server, changes.get("server_address"))
+    with library.writing(actor) as tx:
+        row = _get(workflow_id)
+        revisions.check(row, revision)
+        after = revisions.changed(row, changes)
+        if not after:
+            return Workflow.of(row)
+        columns = dict(after)
+        if (status := after.get("status")) is not None:
+            columns["completed_at"] = tx.at if status in _ENDED else None
+            if status == "executing" and row["started_at"] is None:
+                columns["started_at"] = tx.at
+        models.Workflow.update(updated_at=tx.at, revision=row["revision"] + 1, **columns).where(
+            models.Workflow.id == row["id"]
+        ).execute()
+        told = [key for key in after if key not in _HEAVY]
+        tx.log(
+            "workflow.updated",
+            "workflow",
+            row["id"],
+            chain_id=row["chain_id"],
+            workflow_id=row["id"],
+            before={key: row[key] for key in told},
+            after={**{key: after[key] for key in told}, **{key: "changed" for key in after if key in _HEAVY}},
+        )
+        _update_attempt(tx, {**row, **columns}, after)
+        return Workflow.of(_get(row["id"]))
+
+
+def row_of(workflow_id: str) -> dict[str, Any]:
+    """A workflow's row, inside the caller's transaction.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    return _get(workflow_id)
+
+
+def _update_attempt(tx: Transaction, row: dict[str, Any], after: dict[str, Any]) -> None:
+    if "prompt_id" in after:
+        _begin_attempt(tx, row)
+    elif "status" in after:
+        newest = models.Attempt.select().where(models.Attempt.workflow_id == row["id"])
+        attempt = newest.order_by(models.Attempt.number.desc()).dicts().first()
+        if attempt is not None and attempt["status"] != after["status"]:
+            attempts.change(tx, attempt, after["status"], row["error_message"])
+
+
+def _begin_attempt(tx: Transaction, row: dict[str, Any]) -> None:
+    attempts.add(
+        tx,
+        row["id"],
+        server_address=row["server_address"],
+        prompt_id=row["prompt_id"],
+        status=row["status"],
+        chain_id=row["chain_id"],
+        parameters=row["parameters"],
+        workflow_definition=row["workflow_definition"],
+        requested_by=tx.actor,
+    )
+
+
+def _label(library: Library, server: str | None, address: str | None) -> str:
+    if server is not None:
+        return library.config.server(server).name
+    if address is None:
+        return ""
+    return library.config.server_label(names.checked_text(address, "server_address", empty=True))
+
+
+def _row(workflow_id: str) -> dict[str, Any] | None:
+    row: dict[str, Any] | None = models.Workflow.select().where(models.Workflow.id == workflow_id).dicts().first()
+    return row
+
+
+def _get(workflow_id: str) -> dict[str, Any]:
+    row = _row(workflow_id.lower())
+    if row is None:
+        raise NotFound(f"no workflow {workflow_id}")
+    return row
+
+
+def _checked_status(status: Any) -> str:
+    if status not in WORKFLOW_STATUSES:
+        raise Invalid(
+            f"status {status!r} is none of a workflow's: {', '.join(WORKFLOW_STATUSES)}", field="status"
+        )
+    return str(status)

@@ -1,0 +1,312 @@
+"""Owns the store on a local disk. It refuses names from outside: every name in it is generated.
+
+    files/2026-11-22/<artifact id>.png   the artifacts, read-only, one folder a day
+    staging/<process>/                   parts being written and intents not yet completed, one folder a process
+    staging/<process>.lock               held as long as that process lives
+    quarantine/                          what recovery could not complete; never deleted by itself
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from ..errors import StoreFailed
+from .files import FileState, Part, digest, remove, store_errors, sync_folder, write_durably
+
+FILES, STAGING, QUARANTINE = "files", "staging", "quarantine"
+INTENT_SUFFIX, PART_SUFFIX = ".intent.json", ".part"
+
+MAX_PROOFS = 100_000
+"""How many hashes of files with another `stat` than was recorded are remembered."""
+
+_EXTENSION = re.compile(r"[a-z0-9]{1,8}\Z")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A finished part and the place it is promised: `local_path` is relative to the store, with forward slashes."""
+
+    part: str
+    local_path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def local_filename(self) -> str:
+        return PurePosixPath(self.local_path).name
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A promise on disk: these parts belong in these places, and `record` is what the database is to say of them."""
+
+    path: Path
+    kind: str
+    placements: tuple[Placement, ...]
+    record: dict[str, Any]
+
+
+class Store:
+    """A folder that holds artifacts. One process may have several; each has a staging folder of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._staging: Path | None = None
+        self._lock: FileLock | None = None
+        self._proofs: dict[str, tuple[FileState, str]] = {}
+
+    def open(self) -> None:
+        """Make the folders, and this process's own staging folder under its lock.
+
+        Raises:
+            StoreFailed: the folder cannot be made or written.
+        """
+        with store_errors("opening"):
+            for name in (FILES, STAGING, QUARANTINE):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            staging = self.root / STAGING / uuid.uuid4().hex
+            # The lock comes before the folder: whoever sees the folder can tell whether its owner lives.
+            self._lock = FileLock(f"{staging}.lock", thread_local=False)
+            self._lock.acquire(timeout=0)
+            staging.mkdir()
+            sync_folder(staging.parent)
+            self._staging = staging
+
+    def close(self) -> None:
+        """Give the staging folder back. What is unfinished stays for the next process to complete."""
+        if self._staging is None or self._lock is None:
+            return
+        staging, self._staging = self._staging, None
+        empty = not any(staging.iterdir()) if staging.exists() else True
+        if empty and staging.exists():
+            staging.rmdir()
+        self._lock.release()
+        if empty:
+            remove(Path(self._lock.lock_file))
+
+    @property
+    def staging(self) -> Path:
+        """This process's staging folder."""
+        if self._staging is None:
+            raise StoreFailed("the store is closed")
+        return self._staging
+
+    def path(self, local_path: str) -> Path:
+        """The absolute path of a stored file.
+
+        Raises:
+            StoreFailed: `local_path` leads out of the store, also through a link inside it.
+        """
+        path = self.root / local_path
+        root = os.path.realpath(self.root)
+        if not os.path.realpath(path).startswith(root + os.sep):
+            raise StoreFailed("this file is not inside the store")
+        return path
+
+    def state(self, local_path: str) -> FileState | None:
+        """What `stat` says of a stored file; None when it is not there. A link counts as not there."""
+        try:
+            result = os.lstat(self.root / local_path)
+        except (OSError, ValueError):
+            return None
+        return FileState.of(result) if not os.path.islink(self.root / local_path) else None
+
+    def relative(self, path: str) -> str:
+        """The `local_path` of an absolute path that this store gave."""
+        return Path(path).relative_to(self.root).as_posix()
+
+    def unchanged(self, local_path: str, recorded: FileState, sha256: str) -> bool:
+        """Whether a stored file is as it was recorded. Only where `stat` differs are its bytes read, once.
+
+        A store that was copied to another disk has other inodes and times, and still the same bytes.
+        """
+        state = self.state(local_path)
+        if state is None or state == recorded:
+            return state is not None
+        if state.size != recorded.size:
+            return False
+        if self._proofs.get(local_path, (None, ""))[0] != state:
+            if len(self._proofs) >= MAX_PROOFS:
+                self._proofs.clear()
+            self._proofs[local_path] = (state, self.digest(local_path) or "")
+        return self._proofs[local_path][1] == sha256
+
+    def digest(self, local_path: str) -> str | None:
+        """The SHA-256 of a stored file's bytes, read anew; None when it is not there."""
+        try:
+            return digest(self.path(local_path))
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def reading(self, local_path: str) -> Iterator[BinaryIO]:
+        """A stored file, open for reading.
+
+        Raises:
+            StoreFailed: it is not there or cannot be read.
+        """
+        with store_errors("reading a file"), self.path(local_path).open("rb") as file:
+            yield file
+
+    @contextmanager
+    def receiving(self) -> Iterator[Part]:
+        """A new part to write to; it is gone again when the block raises."""
+        with store_errors("taking a file"):
+            part = Part(self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}")
+            try:
+                yield part
+            except BaseException:
+                part.discard()
+                raise
+
+    def same_bytes(self, local_path: str, sha256: str, size: int, *, artifact_id: str, day: str) -> Placement:
+        """A placement that shares the bytes of a stored file: a hard link inside the store, else a copy."""
+        with store_errors("sharing a stored file"):
+            target = self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}"
+            try:
+                os.link(self.path(local_path), target)
+                state = FileState.of(target.stat())
+            except OSError:
+                part = Part(target)
+                with self.path(local_path).open("rb") as source:
+                    while chunk := source.read(1024 * 1024):
+                        part.write(chunk)
+                state = part.finish()
+            extension = PurePosixPath(local_path).suffix.removeprefix(".")
+            return self._placement(target, artifact_id, extension, day, sha256, size, state)
+
+    def finish(self, part: Part, *, artifact_id: str, extension: str, day: str) -> Placement:
+        """Make a part durable and name its place: `day` is the date part of its time, `extension` without a dot."""
+        with store_errors("finishing a file"):
+            state = part.finish()
+        return self._placement(part.path, artifact_id, extension, day, part.sha256, part.size, state)
+
+    def promise(self, kind: str, placements: Sequence[Placement], record: dict[str, Any]) -> Intent:
+        """Write the intent, durably: from here on a crash completes the record instead of losing it."""
+        intent = Intent(self.staging / f"{uuid.uuid4().hex}{INTENT_SUFFIX}", kind, tuple(placements), record)
+        body = {"kind": kind, "placements": [asdict(p) for p in placements], "record": record}
+        with store_errors("writing down what it is about to do"):
+            write_durably(intent.path, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+            sync_folder(intent.path.parent)
+        return intent
+
+    def place(self, intent: Intent) -> None:
+        """Rename the parts of an intent into their places, durably. A part that is in its place already stays there.
+
+        Raises:
+            StoreFailed: a part is neither here nor there, or the disk refuses.
+        """
+        with store_errors("putting a file into its place"):
+            folders = set()
+            for placement in intent.placements:
+                part = intent.path.parent / placement.part
+                target = self.root / placement.local_path
+                if not target.parent.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    sync_folder(target.parent.parent)
+                if not target.exists():
+                    os.rename(part, target)
+                folders.add(target.parent)
+            for folder in folders:
+                sync_folder(folder)
+
+    def missing(self, intent: Intent) -> bool:
+        """Whether a file of an intent is neither staged nor in its place."""
+        return any(
+            not (intent.path.parent / placement.part).exists() and not (self.root / placement.local_path).exists()
+            for placement in intent.placements
+        )
+
+    def fulfilled(self, intent: Intent) -> None:
+        """The rows are committed: the intent has done its work."""
+        with store_errors("tidying up"):
+            remove(intent.path)
+
+    def withdraw(self, intent: Intent) -> None:
+        """Undo a promise that no transaction took up and nobody was told of: its files go, then the intent."""
+        with store_errors("tidying up"):
+            for placement in intent.placements:
+                remove(intent.path.parent / placement.part)
+                remove(self.root / placement.local_path)
+            remove(intent.path)
+
+    def quarantine(self, intent: Intent) -> None:
+        """Keep what cannot be recorded where `doctor` finds it, and out of the way."""
+        folder = self.root / QUARANTINE
+        with store_errors("setting a file aside"):
+            for placement in intent.placements:
+                for path in (intent.path.parent / placement.part, self.root / placement.local_path):
+                    if path.exists():
+                        os.rename(path, folder / f"{uuid.uuid4().hex}-{placement.local_filename}")
+            if intent.path.exists():
+                os.rename(intent.path, folder / intent.path.name)
+
+    def delete(self, local_path: str) -> None:
+        """Remove a stored file for good, once no row names it."""
+        with store_errors("deleting a file"):
+            remove(self.path(local_path))
+
+    @contextmanager
+    def abandoned(self) -> Iterator[list[Intent]]:
+        """The intents of processes that are gone, held under their locks so that nobody else takes them.
+
+        At the end of the block, the staging folders in which none is left are removed with their unfinished parts.
+        """
+        taken: list[tuple[Path, FileLock]] = []
+        for folder in sorted((self.root / STAGING).iterdir()):
+            if not folder.is_dir() or folder == self._staging:
+                continue
+            lock = FileLock(f"{folder}.lock", thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            taken.append((folder, lock))
+        try:
+            yield [intent for folder, _ in taken for intent in self._intents(folder)]
+            for folder, lock in taken:
+                self._remove_if_done(folder, Path(lock.lock_file))
+        finally:
+            for _, lock in taken:
+                lock.release()
+
+    def _remove_if_done(self, folder: Path, lock_file: Path) -> None:
+        if not folder.exists() or any(folder.glob(f"*{INTENT_SUFFIX}")):
+            return
+        for part in folder.iterdir():
+            # A part without an intent was never promised to anybody.
+            remove(part)
+        folder.rmdir()
+        if os.name != "nt":  # Windows refuses to delete an open file; an empty lock file is in nobody's way.
+            remove(lock_file)
+
+    def _intents(self, folder: Path) -> list[Intent]:
+        found = []
+        for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+            try:
+                body = json.loads(path.read_bytes())
+                placements = tuple(Placement(**placement) for placement in body["placements"])
+                found.append(Intent(path, body["kind"], placements, body["record"]))
+            except (ValueError, KeyError, TypeError):
+                # Torn by a crash before its fsync returned: nothing was promised yet.
+                os.rename(path, self.root / QUARANTINE / path.name)
+        return found
+
+    def _placement(
+        self, part: Path, artifact_id: str, extension: str, day: str, sha256: str, size: int, state: FileState
+    ) -> Placement:
+        suffix = f".{extension}" if _EXTENSION.match(extension) else ""
+        local_path = f"{FILES}/{day}/{artifact_id}{suffix}"
+        return Placement(part.name, local_path, sha256, size, state.mtime_ns, state.inode)
