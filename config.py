@@ -5,6 +5,8 @@ Servers, folders and secrets come from here and from nowhere else: never from a 
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import os
 import re
 import sys
@@ -12,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,26 +25,85 @@ from .errors import BadConfiguration, UnknownServer
 
 __all__ = ["FILE_NAME", "Approval", "Config", "Server", "load_config", "user_folder"]
 
+logger = logging.getLogger("artifact_db.config")
+
 FILE_NAME = "artifact-db.toml"
 PREFIX = "ARTIFACT_DB_"
 DEFAULT_MAX_UPLOAD_MB = 16 * 1024
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_URL_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
+_BASE_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
 
 
 @dataclass(frozen=True)
 class Server:
-    """A ComfyUI server that the operator registered: the only kind of host that this program ever talks to."""
+    """A ComfyUI server that the operator registered: the only kind of host that this program ever talks to.
+
+    `repr()` never shows the token.
+
+    `url` is kept in the canonical form that `parse_url` gives, so that equal addresses compare equal.
+    Raises BadConfiguration, naming the server and never a secret, when the url or the token cannot be used.
+    """
 
     name: str
     url: str
-    token_env: str | None = None
+    token: str | None = field(default=None, repr=False)
 
-    @property
-    def token(self) -> str | None:
-        """The bearer token, read from the environment when it is needed, so that it is in no copy of this object."""
-        return os.environ.get(self.token_env) if self.token_env else None
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "url", self.parse_url(self.url))
+        except BadConfiguration as error:
+            raise BadConfiguration(f"server {self.name!r}: {error}", server=self.name) from error
+        # requests would quote a token that it cannot send in its error message.
+        if self.token is not None and re.fullmatch(r"[\x21-\x7e]+", self.token) is None:
+            raise BadConfiguration(
+                f"server {self.name!r}: its token is empty, or holds a blank, a line end or a letter outside ASCII",
+                server=self.name,
+            )
+
+    @staticmethod
+    def parse_url(url: str) -> str:
+        """`url` in canonical form: lower-case origin without its default port, base path without "/" at its end.
+
+        Takes http and https with an optional base path. Raises BadConfiguration for anything else: user names and
+        passwords, queries, fragments, hosts outside ASCII. The message does not quote `url`, which may hold a secret.
+        """
+        if re.fullmatch(r"[\x21-\x7e]+", url) is None or "\\" in url:
+            raise BadConfiguration(r"url must be ASCII without blanks and without \ (write other hosts as xn--…)")
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or ""), parts.port
+        except ValueError:
+            # Without the cause: its text quotes the url.
+            raise BadConfiguration("url is malformed: its host or port cannot be read") from None
+        if parts.scheme not in _DEFAULT_PORTS or not host:
+            raise BadConfiguration("url must begin with http:// or https:// and a host")
+        if "@" in parts.netloc:
+            raise BadConfiguration("url must not hold a user name or password; name the token with token_env")
+        if "?" in url or "#" in url:
+            raise BadConfiguration("url must end with the host, port or base path: no query, no fragment")
+        written = f"[{host}]" if ":" in host else host
+        # Compared as a whole: older Pythons overlook letters around brackets, and underscores in a port.
+        if parts.netloc.lower() not in (written, f"{written}:", f"{written}:{port}") or not _is_host(host) or port == 0:
+            raise BadConfiguration("url is malformed: no such host or port can exist")
+        path = parts.path.rstrip("/")
+        segments = unquote(path).split("/")[1:]
+        if _BASE_PATH.fullmatch(path) is None or any(segment in ("", ".", "..") for segment in segments):
+            raise BadConfiguration("url has a base path that is not a plain one")
+        port_part = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+        return f"{parts.scheme}://{written}{port_part}{path}"
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return _URL_HOST.fullmatch(host) is not None
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -84,7 +145,7 @@ class Config:
     def server_label(self, address: str) -> str:
         """What a row calls a server: the configured name where `address` is that server's URL, else `address`."""
         try:
-            url = _checked_url(address, "server_address")
+            url = Server.parse_url(address)
         except BadConfiguration:
             return address
         return next((server.name for server in self.servers.values() if server.url == url), address)
@@ -117,7 +178,7 @@ def load_config(folder: Path | None = None, environment: Mapping[str, str] | Non
     for key in _TOP_LEVEL:
         if (text := environment.get(PREFIX + key.upper())) is not None:
             values[key] = _from_text(key, text)
-    return _checked(values, file)
+    return _checked(values, file, environment)
 
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -143,7 +204,7 @@ def _from_text(key: str, text: str) -> Any:
     return text
 
 
-def _checked(values: dict[str, Any], file: Path) -> Config:
+def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str]) -> Config:
     _refuse_unknown(values, (*_TOP_LEVEL, "servers", "approval"), "")
     plain = {key: check(values[key], key) for key, check in _TOP_LEVEL.items() if key in values}
     folder = file.parent
@@ -162,13 +223,13 @@ def _checked(values: dict[str, Any], file: Path) -> Config:
         database=database,
         store=folder / Path(plain.pop("store", "store")).expanduser(),
         max_upload=plain.pop("max_upload_mb", DEFAULT_MAX_UPLOAD_MB) * 1024 * 1024,
-        servers=_servers(values.get("servers", {})),
+        servers=_servers(values.get("servers", {}), environment),
         approval=_approval(values.get("approval", {})),
         **plain,
     )
 
 
-def _servers(tables: Any) -> dict[str, Server]:
+def _servers(tables: Any, environment: Mapping[str, str]) -> dict[str, Server]:
     servers: dict[str, Server] = {}
     for name, table in _table(tables, "servers").items():
         where = f"servers.{name}"
@@ -177,35 +238,24 @@ def _servers(tables: Any) -> dict[str, Server]:
         _refuse_unknown(_table(table, where), ("url", "token_env"), where)
         if "url" not in table:
             raise BadConfiguration(f"{where}: url is missing")
-        token_env = _text(table["token_env"], f"{where}.token_env") if "token_env" in table else None
-        servers[name] = Server(name, _checked_url(table["url"], f"{where}.url"), token_env)
+        servers[name] = Server(name, _text(table["url"], f"{where}.url"), _token(table, where, environment))
     return servers
+
+
+def _token(table: dict[str, Any], where: str, environment: Mapping[str, str]) -> str | None:
+    if "token_env" not in table:
+        return None
+    variable = _text(table["token_env"], f"{where}.token_env")
+    if variable not in environment:
+        # The other servers, and everything that needs no server, go on without it.
+        logger.warning("%s: the variable %s, which token_env names, is not set", where, variable)
+    return environment.get(variable)
 
 
 def _approval(table: Any) -> Approval:
     accepted = {"default": ("auto", "required"), "edited": ("usable", "pending")}
     _refuse_unknown(_table(table, "approval"), tuple(accepted), "approval")
     return Approval(**{key: _one_of(*accepted[key])(value, f"approval.{key}") for key, value in table.items()})
-
-
-def _checked_url(value: Any, where: str) -> str:
-    """An http(s) origin with an optional base path, without its trailing slash."""
-    text = _text(value, where)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise BadConfiguration(f"{where} is {text!r}: not a URL") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadConfiguration(f"{where}: a server's url begins with http:// or https:// and names a host")
-    if parts.username is not None or parts.password is not None:
-        raise BadConfiguration(f"{where}: no user or password in a url; name a variable with token_env instead")
-    if parts.query or parts.fragment or not text.isprintable() or " " in text:
-        raise BadConfiguration(f"{where}: a server's url has no '?', '#' or blanks")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    standard = {"http": 80, "https": 443}[parts.scheme]
-    authority = host if port in (None, standard) else f"{host}:{port}"
-    return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
 
 
 def _refuse_unknown(values: Mapping[str, Any], accepted: tuple[str, ...], where: str) -> None:

@@ -1,22 +1,22 @@
 """Owns the errors that a caller can act on. They know no HTTP: class -> status is a table in `server_routes/`.
 
-    ArtifactDBError
-    ├── BadConfiguration            the configuration file or an environment variable is wrong
-    ├── NotFound                    no chain, workflow, artifact, transfer or tag has this id
-    │   └── Gone                    the row is there, its bytes were removed
-    ├── Invalid                     well-formed but wrong: names the field
-    │   ├── UnknownServer           no server of this name is configured
-    │   ├── WrongFileType           the bytes are not of the type that is asked for
-    │   └── TooLarge                more bytes than this hub takes
-    ├── Conflict                    a rule or the present state forbids it
-    │   ├── StaleRevision           If-Match named an older revision
-    │   ├── NotUsable               pending, rejected, deleted, or its bytes changed
-    │   └── TooNew                  the database was written by a newer release
-    ├── Unavailable                 the database is busy or away; nothing is lost, try again
-    ├── StoreFailed                 the store could not take or give the bytes (full, read-only, gone)
-    └── ServerFailed                a ComfyUI server did not do what was asked
-        ├── ServerUnreachable       it did not answer
-        └── DeliveryFailed          it answered, but does not hold the right bytes
+ArtifactDBError
+├── BadConfiguration            the configuration file or an environment variable is wrong
+├── NotFound                    no chain, workflow, artifact, transfer or tag has this id
+│   └── Gone                    the row is there, its bytes were removed
+├── Invalid                     well-formed but wrong: names the field
+│   ├── UnknownServer           no server of this name is configured
+│   ├── WrongFileType           the bytes are not of the type that is asked for
+│   └── TooLarge                more bytes than this hub takes
+├── Conflict                    a rule or the present state forbids it
+│   ├── StaleRevision           If-Match named an older revision
+│   ├── NotUsable               pending, rejected, deleted, or its bytes changed
+│   └── TooNew                  the database was written by a newer release
+├── Unavailable                 the database is busy or away; nothing is lost, try again
+├── StoreFailed                 the store could not take or give the bytes (full, read-only, gone)
+└── ServerFailed                a ComfyUI server did not do what was asked
+    ├── ServerUnreachable       it did not answer
+    └── DeliveryFailed          it answered, but does not hold the right bytes
 """
 
 from __future__ import annotations

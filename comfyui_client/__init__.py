@@ -4,7 +4,7 @@ It refuses to know the database, the library, and which artifact is which: names
 
 | module | owns |
 | --- | --- |
-| `servers` | what is known of a server, and the calls of its HTTP interface |
+| `servers` | the calls of a server's HTTP interface |
 | `sessions` | the HTTP edge: one origin, no redirects, an end to every wait, every failure as one of our errors |
 | `uploads` | the body of an upload, streamed |
 | `filenames` | which names we send, and which we take from a server |
@@ -12,6 +12,7 @@ It refuses to know the database, the library, and which artifact is which: names
 
 from __future__ import annotations
 
-from .servers import ComfyUIServer, Server, Uploaded
+from ..config import Server
+from .servers import ComfyUIServer, Uploaded
 
 __all__ = ["ComfyUIServer", "Server", "Uploaded"]

@@ -1,4 +1,4 @@
-"""Owns what is known of a configured ComfyUI server and the calls of its HTTP interface that the project makes.
+"""Owns the calls of a configured ComfyUI server's HTTP interface that the project makes.
 
 It refuses any address but the configured one, and believes no answer: lengths, names and shapes are checked.
 """
@@ -6,15 +6,13 @@ It refuses any address but the configured one, and believes no answer: lengths, 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
-from ..errors import BadConfiguration, DeliveryFailed, Invalid
+from ..config import Server
+from ..errors import DeliveryFailed, Invalid
 from .filenames import is_plain_name, is_plain_subfolder
 from .uploads import MultipartUpload
 
@@ -27,75 +25,6 @@ LARGEST_JSON = 1024 * 1024  # bytes
 BLOCK = 256 * 1024  # bytes read at a time
 
 _FOLDER_TYPES = ("input", "output", "temp")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
-_BASE_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
-
-
-@dataclass(frozen=True)
-class Server:
-    """What the configuration says of one ComfyUI server. `repr()` never shows the token.
-
-    `url` is kept in the canonical form that `parse_url` gives, so that equal addresses compare equal.
-    Raises BadConfiguration, naming the server and never a secret, when the url or the token cannot be used.
-    """
-
-    name: str
-    url: str
-    token: str | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "url", self.parse_url(self.url))
-        except BadConfiguration as error:
-            raise BadConfiguration(f"server {self.name!r}: {error}", server=self.name) from error
-        # requests would quote a token that it cannot send in its error message.
-        if self.token is not None and re.fullmatch(r"[\x21-\x7e]+", self.token) is None:
-            raise BadConfiguration(
-                f"server {self.name!r}: its token is empty, or holds a blank, a line end or a letter outside ASCII",
-                server=self.name,
-            )
-
-    @staticmethod
-    def parse_url(url: str) -> str:
-        """`url` in canonical form: lower-case origin without its default port, base path without "/" at its end.
-
-        Takes http and https with an optional base path. Raises BadConfiguration for anything else: user names and
-        passwords, queries, fragments, hosts outside ASCII. The message does not quote `url`, which may hold a secret.
-        """
-        if re.fullmatch(r"[\x21-\x7e]+", url) is None or "\\" in url:
-            raise BadConfiguration(r"url must be ASCII without blanks and without \ (write other hosts as xn--…)")
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or ""), parts.port
-        except ValueError:
-            # Without the cause: its text quotes the url.
-            raise BadConfiguration("url is malformed: its host or port cannot be read") from None
-        if parts.scheme not in _DEFAULT_PORTS or not host:
-            raise BadConfiguration("url must begin with http:// or https:// and a host")
-        if "@" in parts.netloc:
-            raise BadConfiguration("url must not hold a user name or password; name the token with token_env")
-        if "?" in url or "#" in url:
-            raise BadConfiguration("url must end with the host, port or base path: no query, no fragment")
-        written = f"[{host}]" if ":" in host else host
-        # Compared as a whole: older Pythons overlook letters around brackets, and underscores in a port.
-        if parts.netloc.lower() not in (written, f"{written}:", f"{written}:{port}") or not _is_host(host) or port == 0:
-            raise BadConfiguration("url is malformed: no such host or port can exist")
-        path = parts.path.rstrip("/")
-        segments = unquote(path).split("/")[1:]
-        if _BASE_PATH.fullmatch(path) is None or any(segment in ("", ".", "..") for segment in segments):
-            raise BadConfiguration("url has a base path that is not a plain one")
-        port_part = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
-        return f"{parts.scheme}://{written}{port_part}{path}"
-
-
-def _is_host(host: str) -> bool:
-    if ":" not in host:
-        return _HOST.fullmatch(host) is not None
-    try:
-        return ipaddress.IPv6Address(host).scope_id is None
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)

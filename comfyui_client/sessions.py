@@ -182,8 +182,7 @@ def _clocked_pools(deadline: _Deadline) -> dict[str, type[urllib3.HTTPConnection
 
         def send(self, data: Any) -> None:
             deadline.check()
-            with _answer_before_the_end():
-                super().send(data)
+            super().send(data)
 
     class SecureConnection(Connection, HTTPSConnection):
         pass
@@ -195,18 +194,6 @@ def _clocked_pools(deadline: _Deadline) -> dict[str, type[urllib3.HTTPConnection
         ConnectionCls = SecureConnection
 
     return {"http": Pool, "https": SecurePool}
-
-
-@contextmanager
-def _answer_before_the_end() -> Iterator[None]:
-    """A server that refuses an upload early (413, 401) answers and hangs up while we still send.
-
-    urllib3 reads that answer after a BrokenPipeError but not after the reset that most systems report.
-    """
-    try:
-        yield
-    except ConnectionResetError as error:
-        raise BrokenPipeError(error.errno, "the server hung up while the request was sent") from error
 
 
 class _ClockedSocket:
@@ -221,7 +208,7 @@ class _ClockedSocket:
 
 
 class _ClockedStream(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase | socket.SocketIO, deadline: _Deadline) -> None:
+    def __init__(self, raw: socket.SocketIO, deadline: _Deadline) -> None:
         self._raw = raw
         self._deadline = deadline
 

@@ -6,7 +6,6 @@ so that several databases can be open in one process and no query escapes its tr
 
 from __future__ import annotations
 
-
 from peewee import (
     AutoField,
     CompositeKey,

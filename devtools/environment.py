@@ -157,7 +157,9 @@ def _missing(python: str, extras: Path) -> list[str]:
         check=False,
     )
     if answer.returncode:
-        raise SetupFailed(f"{python} does not run: {answer.stderr.strip()[-300:]}\nSet COMFYUI_PYTHON to ComfyUI's own.")
+        raise SetupFailed(
+            f"{python} does not run: {answer.stderr.strip()[-300:]}\nSet COMFYUI_PYTHON to ComfyUI's own."
+        )
     return [wanted[name] for name in answer.stdout.split()]
 
 
@@ -193,4 +195,6 @@ def require_python() -> None:
     if sys.version_info < (3, 10):
         raise SetupFailed(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}.")
     if importlib.util.find_spec("ensurepip") is None:
-        raise SetupFailed("this Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv).")
+        raise SetupFailed(
+            "this Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)."
+        )

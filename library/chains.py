@@ -112,9 +112,7 @@ def get_chains_with_failed_workflows(library: Library) -> list[Chain]:
         return [Chain.of(row) for row in query.order_by(models.Chain.started_at.desc()).dicts()]
 
 
-def update_chain(
-    library: Library, chain_id: str, *, actor: str, revision: int | None = None, **changes: Any
-) -> Chain:
+def update_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None, **changes: Any) -> Chain:
     """Change a chain's `status`, `current_level`, `error_message`, `temporal_workflow_id` or `temporal_run_id`.
 
     Raises:

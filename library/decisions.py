@@ -84,7 +84,9 @@ def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | No
         if row["approval_status"] == "pending":
             return None
         if row["approval_status"] == "rejected":
-            raise Conflict("it was rejected: approve it, or record a new version", artifact=artifacts.view(library, row))
+            raise Conflict(
+                "it was rejected: approve it, or record a new version", artifact=artifacts.view(library, row)
+            )
         if (used := _used_by(row["id"])) is not None:
             raise Conflict(f"it cannot be taken back: {used}", artifact=artifacts.view(library, row))
         cleared = {"approved_by": None, "approved_at": None, "decided_by": None, "decided_at": None}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db.statuses import USABLE
 from ..errors import Conflict, Gone, Invalid, NotUsable, WrongFileType
+from ..media import images
 from ..media.kinds import Kind
 from ..storage.files import Part
 from . import artifacts, identities, names, recording, revisions
@@ -51,27 +52,23 @@ def edit(
             f"the file is {kind.file_type} ({kind.file_format}); an edit of this is {parent['file_type']}", field="file"
         )
     new_id = identities.checked_id(new_id) if new_id is not None else identities.new_id()
-    placement = library.store.finish(
-        part, artifact_id=new_id, extension=kind.file_format, day=identities.now()[:10]
-    )
-    usual = "edited" if library.config.approval.edited == "usable" else "pending"
+    placement = library.store.finish(part, artifact_id=new_id, extension=kind.file_format, day=identities.now()[:10])
+    found = images.describe(part.path) if kind.file_type == "image" else {}
     new = _next_version(
         parent,
         new_id,
         by=by,
-        status=status or usual,
+        status=status or _usual_status(library),
         filename=filename,
         file_format=kind.file_format,
-        metadata=metadata or {},
+        metadata={**found, **(metadata or {})},
         action="artifact.edited",
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
 
 
-def restore(
-    library: Library, artifact_id: str, from_version: str, *, by: str, revision: int | None = None
-) -> Artifact:
+def restore(library: Library, artifact_id: str, from_version: str, *, by: str, revision: int | None = None) -> Artifact:
     """Make an older version of the same output the next version again: new row, same bytes, shared on disk.
 
     Raises:
@@ -90,7 +87,9 @@ def restore(
     if library.store.digest(source["local_path"]) != source["sha256"]:
         raise NotUsable(f"the bytes of version {source['version']} are not those that were recorded", artifact=seen)
     if source["approval_status"] not in USABLE:
-        raise NotUsable(f"version {source['version']} is {source['approval_status']}: approve it instead", artifact=seen)
+        raise NotUsable(
+            f"version {source['version']} is {source['approval_status']}: approve it instead", artifact=seen
+        )
     new_id = identities.new_id()
     placement = library.store.same_bytes(
         source["local_path"],
@@ -99,12 +98,11 @@ def restore(
         artifact_id=new_id,
         day=identities.now()[:10],
     )
-    usual = "edited" if library.config.approval.edited == "usable" else "pending"
     new = _next_version(
         source,
         new_id,
         by=by,
-        status=usual,
+        status=_usual_status(library),
         filename=source["filename"],
         file_format=source["file_format"],
         metadata=source["metadata"] or {},
@@ -112,6 +110,10 @@ def restore(
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
+
+
+def _usual_status(library: Library) -> str:
+    return "edited" if library.config.approval.edited == "usable" else "pending"
 
 
 def _editable(library: Library, artifact_id: str, revision: int | None) -> dict[str, Any]:

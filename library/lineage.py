@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_RELATED = 10_000
 """How many ancestors, and how many descendants, one answer has at most."""
 
+
 @dataclass(frozen=True)
 class Lineage:
     """`ancestors` and `descendants` are nearest first; an artifact reached in two ways stands once, at its nearest."""
@@ -88,7 +89,9 @@ def _neighbours(ids: list[str], *, up: bool) -> Iterator[tuple[str, str, str]]:
             query = table.select(table.id, field).where(field.in_(ids))
         for other, of in query.tuples():
             yield other, relation, of
-    columns, start = ((used.artifact_id, table.id), table.id) if up else ((table.id, used.artifact_id), used.artifact_id)
+    columns, start = (
+        ((used.artifact_id, table.id), table.id) if up else ((table.id, used.artifact_id), used.artifact_id)
+    )
     query = table.select(*columns).join(used, on=(used.attempt_id == table.attempt_id)).where(start.in_(ids))
     for other, of in query.tuples():
         yield other, "input", of

@@ -35,7 +35,12 @@ class Ask:
 
 
 def page(
-    query: Any, keys: Sequence[Any], ask: Ask, make: Callable[[list[dict[str, Any]]], list[T]], *, descending: bool = True
+    query: Any,
+    keys: Sequence[Any],
+    ask: Ask,
+    make: Callable[[list[dict[str, Any]]], list[T]],
+    *,
+    descending: bool = True,
 ) -> Page[T]:
     """Run a query from after the cursor.
 

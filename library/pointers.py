@@ -28,7 +28,7 @@ def after_new_version(tx: Transaction, artifact: Row) -> None:
     usable = is_usable(artifact)
     if head is None or usable or not is_usable(head):
         _move_head(tx, artifact, head)
-    if current is None or (usable and head is not None and _gives_way(current, artifact)):
+    if current is None or (usable and artifact["version"] > 1 and _gives_way(current, artifact)):
         _move_current(tx, artifact["workflow_id"], artifact, current)
 
 
@@ -125,9 +125,9 @@ def _move_current(tx: Transaction, workflow_id: str, to: Row | None, source: Row
     if to is not None:
         _set(tx, to["id"], is_latest=True)
     after = to and to["id"]
-    models.Workflow.update(
-        latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1
-    ).where(models.Workflow.id == workflow_id).execute()
+    models.Workflow.update(latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1).where(
+        models.Workflow.id == workflow_id
+    ).execute()
     tx.log(
         "workflow.current_changed",
         "workflow",

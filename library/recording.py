@@ -212,5 +212,3 @@ def _parent(output: NewArtifact) -> str | None:
 def _default_status(tx: Transaction, requires_approval: bool) -> str:
     required = requires_approval or tx.library.config.approval.default == "required"
     return "pending" if required else "auto_approved"
-
-

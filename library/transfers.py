@@ -84,6 +84,20 @@ def deliver(library: Library, transfer_id: str, *, by: str) -> Transfer:
     )
 
 
+def require_retryable(library: Library, transfer_id: str) -> Transfer:
+    """A transfer that may be tried again, now.
+
+    Raises:
+        NotFound. Conflict: it was delivered already, or is being delivered at this moment.
+        NotUsable, Gone: its artifact may not travel any more.
+    """
+    with library.reading():
+        row = _get(transfer_id)
+    _refuse_delivered(row)
+    artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
+    return Transfer.of(row)
+
+
 def get_transfer(library: Library, transfer_id: str) -> Transfer:
     """One transfer.
 
@@ -125,10 +139,7 @@ def content_name(artifact: Artifact) -> str:
 def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
     with library.writing(by) as tx:
         row = _get(transfer_id)
-        if row["status"] == "completed":
-            raise Conflict(f"transfer {row['id']} was delivered already, as {row['target_filename']}", transfer=row["id"])
-        if row["status"] == "uploading" and not _is_abandoned(row):
-            raise Conflict(f"transfer {row['id']} is being delivered at this moment", transfer=row["id"])
+        _refuse_delivered(row)
         models.Transfer.update(
             status="uploading", attempts=row["attempts"] + 1, error_message=None, updated_at=tx.at
         ).where(models.Transfer.id == row["id"]).execute()
@@ -141,6 +152,13 @@ def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
             after={"status": "uploading"},
         )
         return {**row, "status": "uploading"}
+
+
+def _refuse_delivered(row: dict[str, Any]) -> None:
+    if row["status"] == "completed":
+        raise Conflict(f"it was delivered already, as {row['target_filename']}", transfer=Transfer.of(row))
+    if row["status"] == "uploading" and not _is_abandoned(row):
+        raise Conflict("it is being delivered at this moment", transfer=Transfer.of(row))
 
 
 def _is_abandoned(row: dict[str, Any]) -> bool:
@@ -217,7 +235,9 @@ def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> T
 
 
 def _get(transfer_id: str) -> dict[str, Any]:
-    row: dict[str, Any] | None = models.Transfer.select().where(models.Transfer.id == transfer_id.lower()).dicts().first()
+    row: dict[str, Any] | None = (
+        models.Transfer.select().where(models.Transfer.id == transfer_id.lower()).dicts().first()
+    )
     if row is None:
         raise NotFound(f"no transfer {transfer_id}")
     return row

@@ -257,7 +257,5 @@ def _get(workflow_id: str) -> dict[str, Any]:
 
 def _checked_status(status: Any) -> str:
     if status not in WORKFLOW_STATUSES:
-        raise Invalid(
-            f"status {status!r} is none of a workflow's: {', '.join(WORKFLOW_STATUSES)}", field="status"
-        )
+        raise Invalid(f"status {status!r} is none of a workflow's: {', '.join(WORKFLOW_STATUSES)}", field="status")
     return str(status)

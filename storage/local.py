@@ -1,9 +1,9 @@
 """Owns the store on a local disk. It refuses names from outside: every name in it is generated.
 
-    files/2026-11-22/<artifact id>.png   the artifacts, read-only, one folder a day
-    staging/<process>/                   parts being written and intents not yet completed, one folder a process
-    staging/<process>.lock               held as long as that process lives
-    quarantine/                          what recovery could not complete; never deleted by itself
+files/2026-11-22/<artifact id>-<part>.png   the artifacts, read-only, one folder a day
+staging/<process>/                   parts being written and intents not yet completed, one folder a process
+staging/<process>.lock               held as long as that process lives
+quarantine/                          what recovery could not complete; never deleted by itself
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _load(name: str, folder: Path) -> None:
-    spec = importlib.util.spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -28,7 +30,7 @@ from comfyui_artifact_db.config import Config, load_config  # noqa: E402
 from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
 
 
-@pytest.fixture()
+@pytest.fixture
 def config(tmp_path: Path) -> Config:
     """The configuration of a fresh installation, with two servers that nobody listens at."""
     (tmp_path / "artifact-db.toml").write_text(
@@ -37,7 +39,7 @@ def config(tmp_path: Path) -> Config:
     return load_config(tmp_path, {})
 
 
-@pytest.fixture()
+@pytest.fixture
 def library(config: Config) -> Iterator[Library]:
     """An open library in a folder of its own."""
     library = open_library(config)
@@ -45,7 +47,7 @@ def library(config: Config) -> Iterator[Library]:
     library.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def pictures(library: Library) -> Any:
     """Records pictures: see `making.Pictures`."""
     from making import Pictures
@@ -53,7 +55,7 @@ def pictures(library: Library) -> Any:
     return Pictures(library)
 
 
-@pytest.fixture()
+@pytest.fixture
 def reopened(config: Config) -> Iterator[Callable[[], Library]]:
     """Opens further libraries on the same database and store, as another process would."""
     opened: list[Library] = []

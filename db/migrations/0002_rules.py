@@ -20,9 +20,7 @@ ARTIFACT_CHECK = (
     "CONSTRAINT artifacts_status CHECK"
     " (approval_status IN ('pending', 'approved', 'rejected', 'auto_approved', 'edited'))"
 )
-TRANSFER_CHECK = (
-    "CONSTRAINT transfers_status CHECK (status IN ('pending', 'uploading', 'completed', 'failed'))"
-)
+TRANSFER_CHECK = "CONSTRAINT transfers_status CHECK (status IN ('pending', 'uploading', 'completed', 'failed'))"
 
 TABLES = (
     f"""

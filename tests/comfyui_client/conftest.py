@@ -110,12 +110,14 @@ class Request(BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.behave(self)
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Read the request's body to its end, then answer."""
+        """Read the request's body to its end, then answer and hang up."""
         self.read_body()
         self.send_response(status)
+        self.send_header("Connection", "close")
         for name, value in {"Content_Length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -182,13 +183,19 @@ def test_a_file_that_comfyui_finds_too_large_is_said_to_be_so(
     assert_tells_nothing(failed.value)
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
 def test_a_refusal_in_the_middle_of_an_upload_is_heard_although_the_server_hangs_up(
-    server_that: ServerThat, tmp_path: Path, connect: Connect
+    server_that: ServerThat, connect: Connect, reset: bool
 ) -> None:
     def refuse_at_once(request: Any) -> None:
         request.rfile.read(1000)
         request.send_response(413)
         request.end_headers()
+        if reset:
+            time.sleep(0.2)  # until the answer has arrived: a reset would overtake it
+            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            for end in (request.rfile, request.wfile, request.connection):
+                end.close()
 
     there = server_that(refuse_at_once)
     with connect(there.url) as server, pytest.raises(errors.DeliveryFailed, match="--max-upload-size"):
@@ -223,6 +230,19 @@ def test_a_broken_chunked_answer_has_failed(
     there = server_that(answer)
     with connect(there.url) as server, pytest.raises(errors.DeliveryFailed, match="broke off") as failed:
         fetch(server)
+    assert_tells_nothing(failed.value)
+
+
+def test_an_answer_that_contradicts_itself_has_failed(
+    server_that: ServerThat, call: Call, connect: Connect, assert_tells_nothing: TellsNothing
+) -> None:
+    def answer(request: Any) -> None:
+        request.read_body()
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 7\r\n\r\n{}")
+
+    there = server_that(answer)
+    with connect(there.url) as server, pytest.raises(errors.ServerFailed) as failed:
+        call(server)
     assert_tells_nothing(failed.value)
 
 
@@ -332,11 +352,13 @@ def test_a_server_that_reads_the_upload_in_sips_is_left_after_the_deadline(
             pass
 
     there = server_that(sip)
+    began = time.monotonic()
     with (
         connect(there.url, timeout=0.3, deadline=0.4) as server,
         pytest.raises(errors.ServerUnreachable, match=r"within 0[.]4 s"),
     ):
         upload(server, 64 * 1024 * 1024)
+    assert time.monotonic() - began < 3
 
 
 def test_each_call_has_the_whole_deadline(server_that: ServerThat, connect: Connect) -> None:

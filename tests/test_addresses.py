@@ -8,8 +8,8 @@ import traceback
 from pathlib import Path
 
 import pytest
-from comfyui_artifact_db.comfyui_client import Server
 from comfyui_artifact_db.comfyui_client.filenames import is_plain_name, is_plain_subfolder, is_sendable_name
+from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.errors import BadConfiguration
 
 SECRET = "s3cret-t0ken"

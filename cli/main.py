@@ -1,0 +1,59 @@
+"""The program `artifact-db`. Exit codes: 0 done, 1 the thing asked for failed or is wrong, 2 unusable arguments."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..config import FILE_NAME
+from ..errors import ArtifactDBError, BadConfiguration
+from . import serving
+
+SYSTEM_USER = "__artifact_db"
+"""What ComfyUI calls the folder of `folder_paths.get_system_user_directory("artifact_db")`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if not options.verbose:
+        for noisy in ("aiohttp.access", "peewee"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return int(options.run(options, _folder(options)))
+    except BadConfiguration as error:
+        print(f"artifact-db: {error}", file=sys.stderr)
+        return 2
+    except ArtifactDBError as error:
+        print(f"artifact-db: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="artifact-db", description="ComfyUI Artifact DB on the command line.")
+    parser.add_argument("--version", action="version", version=f"artifact-db {__version__}")
+    parser.add_argument("--comfyui", metavar="PATH", type=Path, help="use the configuration of this ComfyUI")
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serving.add(commands)
+    return parser
+
+
+def _folder(options: argparse.Namespace) -> Path | None:
+    """Where the configuration lies: ComfyUI's system user folder when one is named, else the platform's."""
+    if options.comfyui is None:
+        return None
+    comfyui: Path = options.comfyui.expanduser()
+    if not (comfyui / "user").is_dir():
+        raise BadConfiguration(
+            f"--comfyui {comfyui} has no folder `user`; name the folder that has {FILE_NAME} below it"
+        )
+    return comfyui / "user" / SYSTEM_USER

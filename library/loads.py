@@ -1,0 +1,99 @@
+"""Owns which artifact somebody means who names a chain, a step, a workflow or an output rather than an id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from peewee import SQL
+
+from ..db import models
+from ..errors import Invalid, NotFound
+from . import artifacts, identities, names
+from .views import Artifact
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: an artifact by id, else the current artifact (or the head of `output`) of a workflow.
+
+    `chain` and `workflow` are names or ids; of a name the newest is meant.
+    """
+
+    artifact_id: str = ""
+    chain: str = ""
+    step: str = ""
+    workflow: str = ""
+    output: str = ""
+
+    def check(self) -> None:
+        """Refuse what names nothing, and names that look like paths or URLs.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        if self.artifact_id:
+            identities.checked_id(self.artifact_id, "artifact_id")
+        elif not (self.chain or self.workflow):
+            raise Invalid("name an artifact_id, a chain or a workflow", field="artifact_id")
+        for field in ("chain", "step", "workflow"):
+            names.checked_name(getattr(self, field), field, empty=True)
+        if self.output:
+            names.checked_output_key(self.output, "output")
+
+
+def resolve(library: Library, wanted: Wanted) -> Artifact:
+    """The artifact that is meant, usable or not.
+
+    Raises:
+        Invalid: a name is wrong. NotFound: there is no such chain, workflow or output, or it has no artifact yet.
+    """
+    wanted.check()
+    with library.reading():
+        if wanted.artifact_id:
+            return artifacts.view(library, artifacts.row_of(wanted.artifact_id))
+        workflow = _workflow(wanted)
+        table = models.Artifact
+        query = table.select().where(table.workflow_id == workflow["id"])
+        if wanted.output:
+            query = query.where((table.output_key == wanted.output) & (table.is_head == SQL("TRUE")))
+        else:
+            query = query.where(table.is_latest == SQL("TRUE"))
+        row = query.dicts().first()
+        if row is None:
+            what = f"output {wanted.output!r}" if wanted.output else "an artifact"
+            raise NotFound(f"workflow {workflow['workflow_name']!r} ({workflow['id']}) does not have {what} yet")
+        return artifacts.view(library, row)
+
+
+def _workflow(wanted: Wanted) -> dict[str, Any]:
+    table = models.Workflow
+    query = table.select(table.id, table.workflow_name)
+    if wanted.chain:
+        query = query.where(table.chain_id == _chain_id(wanted.chain))
+    if wanted.step:
+        query = query.where(table.step_id == wanted.step)
+    if identities.is_id(wanted.workflow):
+        query = query.where(table.id == wanted.workflow.lower())
+    elif wanted.workflow:
+        query = query.where(table.workflow_name == wanted.workflow)
+    row: dict[str, Any] | None = query.order_by(table.created_at.desc(), table.id.desc()).dicts().first()
+    if row is None:
+        named = {"chain": wanted.chain, "step": wanted.step, "workflow": wanted.workflow}
+        told = ", ".join(f"{key} {value!r}" for key, value in named.items() if value)
+        raise NotFound(f"nothing is recorded for {told} yet")
+    return row
+
+
+def _chain_id(chain: str) -> str:
+    if identities.is_id(chain):
+        return chain.lower()
+    table = models.Chain
+    query = table.select(table.id).where(table.name == chain)
+    found: str | None = query.order_by(table.created_at.desc(), table.id.desc()).limit(1).scalar()
+    if found is None:
+        raise NotFound(f"no chain is called {chain!r} yet")
+    return found

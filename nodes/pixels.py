@@ -1,0 +1,79 @@
+"""Owns the way between ComfyUI's IMAGE tensors and files of pictures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, ImageSequence
+from PIL.PngImagePlugin import PngInfo
+
+from ..errors import Invalid
+from ..media.images import MAX_PIXELS
+from ..storage.files import Part
+
+COMPRESS_LEVEL = 4
+"""What SaveImage uses."""
+
+
+def to_picture(image: torch.Tensor) -> Image.Image:
+    """One picture of a batch, [height, width, channels] of 0 to 1, as SaveImage would write it: clipped, cut to 8 bits."""
+    pixels = image.detach().mul(255.0).clamp_(0.0, 255.0).to(torch.uint8).cpu().numpy()
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def write_png(picture: Image.Image, part: Part, info: PngInfo | None) -> None:
+    """Encode a picture into a part of the store, hashed as it is written."""
+    picture.save(part, format="PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)  # type: ignore[arg-type]
+
+
+def png_info(prompt: Any, extra_pnginfo: dict[str, Any] | None) -> PngInfo:
+    """The text chunks that SaveImage embeds: `prompt`, and each key of `extra_pnginfo` (the UI's `workflow`)."""
+    info = PngInfo()
+    if prompt is not None:
+        info.add_text("prompt", json.dumps(prompt))
+    for key, value in (extra_pnginfo or {}).items():
+        info.add_text(key, json.dumps(value))
+    return info
+
+
+def from_picture(file: BinaryIO) -> tuple[torch.Tensor, torch.Tensor]:
+    """A picture as LoadImage gives it.
+
+    Returns:
+        The frames [count, height, width, 3] of 0 to 1, and their masks [count, height, width], 1 where transparent;
+        64 x 64 of zeros for each frame without an alpha channel.
+    Raises:
+        Invalid: it has more pixels than are ever decoded here.
+    """
+    images, masks, size = [], [], None
+    with Image.open(file) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Invalid(f"the picture has {picture.width} x {picture.height} pixels, too many to load", field="image")
+        for frame in ImageSequence.Iterator(picture):
+            upright = ImageOps.exif_transpose(frame)
+            if upright.mode == "I":
+                upright = upright.point(lambda value: value * (1 / 255))
+            colours = upright.convert("RGB")
+            size = size or colours.size
+            if colours.size != size:
+                continue
+            images.append(_tensor(colours))
+            masks.append(_mask(upright))
+            if picture.format == "MPO":
+                break  # the further pictures of an MPO are other views, not frames
+    return torch.stack(images), torch.stack(masks)
+
+
+def _mask(picture: Image.Image) -> torch.Tensor:
+    if "A" in picture.getbands():
+        return 1.0 - _tensor(picture.getchannel("A"))
+    if picture.mode == "P" and "transparency" in picture.info:
+        return 1.0 - _tensor(picture.convert("RGBA").getchannel("A"))
+    return torch.zeros((64, 64), dtype=torch.float32)
+
+
+def _tensor(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture).astype(np.float32) / 255.0)

@@ -1,0 +1,174 @@
+"""Owns what is known of the prompt that is running: who asked for it, which server this is, how it ended.
+
+All of it comes from ComfyUI's published objects; nothing of ComfyUI is replaced or wrapped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
+
+from ..errors import ArtifactDBError
+from ..library import attempts, identities
+from ..library.opening import SHARED, Library
+
+logger = logging.getLogger("artifact_db.nodes")
+
+ACTOR = "comfyui"
+"""The actor of what nodes record where the prompt names nobody."""
+
+REMEMBERED = 256
+"""How many prompts, and how many loads, are remembered."""
+
+WATCH_SECONDS = 0.25
+
+
+@dataclass
+class Prompt:
+    """One prompt in this ComfyUI's queue, while it runs."""
+
+    prompt_id: str
+    server_address: str
+    client_id: str | None
+    requested_by: str
+    workflow_ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def workflow_id(self, chain: str, step: str) -> str:
+        """The id that this prompt's outputs for a chain and step share, known before there is a row."""
+        return self.workflow_ids.setdefault((chain, step), identities.new_id())
+
+    def output_keys(self, node_id: str, kind: str, count: int) -> list[str]:
+        """The keys of a node's next outputs; the index counts on when the node runs again within the prompt."""
+        first = self.counts.get((node_id, kind), 0)
+        self.counts[(node_id, kind)] = first + count
+        return [f"{node_id}:{kind}:{index}" for index in range(first, first + count)]
+
+
+class Prompts:
+    """The prompts of this process that something was recorded for, and what its nodes loaded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._prompts: OrderedDict[tuple[float, str], Prompt] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._open: dict[str, Prompt] = {}
+        self._watcher: threading.Thread | None = None
+
+    def running(self) -> Prompt:
+        """The prompt that the calling node runs in."""
+        context = get_executing_context()
+        prompt_id = context.prompt_id if context else ""
+        item = _queue_item(prompt_id)
+        # The number tells two runs apart that were queued under one id.
+        key = (item[0] if item else 0.0, prompt_id)
+        extra = item[3] if item else {}
+        with self._lock:
+            prompt = self._prompts.get(key)
+            if prompt is None:
+                prompt = Prompt(prompt_id, _own_address(), extra.get("client_id"), _asked_by(extra))
+                self._prompts[key] = prompt
+                while len(self._prompts) > REMEMBERED:
+                    self._prompts.popitem(last=False)
+            return prompt
+
+    def remember_load(self, node_id: str, inputs: str, artifact_id: str) -> None:
+        """A load node gave this artifact; as long as ComfyUI's cache holds, so does this."""
+        with self._lock:
+            self._loaded[(node_id, inputs)] = artifact_id
+            self._loaded.move_to_end((node_id, inputs))
+            while len(self._loaded) > REMEMBERED:
+                self._loaded.popitem(last=False)
+
+    def loaded(self, node_id: str, inputs: str) -> str | None:
+        """What a load node with these inputs gave last."""
+        return self._loaded.get((node_id, inputs))
+
+    def follow(self, prompt: Prompt) -> None:
+        """See to it that the attempt of this prompt is closed when the prompt ends, however it ends."""
+        with self._lock:
+            self._open[prompt.prompt_id] = prompt
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="artifact-db-prompts", daemon=True)
+                self._watcher.start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            for prompt in list(self._open.values()):
+                if (ending := _ending(prompt.prompt_id)) is not None and _close(prompt, *ending):
+                    with self._lock:
+                        self._open.pop(prompt.prompt_id, None)
+            with self._lock:
+                if not self._open:
+                    self._watcher = None
+                    return
+
+
+PROMPTS = Prompts()
+
+
+def library() -> Library:
+    """The library that this ComfyUI records into."""
+    return SHARED.get()
+
+
+def _close(prompt: Prompt, status: str, error: str | None) -> bool:
+    try:
+        attempts.finish(
+            library(),
+            server_address=prompt.server_address,
+            prompt_id=prompt.prompt_id,
+            status=status,
+            error=error,
+            actor=prompt.requested_by,
+        )
+    except ArtifactDBError as problem:
+        logger.warning("how prompt %s ended is written down later: %s", prompt.prompt_id, problem)
+        return False
+    return True
+
+
+def _ending(prompt_id: str) -> tuple[str, str | None] | None:
+    """The status of a prompt that has ended, and its error; None while it runs."""
+    queue = PromptServer.instance.prompt_queue
+    if _queue_item(prompt_id) is not None:
+        return None
+    entry = queue.get_history(prompt_id=prompt_id, map_function=lambda item: item.get("status")).get(prompt_id)
+    if entry is None:
+        return "outcome_unknown", "ComfyUI keeps no history of this prompt"
+    if entry.get("status_str") == "success":
+        return "completed", None
+    for event, data in reversed(entry.get("messages") or []):
+        if event == "execution_interrupted":
+            return "cancelled", "interrupted"
+        if event == "execution_error":
+            return "failed", str(data.get("exception_message") or "the prompt failed").strip()[:2000]
+    return "failed", "the prompt failed"
+
+
+def _queue_item(prompt_id: str) -> Any:
+    running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
+    return next((item for item in running if item[1] == prompt_id), None)
+
+
+def _own_address() -> str:
+    """What rows call this server: its configured name where its URL is configured."""
+    server = PromptServer.instance
+    host = getattr(server, "address", None) or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return SHARED.config().server_label(f"http://{host}:{getattr(server, 'port', 8188)}")
+
+
+def _asked_by(extra: dict[str, Any]) -> str:
+    """Who asked for a prompt, as its `extra_data` claims: {"artifact_db": {"actor": "anna"}}."""
+    told = extra.get("artifact_db")
+    actor = told.get("actor") if isinstance(told, dict) else None
+    return actor.strip()[:255] if isinstance(actor, str) and actor.strip() else ACTOR

@@ -1,0 +1,1 @@
+"""The routes: parse a request, call one library function, render its answer. No rule lives here."""

@@ -1,0 +1,30 @@
+"""Owns the hub as a program of its own: the same routes without ComfyUI and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from ..library.opening import SharedLibrary
+from .hub import Hub
+from .table import answers
+
+
+def application(shared: SharedLibrary, version: str) -> web.Application:
+    """An aiohttp application with all routes; it closes what the library opened when it ends."""
+    hub = Hub(shared, version)
+    app = web.Application()
+    app.add_routes([web.route(method, path, answer) for method, path, answer in answers(hub)])
+
+    async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        yield
+        hub.close()
+        shared.close()
+
+    async def end_streams(_: web.Application) -> None:
+        hub.news.close()
+
+    app.cleanup_ctx.append(lifetime)
+    app.on_shutdown.append(end_streams)
+    return app

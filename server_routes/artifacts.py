@@ -1,0 +1,128 @@
+"""The routes of artifacts: finding them, deciding on them, the trash, tags, versions and lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import Invalid
+from ..library import artifacts, decisions, lineage, trash
+from ..library.names import MAX_REASON, checked_object, checked_text
+from ..library.views import Artifact
+from . import asking, rendering
+from .hub import Hub
+from .problems import not_built
+
+_FILTERS = ("kind", "status", "tag", "step", "since", "until")
+
+
+def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
+    """One artifact, with its revision as ETag."""
+    location = f"/artifacts/{artifact.id}" if status == 201 else None
+    body = rendering.artifact(hub, artifact)
+    return rendering.answer(body, status=status, revision=artifact.revision, location=location)
+
+
+async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
+    query = asking.Query(
+        request, "q", *_FILTERS, "chain", "workflow", "latest", "queue", "min_size", "max_size", "sort", *asking.PAGE
+    )
+    if query.text("q") is not None:
+        raise not_built("searching by text (q)")
+    page = await hub.run(
+        artifacts.list_artifacts,
+        query.page(),
+        sort=query.text("sort") or "-created",
+        **{name: query.text(name) for name in _FILTERS},
+        chain=query.identity("chain"),
+        workflow=query.identity("workflow"),
+        latest=query.flag("latest"),
+        queue=query.flag("queue"),
+        min_size=query.number("min_size"),
+        max_size=query.number("max_size"),
+    )
+    return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
+
+
+async def get_artifact(hub: Hub, request: web.Request) -> web.Response:
+    artifact_id = asking.path_id(request, "artifact")
+    asking.Query(request)
+    return answer(hub, await hub.run(artifacts.get_artifact, artifact_id))
+
+
+async def request_review(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(request, {"approval_status": asking.name}, {})
+    if values["approval_status"] != "pending":
+        raise Invalid(
+            'approval_status can be set to "pending" here; approve, reject and edit have routes of their own',
+            field="approval_status",
+        )
+    return await _decide(hub, request, decisions.ask_again, by=asking.actor(request))
+
+
+async def approve_artifact(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(request, {}, {"approved_by": asking.name, "sha256": asking.name})
+    by = asking.actor(request, values.get("approved_by"))
+    return await _decide(hub, request, decisions.approve, by=by, sha256=values.get("sha256"))
+
+
+async def reject_artifact(hub: Hub, request: web.Request) -> web.Response:
+    reason = lambda value, field: checked_text(value, field, longest=MAX_REASON)
+    optional = {"approved_by": asking.name, "parameters": checked_object}
+    values = await asking.body(request, {"reason": reason}, optional)
+    if "parameters" in values:
+        raise not_built("rejecting with new parameters")
+    by = asking.actor(request, values.get("approved_by"))
+    return await _decide(hub, request, decisions.reject, by=by, reason=values["reason"])
+
+
+async def select_artifact(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(request, {}, {"approved_by": asking.name})
+    return await _decide(hub, request, decisions.select, by=asking.actor(request, values.get("approved_by")))
+
+
+async def delete_artifact(hub: Hub, request: web.Request) -> web.Response:
+    return await _decide(hub, request, trash.delete, by=asking.actor(request))
+
+
+async def undelete_artifact(hub: Hub, request: web.Request) -> web.Response:
+    return await _decide(hub, request, trash.undelete, by=asking.actor(request))
+
+
+async def tag_artifact(hub: Hub, request: web.Request) -> web.Response:
+    return await _decide(hub, request, decisions.tag, tag=request.match_info["tag"], by=asking.actor(request))
+
+
+async def untag_artifact(hub: Hub, request: web.Request) -> web.Response:
+    return await _decide(hub, request, decisions.untag, tag=request.match_info["tag"], by=asking.actor(request))
+
+
+async def list_tags(hub: Hub, request: web.Request) -> web.Response:
+    page = await hub.run(artifacts.list_tags, asking.Query(request, *asking.PAGE).page())
+    return rendering.page([{"tag": tag, "count": count} for tag, count in page.items], page)
+
+
+async def list_artifact_versions(hub: Hub, request: web.Request) -> web.Response:
+    artifact_id = asking.path_id(request, "artifact")
+    page = await hub.run(artifacts.list_versions, artifact_id, asking.Query(request, *asking.PAGE).page())
+    return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
+
+
+async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
+    artifact_id = asking.path_id(request, "artifact")
+    asking.Query(request)
+    found = await hub.run(lineage.get_lineage, artifact_id)
+    return rendering.answer(
+        {
+            "artifact": rendering.artifact(hub, found.artifact),
+            "ancestors": [rendering.related(hub, step) for step in found.ancestors],
+            "descendants": [rendering.related(hub, step) for step in found.descendants],
+        }
+    )
+
+
+async def _decide(hub: Hub, request: web.Request, decision: Callable[..., Artifact], **values: Any) -> web.Response:
+    artifact_id = asking.path_id(request, "artifact")
+    return answer(hub, await hub.run(decision, artifact_id, revision=asking.revision(request), **values))

@@ -1,0 +1,192 @@
+"""Owns how a request is read: ids, query parameters, JSON bodies field by field, who asks, and which revision they saw."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from ..errors import Invalid, NotFound, TooLarge
+from ..library import identities, names, pages
+from .problems import malformed
+
+MAX_JSON = 32 * 1024 * 1024
+"""Bytes of a JSON body; graphs with pictures in their widgets reach a few megabytes."""
+
+Check = Callable[[Any, str], Any]
+
+_REVISION = re.compile(r'"([0-9]{1,15})"\Z')
+
+
+def path_id(request: web.Request, what: str) -> str:
+    """The id in the path, for example that of `{artifact_id}`.
+
+    Raises:
+        NotFound: it is no UUID, so nothing has it.
+    """
+    value = request.match_info[f"{what}_id"]
+    if not identities.is_id(value):
+        raise NotFound(f"no {what} {value!r}: an id is a UUID")
+    return value.lower()
+
+
+def actor(request: web.Request, claimed: str | None = None) -> str:
+    """Who asks: what the body claims, else the header, else this machine. Until there are tokens it is a claim."""
+    if claimed is not None:
+        return claimed
+    header = request.headers.get("X-Artifact-Actor")
+    return names.checked_text(unquote(header), "X-Artifact-Actor") if header is not None else "local"
+
+
+def revision(request: web.Request) -> int | None:
+    """The revision that `If-Match` names; None when anything will do.
+
+    Raises:
+        Refused: 400 when it is not one of our ETags.
+    """
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    match = _REVISION.match(header.strip())
+    if match is None:
+        raise malformed('If-Match is the ETag of an earlier answer, such as "3"')
+    return int(match.group(1))
+
+
+class Query:
+    """The query parameters of one request; one that the route does not know is refused."""
+
+    def __init__(self, request: web.Request, *known: str) -> None:
+        self._values = request.query
+        for name in self._values:
+            if name not in known:
+                accepted = f"it takes {', '.join(known)}" if known else "it takes none"
+                raise malformed(f"unknown parameter {name!r}; {accepted}")
+            if len(self._values.getall(name)) > 1:
+                raise malformed(f"parameter {name!r} is given more than once")
+
+    def text(self, name: str) -> str | None:
+        """A parameter as it is."""
+        return self._values.get(name)
+
+    def identity(self, name: str) -> str | None:
+        """A parameter that is an id."""
+        value = self._values.get(name)
+        return None if value is None else identities.checked_id(value, name)
+
+    def flag(self, name: str) -> bool:
+        """A parameter that is on (1, true) or off (0, false, absent)."""
+        value = self._values.get(name, "0")
+        if value not in ("0", "1", "true", "false"):
+            raise malformed(f"{name} is 1 or 0")
+        return value in ("1", "true")
+
+    def number(self, name: str, default: int | None = None) -> int | None:
+        """A parameter that is a whole number from 0."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or len(value) > 18:
+            raise malformed(f"{name} is a whole number from 0")
+        return int(value)
+
+    def page(self) -> pages.Ask:
+        """`limit` and `cursor`."""
+        return pages.Ask(self.number("limit", pages.DEFAULT_LIMIT) or 0, self._values.get("cursor"))
+
+
+PAGE = ("limit", "cursor")
+
+
+async def body(request: web.Request, required: Mapping[str, Check], optional: Mapping[str, Check]) -> dict[str, Any]:
+    """A JSON object, checked field by field; fields that were not sent are not in the answer.
+
+    Raises:
+        Refused: 400 when it is not JSON. TooLarge. Invalid: a field is missing, wrong or unknown.
+    """
+    values = await _json(request, may_be_empty=not required)
+    fields = {**required, **optional}
+    for name in values:
+        if name not in fields:
+            raise Invalid(f"unknown field {name!r}; accepted: {', '.join(fields)}", field=name)
+    for name in required:
+        if name not in values:
+            raise Invalid(f"{name} is missing", field=name)
+    return {name: fields[name](value, name) for name, value in values.items()}
+
+
+def require_some(values: dict[str, Any]) -> dict[str, Any]:
+    """The same fields, of which there is at least one.
+
+    Raises:
+        Invalid: there is none, so nothing is asked for.
+    """
+    if not values:
+        raise Invalid("the body names nothing to change", field="body")
+    return values
+
+
+async def _json(request: web.Request, *, may_be_empty: bool) -> dict[str, Any]:
+    pieces, size = [], 0
+    async for piece in request.content.iter_chunked(1 << 16):
+        size += len(piece)
+        if size > MAX_JSON:
+            raise TooLarge(f"the body is over {MAX_JSON} bytes", field="body")
+        pieces.append(piece)
+    if not size:
+        if may_be_empty:
+            return {}
+        raise malformed("the body is missing; send a JSON object")
+    return parsed(b"".join(pieces), "the body")
+
+
+def parsed(data: bytes, what: str) -> dict[str, Any]:
+    """A JSON object from bytes.
+
+    Raises:
+        Refused: 400 when it is something else.
+    """
+    try:
+        value = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"{what} is not JSON") from error
+    if not isinstance(value, dict):
+        raise malformed(f"{what} is not a JSON object")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def text(value: Any, field: str) -> str:
+    """A text of up to 2,000 characters, possibly empty."""
+    return names.checked_text(value, field, longest=names.MAX_REASON, empty=True)
+
+
+def name(value: Any, field: str) -> str:
+    """A text of 1 to 255 characters."""
+    return names.checked_text(value, field)
+
+
+def flag(value: Any, field: str) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Invalid(f"{field} is true or false", field=field)
+    return value
+
+
+def integer(value: Any, field: str) -> int:
+    """A whole number that SQLite can hold."""
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 53:
+        raise Invalid(f"{field} is a whole number", field=field)
+    return value
+
+
+def nullable(check: Check) -> Check:
+    """The same, or null."""
+    return lambda value, field: None if value is None else check(value, field)

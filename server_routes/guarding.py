@@ -1,0 +1,104 @@
+"""Owns who may ask: this machine only, from no other site, in a form that no other site can send.
+
+Every route runs these checks itself, whatever flags ComfyUI runs with. Tokens will open the door to others.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from .problems import Refused
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+PERMISSIONS = ("public", "view", "review", "record", "admin")
+
+_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+
+def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[str, ...]) -> None:
+    """Let a request pass, or refuse it before anything is read or opened.
+
+    Args:
+        permission: what the route asks for; `public` asks only that no other site is behind it.
+        bodies: the media types that the route takes; empty when it takes no body.
+    Raises:
+        Refused: 401, 403 or 415.
+    """
+    _check_site(request)
+    _check_host(hub, request)
+    if permission != "public":
+        _check_peer(hub, request)
+    if request.method in CHANGING:
+        _check_body(request, bodies)
+
+
+def _check_site(request: web.Request) -> None:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site == "cross-site":
+        raise _forbidden("another site asked for this in a browser")
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        if urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower() or origin == "null":
+            raise _forbidden("its Origin is not this server")
+    elif site is not None and site != "none" and request.method in CHANGING:
+        raise _forbidden("a browser asked for a change without an Origin")
+
+
+def _check_host(hub: Hub, request: web.Request) -> None:
+    hosts = request.headers.getall("Host", [])
+    if len(hosts) != 1:
+        raise _forbidden("it has no Host, or several")
+    try:
+        name = urlsplit(f"//{hosts[0]}").hostname or ""
+    except ValueError:
+        name = ""
+    if not (_is_this_machine(name) or name == "localhost" or name in hub.config.hosts):
+        raise _forbidden(
+            "its Host is neither this machine nor one of `hosts` in the configuration", "add the name to `hosts`"
+        )
+
+
+def _check_peer(hub: Hub, request: web.Request) -> None:
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    address = peer[0] if isinstance(peer, tuple) and peer else ""
+    proxied = any(name in request.headers for name in _PROXY_HEADERS)
+    if hub.config.local_trust and not proxied and _is_this_machine(address):
+        return
+    raise Refused(
+        401,
+        "unauthorized",
+        "only this machine may ask; tokens, which open the routes to others, are not in this release yet",
+        WWW_Authenticate="Bearer",
+    )
+
+
+def _check_body(request: web.Request, bodies: tuple[str, ...]) -> None:
+    sent = "Content-Type" in request.headers
+    if sent and (not bodies or request.content_type not in bodies):
+        # Also for an empty body: forms and plain text are what other sites can send without asking.
+        if not bodies and request.content_type == "application/json" and request.content_length in (None, 0, 2):
+            return
+        accepted = " or ".join(bodies) if bodies else "no body at all"
+        raise Refused(415, "wrong_media_type", f"it is sent as {request.content_type}; this route takes {accepted}")
+    if not sent and request.can_read_body:
+        raise Refused(415, "wrong_media_type", f"its Content-Type is missing; this route takes {' or '.join(bodies)}")
+
+
+def _is_this_machine(name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _forbidden(reason: str, remedy: str = "ask from this server's own pages, or from a program") -> Refused:
+    return Refused(403, "forbidden", f"refused: {reason}; {remedy}")

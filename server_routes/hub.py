@@ -1,0 +1,58 @@
+"""Owns what the handlers share: the library, and the small pool of threads that every call to it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ..config import Config
+from ..library import identities
+from ..library.opening import Library, SharedLibrary
+from .events import News
+
+T = TypeVar("T")
+
+WORKERS = 8
+
+
+class Hub:
+    """The process that holds a database and serves the routes; nothing in it is opened before it is asked for."""
+
+    def __init__(self, shared: SharedLibrary, version: str) -> None:
+        self.shared = shared
+        self.version = version
+        self.started_at = identities.now()
+        self.news = News(self)
+        # Deliveries wait for other machines: in a pool of their own they keep nobody else waiting.
+        self._quick = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db")
+        self._slow = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db-slow")
+
+    @property
+    def library(self) -> Library:
+        """The open library; opening it blocks, so only what runs in the pool may be the first to ask."""
+        return self.shared.get()
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.shared.config()
+
+    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call a library function, with the library as its first argument, off the event loop."""
+        return await self.off_loop(lambda: function(self.library, *args, **kwargs))
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Run what blocks in the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._quick, work)
+
+    def begin(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
+        """Start a library function that may take long; it goes on when nobody waits for it any more."""
+        work = lambda: function(self.library, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._slow, work)
+
+    def close(self) -> None:
+        """End the pools once what runs in them is done."""
+        self._quick.shutdown(wait=True)
+        self._slow.shutdown(wait=True)

@@ -1,0 +1,37 @@
+"""Owns the one place where the routes meet ComfyUI: they are added to its own server, and appear under /api too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import ArtifactDBError
+from ..library.opening import SharedLibrary
+from .hub import Hub
+from .table import answers
+
+logger = logging.getLogger("artifact_db.server_routes")
+
+
+def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> None:
+    """Add the routes to ComfyUI's `PromptServer`, and open the library in the background once it runs."""
+    hub = Hub(shared, version)
+    for method, path, answer in answers(hub):
+        prompt_server.routes.route(method, path)(answer)
+
+    async def open_early(_: web.Application) -> None:
+        # Interrupted records are completed now rather than at the first prompt; nobody waits for it.
+        hub.begin(lambda library: library.prepare()).add_done_callback(_log_failure)
+
+    prompt_server.app.on_startup.append(open_early)
+
+
+def _log_failure(opening: asyncio.Future[None]) -> None:
+    error = opening.exception()
+    if isinstance(error, ArtifactDBError):
+        logger.error("ComfyUI Artifact DB cannot be used: %s", error)
+    elif error is not None:
+        logger.error("ComfyUI Artifact DB cannot be used", exc_info=error)

@@ -1,0 +1,127 @@
+"""Owns the table of routes: each with its handler, who may use it, and which bodies it takes. There is no other list.
+
+Those that are described in the contract and not built yet are in it too, and answer 501.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..errors import ArtifactDBError
+from . import about, artifacts, chains, downloads, events, guarding, problems, transfers, uploads, workflows
+from .hub import Hub
+from .rendering import PREFIX
+
+logger = logging.getLogger("artifact_db.server_routes")
+
+Handler = Callable[[Hub, web.Request], Awaitable[web.StreamResponse]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+JSON = ("application/json",)
+FORM = ("multipart/form-data",)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route. `handler` None: not built yet. `bodies`: the media types it takes."""
+
+    method: str
+    path: str
+    handler: Handler | None
+    permission: str
+    bodies: tuple[str, ...] = ()
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/chains", chains.list_chains, "view"),
+    Route("POST", "/chains", chains.create_chain, "record", JSON),
+    Route("GET", "/chains/{chain_id}", chains.get_chain, "view"),
+    Route("PATCH", "/chains/{chain_id}", chains.update_chain, "record", JSON),
+    Route("DELETE", "/chains/{chain_id}", chains.delete_chain, "admin"),
+    Route("GET", "/chains/{chain_id}/workflows", chains.list_chain_workflows, "view"),
+    Route("POST", "/chains/{chain_id}/cancel", None, "record"),
+    Route("POST", "/chains/{chain_id}/resume", None, "record"),
+    Route("POST", "/chains/{chain_id}/rerun", None, "record", JSON),
+    Route("GET", "/workflows", workflows.list_workflows, "view"),
+    Route("POST", "/workflows", workflows.create_workflow, "record", JSON),
+    Route("GET", "/workflows/{workflow_id}", workflows.get_workflow, "view"),
+    Route("PATCH", "/workflows/{workflow_id}", workflows.update_workflow, "record", JSON),
+    Route("POST", "/workflows/{workflow_id}/retry", None, "record", JSON),
+    Route("GET", "/workflows/{workflow_id}/artifacts", workflows.list_workflow_artifacts, "view"),
+    Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM),
+    Route("GET", "/workflows/{workflow_id}/latest", workflows.get_latest_artifact, "view"),
+    Route("POST", "/workflows/{workflow_id}/collect", None, "record", JSON),
+    Route("GET", "/artifacts", artifacts.list_artifacts, "view"),
+    Route("GET", "/artifacts/{artifact_id}", artifacts.get_artifact, "view"),
+    Route("PATCH", "/artifacts/{artifact_id}", artifacts.request_review, "review", JSON),
+    Route("DELETE", "/artifacts/{artifact_id}", artifacts.delete_artifact, "review"),
+    Route("POST", "/artifacts/{artifact_id}/undelete", artifacts.undelete_artifact, "review"),
+    Route("GET", "/artifacts/{artifact_id}/download", downloads.download_artifact, "view"),
+    Route("GET", "/artifacts/{artifact_id}/thumbnail", None, "view"),
+    Route("POST", "/artifacts/{artifact_id}/approve", artifacts.approve_artifact, "review", JSON),
+    Route("POST", "/artifacts/{artifact_id}/reject", artifacts.reject_artifact, "review", JSON),
+    Route("POST", "/artifacts/{artifact_id}/select", artifacts.select_artifact, "review", JSON),
+    Route("POST", "/artifacts/{artifact_id}/edit", uploads.edit_artifact, "review", FORM + JSON),
+    Route("GET", "/artifacts/{artifact_id}/versions", artifacts.list_artifact_versions, "view"),
+    Route("GET", "/artifacts/{artifact_id}/lineage", artifacts.get_artifact_lineage, "view"),
+    Route("PUT", "/artifacts/{artifact_id}/tags/{tag}", artifacts.tag_artifact, "review"),
+    Route("DELETE", "/artifacts/{artifact_id}/tags/{tag}", artifacts.untag_artifact, "review"),
+    Route("GET", "/tags", artifacts.list_tags, "view"),
+    Route("POST", "/artifacts/{artifact_id}/transfer", transfers.transfer_artifact, "record", JSON),
+    Route("GET", "/transfers", transfers.list_transfers, "view"),
+    Route("GET", "/transfers/{transfer_id}", transfers.get_transfer, "view"),
+    Route("POST", "/transfers/{transfer_id}/retry", transfers.retry_transfer, "record"),
+    Route("GET", "/events", events.list_events, "view"),
+    Route("GET", "/servers", about.list_servers, "view"),
+    Route("GET", "/health", about.get_health, "public"),
+    Route("GET", "/metrics", None, "view"),
+    Route("POST", "/session", None, "public"),
+    Route("GET", "/openapi.json", about.get_openapi, "public"),
+)
+
+
+def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
+    """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
+    mounted = [(route.method, PREFIX + route.path, _guarded(hub, route)) for route in ROUTES]
+    return [*mounted, ("*", PREFIX + "/{unknown:.*}", _guarded(hub, Route("*", "", _no_route, "public")))]
+
+
+def _guarded(hub: Hub, route: Route) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            guarding.check(hub, request, route.permission, route.bodies)
+            if route.handler is None:
+                raise problems.not_built(f"{route.method} {route.path}")
+            return await route.handler(hub, request)
+        except problems.Refused as refusal:
+            return problems.of_refusal(refusal)
+        except ArtifactDBError as error:
+            return problems.of_error(hub, error)
+        except (web.HTTPException, ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            # The one broad except of the program: whatever it was, no traceback leaves this machine.
+            logger.exception("%s %s failed", request.method, request.path)
+            return problems.of_crash()
+
+    return answer
+
+
+async def _no_route(hub: Hub, request: web.Request) -> web.StreamResponse:
+    path = "/" + request.match_info["unknown"]
+    allowed = sorted({route.method for route in ROUTES if _pattern(route.path).fullmatch(path)})
+    if allowed:
+        raise problems.Refused(
+            405, "method_not_allowed", f"this route takes {', '.join(allowed)}", Allow=", ".join(allowed)
+        )
+    raise problems.Refused(404, "not_found", f"no route {path}; GET {PREFIX}/openapi.json lists them")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{[a-z_]+\}", "[^/]+", path))

@@ -1,0 +1,62 @@
+"""The routes of transfers. A delivery goes on when the one who asked for it has gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ..library import transfers
+from ..library.views import Transfer
+from . import asking, rendering
+from .hub import Hub
+
+PATIENCE = 10.0
+"""Seconds to wait for a delivery before the answer says that it goes on."""
+
+
+async def transfer_artifact(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(
+        request,
+        {"server": asking.name},
+        {"subfolder": asking.text, "target_workflow_id": asking.nullable(asking.name)},
+    )
+    by = asking.actor(request)
+    transfer = await hub.run(transfers.create_transfer, asking.path_id(request, "artifact"), by=by, **values)
+    return await _deliver(hub, transfer, by, finished=201)
+
+
+async def retry_transfer(hub: Hub, request: web.Request) -> web.Response:
+    transfer_id = asking.path_id(request, "transfer")
+    by = asking.actor(request)
+    transfer = await hub.run(transfers.require_retryable, transfer_id)
+    return await _deliver(hub, transfer, by, finished=200)
+
+
+async def list_transfers(hub: Hub, request: web.Request) -> web.Response:
+    query = asking.Query(request, "status", "artifact", "server", *asking.PAGE)
+    page = await hub.run(
+        transfers.list_transfers,
+        query.page(),
+        status=query.text("status"),
+        artifact=query.identity("artifact"),
+        server=query.text("server"),
+    )
+    return rendering.page([rendering.plain(transfer) for transfer in page.items], page)
+
+
+async def get_transfer(hub: Hub, request: web.Request) -> web.Response:
+    transfer_id = asking.path_id(request, "transfer")
+    asking.Query(request)
+    return rendering.answer(rendering.plain(await hub.run(transfers.get_transfer, transfer_id)))
+
+
+async def _deliver(hub: Hub, transfer: Transfer, by: str, *, finished: int) -> web.Response:
+    location = f"/transfers/{transfer.id}"
+    delivery = hub.begin(transfers.deliver, transfer.id, by=by)
+    done, _ = await asyncio.wait([delivery], timeout=PATIENCE)
+    if done:
+        return rendering.answer(rendering.plain(delivery.result()), status=finished, location=location)
+    delivery.add_done_callback(lambda future: future.exception())  # asked for, or it would be logged as forgotten
+    now = await hub.run(transfers.get_transfer, transfer.id)
+    return rendering.answer(rendering.plain(now), status=202, location=location)

@@ -1,0 +1,165 @@
+"""The routes that take files: one multipart body, streamed into the store piece by piece and never held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import BodyPartReader, ClientPayloadError, web
+
+from ..errors import Invalid, TooLarge
+from ..library import artifacts, edits, names, uploads
+from ..media import kinds
+from ..storage.files import Part
+from . import asking
+from .artifacts import answer
+from .hub import Hub
+from .problems import malformed
+
+PIECE = 1024 * 1024
+"""Bytes gathered before they are handed to the pool: a thread for each of the network's pieces would cost more."""
+
+MAX_FIELD = 1024 * 1024
+"""Bytes of a field that is not the file."""
+
+
+@dataclass
+class Received:
+    """What came: the file as an unfinished part of the store with its kind, and the other fields as texts."""
+
+    part: Part
+    filename: str
+    kind: kinds.Kind
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        """The `metadata` field, which is JSON text."""
+        return asking.parsed(self.fields["metadata"].encode(), "metadata") if "metadata" in self.fields else {}
+
+
+async def upload_artifact(hub: Hub, request: web.Request) -> web.Response:
+    workflow_id = asking.path_id(request, "workflow")
+    by = asking.actor(request)
+    await hub.run(uploads.require_workflow, workflow_id)
+    async with receive(hub, request, "id", "output_key", "approval_status", "metadata", "subfolder") as received:
+        fields = received.fields
+        artifact, made = await hub.run(
+            uploads.upload,
+            workflow_id,
+            received.part,
+            received.kind,
+            by=by,
+            filename=received.filename,
+            metadata=received.metadata(),
+            new_id=fields.get("id"),
+            output_key=fields.get("output_key"),
+            status=fields.get("approval_status"),
+            subfolder=fields.get("subfolder", ""),
+        )
+    return answer(hub, artifact, status=201 if made else 200)
+
+
+async def edit_artifact(hub: Hub, request: web.Request) -> web.Response:
+    artifact_id = asking.path_id(request, "artifact")
+    revision = asking.revision(request)
+    if request.content_type == "application/json":
+        values = await asking.body(request, {"from_version": asking.name}, {"approved_by": asking.name})
+        by = asking.actor(request, values.get("approved_by"))
+        restored = await hub.run(edits.restore, artifact_id, values["from_version"], by=by, revision=revision)
+        return answer(hub, restored, status=201)
+    await hub.run(artifacts.get_artifact, artifact_id)
+    async with receive(hub, request, "approved_by", "approval_status", "metadata") as received:
+        edited = await hub.run(
+            edits.edit,
+            artifact_id,
+            received.part,
+            received.kind,
+            by=asking.actor(request, received.fields.get("approved_by")),
+            filename=received.filename,
+            status=received.fields.get("approval_status"),
+            metadata=received.metadata(),
+            revision=revision,
+        )
+    return answer(hub, edited, status=201)
+
+
+@asynccontextmanager
+async def receive(hub: Hub, request: web.Request, *accepted: str) -> AsyncIterator[Received]:
+    """Read a multipart body: the field `file`, and those in `accepted` beside it, in any order.
+
+    The part is gone again when the block raises. Nothing is known of the bytes but their hash, size and kind.
+
+    Raises:
+        Refused: 400, the body is not multipart or ends too early. TooLarge. Invalid: a field is wrong or missing.
+    """
+    receiving = await hub.off_loop(lambda: hub.library.store.receiving())
+    part = await hub.off_loop(receiving.__enter__)
+    try:
+        yield await _read(hub, request, part, accepted)
+    except BaseException as error:
+        caught = error
+        await hub.off_loop(lambda: receiving.__exit__(type(caught), caught, caught.__traceback__))
+        raise
+    await hub.off_loop(lambda: receiving.__exit__(None, None, None))
+
+
+async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str, ...]) -> Received:
+    fields: dict[str, str] = {}
+    filename: str | None = None
+    head = b""
+    try:
+        reader = await request.multipart()
+        while (piece := await reader.next()) is not None:
+            if not isinstance(piece, BodyPartReader) or piece.name is None:
+                raise malformed("every part of the body is a named field")
+            if piece.name in fields or (piece.name == "file" and filename is not None):
+                raise Invalid(f"{piece.name} is sent twice", field=piece.name)
+            if piece.name == "file":
+                filename = names.checked_filename(piece.filename or "")
+                head = await _stream(hub, piece, part)
+            elif piece.name in accepted:
+                fields[piece.name] = await _text(piece)
+            else:
+                raise Invalid(f"unknown field {piece.name!r}; accepted: file, {', '.join(accepted)}", field=piece.name)
+    except (AssertionError, ValueError, ClientPayloadError, ConnectionError, LookupError) as error:
+        # aiohttp's reader raises all of these for bodies that are cut off, or multipart in name only.
+        raise malformed("the body is not complete multipart/form-data") from error
+    if filename is None:
+        raise Invalid("the field file is missing", field="file")
+    if part.size == 0:
+        raise Invalid("the file is empty", field="file")
+    return Received(part, filename, kinds.classify(head, filename), fields)
+
+
+async def _stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
+    """Write the file as it comes; returns its first bytes, which tell its kind."""
+    limit = hub.config.max_upload
+    head, gathered = bytearray(), bytearray()
+    while chunk := await piece.read_chunk(1 << 16):
+        if len(head) < kinds.HEAD_SIZE:
+            head += chunk[: kinds.HEAD_SIZE - len(head)]
+        gathered += chunk
+        if part.size + len(gathered) > limit:
+            raise TooLarge(f"the file is over {limit // (1024 * 1024)} MB (max_upload_mb)", field="file")
+        if len(gathered) >= PIECE:
+            full, gathered = gathered, bytearray()
+            await hub.off_loop(lambda data=full: part.write(data))  # type: ignore[misc]
+    if gathered:
+        await hub.off_loop(lambda: part.write(gathered))
+    if not piece.at_eof():
+        raise ValueError("cut off")
+    return bytes(head)
+
+
+async def _text(piece: BodyPartReader) -> str:
+    data = bytearray()
+    while chunk := await piece.read_chunk(1 << 16):
+        data += chunk
+        if len(data) > MAX_FIELD:
+            raise TooLarge(f"{piece.name} is over {MAX_FIELD} bytes", field=str(piece.name))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{piece.name} is not UTF-8", field=str(piece.name)) from error

@@ -1,0 +1,116 @@
+"""The routes of workflows, and of the artifacts that each of them has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import NotFound
+from ..library import artifacts, attempts, identities, workflows
+from ..library.names import checked_object
+from ..library.opening import Library
+from ..library.views import Artifact, Workflow
+from . import asking, rendering
+from .hub import Hub
+
+_HEAVY = ("workflow_definition", "parameters")
+_COLUMNS = {
+    "server": asking.name,
+    "server_address": asking.text,
+    "status": asking.name,
+    "requires_approval": asking.flag,
+    "workflow_definition": asking.nullable(checked_object),
+    "parameters": asking.nullable(checked_object),
+    "temporal_workflow_id": asking.nullable(asking.name),
+    "temporal_run_id": asking.nullable(asking.name),
+}
+
+
+def workflow_summary(workflow: Workflow) -> dict[str, Any]:
+    """A workflow as lists show it."""
+    return rendering.plain(workflow, without=_HEAVY)
+
+
+async def list_workflows(hub: Hub, request: web.Request) -> web.Response:
+    query = asking.Query(request, "chain", "step", "status", "prompt_id", "standalone", *asking.PAGE)
+    page = await hub.run(
+        workflows.list_workflows,
+        query.page(),
+        chain_id=query.identity("chain"),
+        step_id=query.text("step"),
+        status=query.text("status"),
+        prompt_id=query.text("prompt_id"),
+        standalone=query.flag("standalone"),
+    )
+    return rendering.page([workflow_summary(workflow) for workflow in page.items], page)
+
+
+async def create_workflow(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(
+        request,
+        {"workflow_name": asking.name},
+        {
+            "id": asking.name,
+            "chain_id": asking.nullable(asking.name),
+            "step_id": asking.nullable(asking.name),
+            "prompt_id": asking.text,
+            **_COLUMNS,
+        },
+    )
+    workflow, made = await hub.run(workflows.create_workflow, actor=asking.actor(request), **values)
+    return rendering.answer(
+        rendering.plain(workflow),
+        status=201 if made else 200,
+        revision=workflow.revision,
+        location=f"/workflows/{workflow.id}" if made else None,
+    )
+
+
+async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
+    workflow_id = asking.path_id(request, "workflow")
+    asking.Query(request)
+    workflow = await hub.run(workflows.get_workflow, workflow_id)
+    tries = await hub.run(attempts.list_attempts, workflow_id)
+    body = {**rendering.plain(workflow), "attempts": [rendering.plain(attempt) for attempt in tries]}
+    return rendering.answer(body, revision=workflow.revision)
+
+
+async def update_workflow(hub: Hub, request: web.Request) -> web.Response:
+    optional = {"prompt_id": asking.name, "error_message": asking.nullable(asking.text), **_COLUMNS}
+    values = asking.require_some(await asking.body(request, {}, optional))
+    workflow = await hub.run(
+        workflows.update_workflow,
+        asking.path_id(request, "workflow"),
+        actor=asking.actor(request),
+        revision=asking.revision(request),
+        **values,
+    )
+    return rendering.answer(rendering.plain(workflow), revision=workflow.revision)
+
+
+async def list_workflow_artifacts(hub: Hub, request: web.Request) -> web.Response:
+    workflow_id = asking.path_id(request, "workflow")
+    query = asking.Query(request, "heads", *asking.PAGE)
+    page = await hub.run(artifacts.list_workflow_artifacts, workflow_id, query.page(), heads=query.flag("heads"))
+    return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
+
+
+async def get_latest_artifact(hub: Hub, request: web.Request) -> web.Response:
+    workflow_id = asking.path_id(request, "workflow")
+    query = asking.Query(request, "usable", "at")
+    at = query.text("at")
+    artifact = await hub.run(
+        _latest, workflow_id, usable=query.flag("usable"), at=identities.checked_time(at, "at") if at else None
+    )
+    return rendering.answer(rendering.artifact(hub, artifact), revision=artifact.revision)
+
+
+def _latest(library: Library, workflow_id: str, *, usable: bool, at: str | None) -> Artifact:
+    if at is not None:
+        artifact = artifacts.get_current_at(library, workflow_id, at)
+    else:
+        artifact = artifacts.get_latest_artifact(library, workflow_id)
+    if artifact is None:
+        raise NotFound(f"workflow {workflow_id} {'had' if at else 'has'} no artifact {'then' if at else 'yet'}")
+    return artifacts.require_usable(library, artifact) if usable else artifact
