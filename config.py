@@ -169,7 +169,7 @@ def load_config(folder: Path | None = None, environment: Mapping[str, str] | Non
         folder: ComfyUI's system user folder for us; None where there is no ComfyUI. `$ARTIFACT_DB_CONFIG` wins.
         environment: in place of `os.environ`.
     Raises:
-        BadConfiguration: an unknown key, a wrong value or a file that cannot be read; the message says what is accepted.
+        BadConfiguration: an unknown key, a wrong value or an unreadable file; the message says what is accepted.
     """
     environment = os.environ if environment is None else environment
     named = environment.get(f"{PREFIX}CONFIG")
@@ -183,7 +183,7 @@ def load_config(folder: Path | None = None, environment: Mapping[str, str] | Non
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return dict(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         if must_exist:
             raise BadConfiguration(f"{PREFIX}CONFIG names {file}, which is not there") from error

@@ -45,7 +45,7 @@ class CurrentDatabase(DatabaseProxy):
 CURRENT = CurrentDatabase()
 
 
-class TimestampField(Field):  # type: ignore[misc]
+class TimestampField(Field):
     """UTC, ISO 8601 with milliseconds and a Z, as text: it sorts as it reads."""
 
     field_type = "TIMESTAMP"
@@ -57,7 +57,7 @@ class BooleanColumn(BooleanField):
     field_type = "BOOLEAN"
 
 
-class JSONColumn(Field):  # type: ignore[misc]
+class JSONColumn(Field):
     """JSON text, compact, in and out. (Peewee's own picks its dialect when the model is made; ours has none then.)"""
 
     field_type = "JSON"

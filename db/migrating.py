@@ -1,4 +1,4 @@
-"""Owns the way from the tables that are there to the tables that this release needs. Nothing is ever dropped to get there."""
+"""Owns the way from the tables that are there to those that this release needs. Nothing is dropped to get there."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The rules. Each public function is one transaction with its event, and every door (route, node, CLI, runner) goes through it."""
+"""The rules. Each public function is one transaction with its event; every door (route, node, CLI) goes through it."""

@@ -1,4 +1,4 @@
-"""Owns what can be asked of artifacts: one, many, the versions of an output, the current one, and whether it is usable."""
+"""Owns what can be asked of artifacts: one, many, versions, the current one, and whether it is usable."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import SQL, fn
 
 from ..db import models
+from ..db.querying import all_rows, all_tuples, first_row
 from ..db.statuses import APPROVAL_STATUSES
 from ..errors import Gone, Invalid, NotFound, NotUsable
 from ..storage.files import FileState
@@ -52,7 +53,7 @@ def get_latest_artifact_by_flag(library: Library, workflow_id: str) -> Artifact 
         row = models.Artifact.select().where(
             (models.Artifact.workflow_id == workflow_id) & (models.Artifact.is_latest == _TRUE)
         )
-        found = row.dicts().first()
+        found = first_row(row)
         return view(library, found) if found else None
 
 
@@ -65,7 +66,7 @@ def get_current_at(library: Library, workflow_id: str, at: str) -> Artifact | No
             & (models.Event.action == "workflow.current_changed")
             & (models.Event.at <= at)
         )
-        row = query.order_by(models.Event.seq.desc()).limit(1).dicts().first()
+        row = first_row(query.order_by(models.Event.seq.desc()))
         event = Event.of_stored(row) if row else None
         artifact_id = event.after["latest_artifact_id"] if event and event.after else None
         return view(library, row_of(artifact_id)) if artifact_id else None
@@ -150,7 +151,7 @@ def last_approved(library: Library, artifact: Artifact) -> Artifact:
         query = table.select().where(
             (table.workflow_id == artifact.workflow_id) & (table.output_key == artifact.output_key)
         )
-        found = [row for row in query.order_by(table.version.desc()).dicts() if pointers.is_usable(row)]
+        found = [row for row in all_rows(query.order_by(table.version.desc())) if pointers.is_usable(row)]
         candidates = views(library, found)
     for candidate in candidates:
         if candidate.usable and _proven(library, candidate):
@@ -194,7 +195,7 @@ def row_of(artifact_id: str) -> Row:
     Raises:
         NotFound: there is none with this id.
     """
-    row: Row | None = models.Artifact.select().where(models.Artifact.id == artifact_id.lower()).dicts().first()
+    row = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id.lower()))
     if row is None:
         raise NotFound(f"no artifact {artifact_id}")
     return row
@@ -211,7 +212,7 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
     tags: dict[str, list[str]] = {row["id"]: [] for row in rows}
     if rows:
         query = models.Tag.select(models.Tag.artifact_id, models.Tag.tag).where(models.Tag.artifact_id.in_(list(tags)))
-        for artifact_id, tag in query.order_by(models.Tag.tag).tuples():
+        for artifact_id, tag in all_tuples(query.order_by(models.Tag.tag)):
             tags[artifact_id].append(tag)
     return [
         Artifact.of(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows, all_tuples
 from . import identities
 from .views import Attempt
 
@@ -51,16 +52,16 @@ def add(
     delivered = models.Transfer.select(models.Transfer.artifact_id).where(
         (models.Transfer.target_workflow_id == workflow_id) & (models.Transfer.status == "completed")
     )
-    record_inputs(tx, attempt_id, [artifact_id for (artifact_id,) in delivered.tuples()], via="transfer")
+    record_inputs(tx, attempt_id, [artifact_id for (artifact_id,) in all_tuples(delivered)], via="transfer")
     return attempt_id
 
 
 def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
-    """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`); ids of none are left out."""
+    """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`)."""
     if not artifact_ids:
         return
     known = models.Artifact.select(models.Artifact.id).where(models.Artifact.id.in_(list(artifact_ids)))
-    for (artifact_id,) in list(known.tuples()):
+    for (artifact_id,) in all_tuples(known):
         models.Lineage.insert(
             attempt_id=attempt_id, artifact_id=artifact_id, via=via, created_at=tx.at
         ).on_conflict_ignore().execute()
@@ -85,7 +86,7 @@ def list_attempts(library: Library, workflow_id: str) -> list[Attempt]:
 def of_workflow(workflow_id: str) -> list[Attempt]:
     """As `list_attempts`, inside the caller's transaction."""
     query = models.Attempt.select().where(models.Attempt.workflow_id == workflow_id)
-    return [Attempt.of(row) for row in query.order_by(models.Attempt.number.desc()).dicts()]
+    return [Attempt.of(row) for row in all_rows(query.order_by(models.Attempt.number.desc()))]
 
 
 def finish(library: Library, *, server_address: str, prompt_id: str, status: str, error: str | None, actor: str) -> int:
@@ -99,7 +100,7 @@ def finish(library: Library, *, server_address: str, prompt_id: str, status: str
             & (models.Attempt.server_address == server_address)
             & models.Attempt.status.in_(("queued", "executing"))
         )
-        open_attempts = list(query.dicts())
+        open_attempts = all_rows(query)
         for attempt in open_attempts:
             change(tx, attempt, status, error)
             settle(tx, attempt["workflow_id"], status, error)
@@ -125,7 +126,7 @@ def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | N
 
 def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = None) -> None:
     """Give a workflow the status of its attempt, or `awaiting_approval` while what it offers is pending."""
-    workflow = models.Workflow.select().where(models.Workflow.id == workflow_id).dicts().get()
+    (workflow,) = all_rows(models.Workflow.select().where(models.Workflow.id == workflow_id))
     if status == "completed" and workflow["latest_artifact_id"]:
         current = models.Artifact.select(models.Artifact.approval_status)
         if current.where(models.Artifact.id == workflow["latest_artifact_id"]).scalar() == "pending":

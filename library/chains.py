@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows, all_tuples, first_row
 from ..db.statuses import CHAIN_STATUSES, FINISHED_CHAIN, is_chain_status
 from ..errors import Conflict, Invalid, NotFound
 from ..storage.local import Intent
@@ -109,7 +110,7 @@ def get_chains_with_failed_workflows(library: Library) -> list[Chain]:
     """Every chain in which at least one workflow has failed, newest first."""
     with library.reading():
         query = models.Chain.select(*_SUMMARY).where(_has_failed_workflow())
-        return [Chain.of(row) for row in query.order_by(models.Chain.started_at.desc()).dicts()]
+        return [Chain.of(row) for row in all_rows(query.order_by(models.Chain.started_at.desc()))]
 
 
 def update_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None, **changes: Any) -> Chain:
@@ -149,7 +150,7 @@ def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int |
     with library.writing(actor) as tx:
         row = _get(chain_id)
         revisions.check(row, revision)
-        files = [path for (path,) in _files(row["id"]).tuples()]
+        files = [path for (path,) in all_tuples(_files(row["id"]))]
         # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
         intent = library.store.promise(PURGE, (), {"chain_id": row["id"], "files": files})
         models.Chain.delete().where(models.Chain.id == row["id"]).execute()
@@ -184,8 +185,7 @@ def _has_failed_workflow() -> Any:
 
 
 def _row(chain_id: str) -> dict[str, Any] | None:
-    row: dict[str, Any] | None = models.Chain.select().where(models.Chain.id == chain_id).dicts().first()
-    return row
+    return first_row(models.Chain.select().where(models.Chain.id == chain_id))
 
 
 def _get(chain_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Owns the event log: append-only, numbered without gaps under the writer's lock, each row hashed with the one before."""
+"""Owns the event log: append-only, numbered without gaps under the writer's lock, each row hashed with the last."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows, first_row
 from .views import Event
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def list_events(library: Library, *, after: int = 0, limit: int = 50) -> list[Ev
     """The events whose number is greater than `after`, oldest first, `limit` at most."""
     with library.reading():
         query = models.Event.select().where(models.Event.seq > after).order_by(models.Event.seq).limit(limit)
-        return [Event.of_stored(row) for row in query.dicts()]
+        return [Event.of_stored(row) for row in all_rows(query)]
 
 
 def last_seq(library: Library) -> int:
@@ -66,13 +67,13 @@ def history(library: Library, entity_id: str, *, limit: int = 500) -> list[Event
     """The events of one chain, workflow, artifact or transfer, oldest first."""
     with library.reading():
         query = models.Event.select().where(models.Event.entity_id == entity_id).order_by(models.Event.seq)
-        return [Event.of_stored(row) for row in query.limit(limit).dicts()]
+        return [Event.of_stored(row) for row in all_rows(query.limit(limit))]
 
 
 def _last() -> tuple[int, str]:
     query = models.Event.select(models.Event.seq, models.Event.hash).order_by(models.Event.seq.desc()).limit(1)
-    row = query.tuples().first()
-    return (row[0], row[1]) if row else (0, GENESIS)
+    row = first_row(query)
+    return (row["seq"], row["hash"]) if row else (0, GENESIS)
 
 
 def _text(value: Any) -> str | None:

@@ -17,7 +17,7 @@ _last = 0
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then a counter that keeps one process's ids in order."""
+    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then a counter that keeps one process's ids in order."""
     global _last
     with _lock:
         # 12 bits below the millisecond: the fraction of it, raised by one where two calls fall together.

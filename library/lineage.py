@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..db import models
+from ..db.querying import all_rows, all_tuples
 from . import artifacts
 from .views import Artifact, Related
 
@@ -57,7 +58,7 @@ def get_version_history(library: Library, artifact_id: str) -> list[Artifact]:
         )
         history = history.union(step)
         query = table.select().join(history, on=(table.id == history.c.id)).with_cte(history)
-        return artifacts.views(library, query.order_by(table.version).dicts())
+        return artifacts.views(library, all_rows(query.order_by(table.version)))
 
 
 def _related(library: Library, artifact_id: str, *, up: bool) -> list[Related]:
@@ -74,7 +75,7 @@ def _related(library: Library, artifact_id: str, *, up: bool) -> list[Related]:
         level, depth = following, depth + 1
     seen: dict[str, Artifact] = {}
     for ids in _batches(list(found)):
-        rows = models.Artifact.select().where(models.Artifact.id.in_(ids)).dicts()
+        rows = all_rows(models.Artifact.select().where(models.Artifact.id.in_(ids)))
         seen.update((artifact.id, artifact) for artifact in artifacts.views(library, rows))
     return [Related(seen[other], relation, of, depth) for other, (relation, of, depth) in found.items()]
 
@@ -87,13 +88,13 @@ def _neighbours(ids: list[str], *, up: bool) -> Iterator[tuple[str, str, str]]:
             query = table.select(field, table.id).where(table.id.in_(ids) & field.is_null(False))
         else:
             query = table.select(table.id, field).where(field.in_(ids))
-        for other, of in query.tuples():
+        for other, of in all_tuples(query):
             yield other, relation, of
     columns, start = (
         ((used.artifact_id, table.id), table.id) if up else ((table.id, used.artifact_id), used.artifact_id)
     )
     query = table.select(*columns).join(used, on=(used.attempt_id == table.attempt_id)).where(start.in_(ids))
-    for other, of in query.tuples():
+    for other, of in all_tuples(query):
         yield other, "input", of
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import SQL
 
 from ..db import models
+from ..db.querying import first_row
 from ..errors import Invalid, NotFound
 from . import artifacts, identities, names
 from .views import Artifact
@@ -62,7 +63,7 @@ def resolve(library: Library, wanted: Wanted) -> Artifact:
             query = query.where((table.output_key == wanted.output) & (table.is_head == SQL("TRUE")))
         else:
             query = query.where(table.is_latest == SQL("TRUE"))
-        row = query.dicts().first()
+        row = first_row(query)
         if row is None:
             what = f"output {wanted.output!r}" if wanted.output else "an artifact"
             raise NotFound(f"workflow {workflow['workflow_name']!r} ({workflow['id']}) does not have {what} yet")
@@ -80,7 +81,7 @@ def _workflow(wanted: Wanted) -> dict[str, Any]:
         query = query.where(table.id == wanted.workflow.lower())
     elif wanted.workflow:
         query = query.where(table.workflow_name == wanted.workflow)
-    row: dict[str, Any] | None = query.order_by(table.created_at.desc(), table.id.desc()).dicts().first()
+    row = first_row(query.order_by(table.created_at.desc(), table.id.desc()))
     if row is None:
         named = {"chain": wanted.chain, "step": wanted.step, "workflow": wanted.workflow}
         told = ", ".join(f"{key} {value!r}" for key, value in named.items() if value)

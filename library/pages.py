@@ -1,4 +1,4 @@
-"""Owns keyset pages: a cursor is the sort key of the last row that was seen, so that no page costs more than the first."""
+"""Owns keyset pages: a cursor is the sort key of the last row seen, so that no page costs more than the first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from peewee import Tuple
 
+from ..db.querying import all_rows
 from ..errors import Invalid
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def page(
         seen = Tuple(*_decoded(ask.cursor, len(keys)))
         query = query.where(Tuple(*keys) < seen if descending else Tuple(*keys) > seen)
     order = [key.desc() for key in keys] if descending else list(keys)
-    rows = list(query.order_by(*order).limit(ask.limit + 1).dicts())
+    rows = all_rows(query.order_by(*order).limit(ask.limit + 1))
     cursor = None
     if len(rows) > ask.limit:
         rows.pop()

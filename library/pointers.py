@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import SQL
 
 from ..db import models
+from ..db.querying import all_rows, first_row
 from ..db.statuses import USABLE
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ def _set(tx: Transaction, artifact_id: str, **values: Any) -> None:
 
 
 def _one(where: Any) -> Row | None:
-    row: Row | None = models.Artifact.select(*_COLUMNS).where(where).dicts().first()
-    return row
+    return first_row(models.Artifact.select(*_COLUMNS).where(where))
 
 
 def _newest_first(where: Any, workflow_id: str) -> list[Row]:
@@ -155,8 +155,8 @@ def _newest_first(where: Any, workflow_id: str) -> list[Row]:
         (models.Artifact.workflow_id == workflow_id) & models.Artifact.deleted_at.is_null()
     )
     if where is not None:
-        return list(query.where(where).order_by(models.Artifact.version.desc()).dicts())
-    return list(query.order_by(models.Artifact.created_at.desc(), models.Artifact.id.desc()).dicts())
+        return all_rows(query.where(where).order_by(models.Artifact.version.desc()))
+    return all_rows(query.order_by(models.Artifact.created_at.desc(), models.Artifact.id.desc()))
 
 
 def _first_usable(rows: list[Row]) -> Row | None:

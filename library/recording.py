@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import fn
 
 from ..db import models
+from ..db.querying import all_tuples
 from ..errors import ArtifactDBError, Conflict, NotFound, Unavailable
 from ..storage.local import Intent, Placement
 from . import pointers, runs
@@ -145,7 +146,7 @@ def _insert(
     workflow = models.Workflow.select(models.Workflow.requires_approval, models.Workflow.chain_id).where(
         models.Workflow.id == workflow_id
     )
-    requires_approval, chain_id = workflow.tuples().get()
+    ((requires_approval, chain_id),) = all_tuples(workflow)
     row = {
         "id": output.artifact_id,
         "workflow_id": workflow_id,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import NotFound
 from . import attempts, chains, identities, workflows
@@ -59,7 +60,7 @@ def _find(run: Run) -> tuple[str, str] | None:
         .where((models.Attempt.prompt_id == run.prompt_id) & (models.Attempt.server_address == run.server_address))
         .order_by(models.Attempt.created_at, models.Attempt.id)
     )
-    for row in query.dicts():
+    for row in all_rows(query):
         same_chain = not run.chain or row["chain_id"] == run.chain or _chain_name(row["chain_id"]) == run.chain
         if same_chain and (not run.step or (row["step_id"] or "") == run.step):
             return row["workflow_id"], row["id"]

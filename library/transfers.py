@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..comfyui_client import ComfyUIServer
 from ..db import models
+from ..db.querying import first_row
 from ..db.statuses import TRANSFER_STATUSES
 from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound
 from . import artifacts, attempts, identities, names, pages, workflows
@@ -235,9 +236,7 @@ def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> T
 
 
 def _get(transfer_id: str) -> dict[str, Any]:
-    row: dict[str, Any] | None = (
-        models.Transfer.select().where(models.Transfer.id == transfer_id.lower()).dicts().first()
-    )
+    row = first_row(models.Transfer.select().where(models.Transfer.id == transfer_id.lower()))
     if row is None:
         raise NotFound(f"no transfer {transfer_id}")
     return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows
 from . import artifacts, names, pointers, revisions
 from .views import Artifact, Event
 
@@ -63,7 +64,7 @@ def _deletion(artifact_id: str) -> dict[str, Any]:
     query = models.Event.select().where(
         (models.Event.entity_id == artifact_id) & (models.Event.action == "artifact.deleted")
     )
-    after = Event.of_stored(query.order_by(models.Event.seq.desc()).limit(1).dicts().get()).after
+    after = Event.of_stored(all_rows(query.order_by(models.Event.seq.desc()).limit(1))[0]).after
     assert after is not None
     return after
 

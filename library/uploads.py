@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_tuples, first_row
 from ..errors import Invalid
 from ..media import images
 from ..media.kinds import Kind
@@ -65,7 +66,7 @@ def upload(
     artifact_id = identities.checked_id(new_id) if new_id is not None else identities.new_id()
     with library.reading():
         workflows.row_of(workflow_id)
-        repeated = models.Artifact.select().where(models.Artifact.id == artifact_id).dicts().first()
+        repeated = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id))
         if repeated is not None and repeated["sha256"] == part.sha256 and repeated["workflow_id"] == workflow_id:
             part.discard()
             return artifacts.view(library, repeated), False
@@ -94,5 +95,5 @@ def _free_key(workflow_id: str, kind: Kind) -> str:
     query = models.Artifact.select(models.Artifact.output_key).where(
         (models.Artifact.workflow_id == workflow_id) & models.Artifact.output_key.startswith(prefix)
     )
-    taken = [int(key.rsplit(":", 1)[1]) for (key,) in query.distinct().tuples()]
+    taken = [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
     return f"{prefix}{max(taken, default=-1) + 1}"

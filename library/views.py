@@ -94,7 +94,7 @@ class Attempt(View):
 
 @dataclass(frozen=True)
 class Artifact(View):
-    """`local_path` is absolute. `usable` was true when this view was made: its state allows it and its file is as recorded."""
+    """`local_path` is absolute. `usable` is of the moment this view was made: by its state and its file."""
 
     id: str
     workflow_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
+from ..db.querying import all_rows, first_row
 from ..db.statuses import WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
@@ -112,7 +113,7 @@ def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workf
         query = models.Workflow.select().where(
             (models.Workflow.chain_id == chain_id) & (models.Workflow.step_id == step_id)
         )
-        row = query.order_by(models.Workflow.created_at.desc(), models.Workflow.id.desc()).dicts().first()
+        row = first_row(query.order_by(models.Workflow.created_at.desc(), models.Workflow.id.desc()))
     if row is None:
         raise NotFound(f"chain {chain_id} has no workflow of step {step_id!r} yet")
     return Workflow.of(row)
@@ -123,7 +124,7 @@ def get_workflows_by_chain(library: Library, chain_id: str) -> list[Workflow]:
     with library.reading():
         query = models.Workflow.select().where(models.Workflow.chain_id == chain_id)
         query = query.order_by(models.Workflow.step_id, models.Workflow.created_at, models.Workflow.id)
-        return [Workflow.of(row) for row in query.dicts()]
+        return [Workflow.of(row) for row in all_rows(query)]
 
 
 def list_workflows(
@@ -216,7 +217,7 @@ def _update_attempt(tx: Transaction, row: dict[str, Any], after: dict[str, Any])
         _begin_attempt(tx, row)
     elif "status" in after:
         newest = models.Attempt.select().where(models.Attempt.workflow_id == row["id"])
-        attempt = newest.order_by(models.Attempt.number.desc()).dicts().first()
+        attempt = first_row(newest.order_by(models.Attempt.number.desc()))
         if attempt is not None and attempt["status"] != after["status"]:
             attempts.change(tx, attempt, after["status"], row["error_message"])
 
@@ -244,8 +245,7 @@ def _label(library: Library, server: str | None, address: str | None) -> str:
 
 
 def _row(workflow_id: str) -> dict[str, Any] | None:
-    row: dict[str, Any] | None = models.Workflow.select().where(models.Workflow.id == workflow_id).dicts().first()
-    return row
+    return first_row(models.Workflow.select().where(models.Workflow.id == workflow_id))
 
 
 def _get(workflow_id: str) -> dict[str, Any]:

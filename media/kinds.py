@@ -94,10 +94,10 @@ def of_format(file_format: str | None) -> Kind:
 
 def _binary(head: bytes) -> str | None:
     for offset, magic, name in _MAGIC:
-        if head.startswith(magic, offset) and (offset == 0 or head.startswith(b"RIFF")):
-            # BM alone is two letters that a text may begin with.
-            if name != "bmp" or head[6:10] == b"\0\0\0\0":
-                return name
+        # BM alone is two letters that a text may begin with.
+        plausible = (offset == 0 or head.startswith(b"RIFF")) and (name != "bmp" or head[6:10] == b"\0\0\0\0")
+        if plausible and head.startswith(magic, offset):
+            return name
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "mp4")
     if head.startswith(b"\x1aE\xdf\xa3"):

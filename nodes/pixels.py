@@ -19,7 +19,7 @@ COMPRESS_LEVEL = 4
 
 
 def to_picture(image: torch.Tensor) -> Image.Image:
-    """One picture of a batch, [height, width, channels] of 0 to 1, as SaveImage would write it: clipped, cut to 8 bits."""
+    """One picture of a batch, [height, width, channels] of 0 to 1, as SaveImage would write it: clipped to 8 bits."""
     pixels = image.detach().mul(255.0).clamp_(0.0, 255.0).to(torch.uint8).cpu().numpy()
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 

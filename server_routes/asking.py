@@ -1,4 +1,4 @@
-"""Owns how a request is read: ids, query parameters, JSON bodies field by field, who asks, and which revision they saw."""
+"""Owns how a request is read: ids, query parameters, JSON bodies field by field, who asks, which revision they saw."""
 
 from __future__ import annotations
 

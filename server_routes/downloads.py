@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import ETag, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
@@ -56,11 +56,11 @@ class ArtifactFile(web.FileResponse):
         self._artifact = artifact
 
     @property
-    def etag(self) -> web.ETag | None:
-        return web.ETag(value=self._artifact.sha256)
+    def etag(self) -> ETag | None:
+        return ETag(value=self._artifact.sha256)
 
     @etag.setter
-    def etag(self, value: web.ETag | str | None) -> None:
+    def etag(self, value: ETag | str | None) -> None:
         # FileResponse would set its own here.
         self.headers[hdrs.ETAG] = f'"{self._artifact.sha256}"'
 

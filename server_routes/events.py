@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -129,14 +130,16 @@ class News:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         library = await self._hub.off_loop(lambda: self._hub.library)
-        unsubscribe = library.subscribe(lambda seq: loop.call_soon_threadsafe(woken.set))
+
+        def wake(_: int) -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        unsubscribe = library.subscribe(wake)
         try:
             while True:
                 await self._ask()
-                try:
+                with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), POLL_SECONDS)
-                except asyncio.TimeoutError:
-                    pass
                 woken.clear()
         finally:
             unsubscribe()

@@ -94,7 +94,7 @@ async def receive(hub: Hub, request: web.Request, *accepted: str) -> AsyncIterat
     Raises:
         Refused: 400, the body is not multipart or ends too early. TooLarge. Invalid: a field is wrong or missing.
     """
-    receiving = await hub.off_loop(lambda: hub.library.store.receiving())
+    receiving = await hub.run(lambda library: library.store.receiving())
     part = await hub.off_loop(receiving.__enter__)
     try:
         yield await _read(hub, request, part, accepted)

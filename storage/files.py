@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,5 +148,6 @@ class Part:
 
     def discard(self) -> None:
         """Forget it: nothing was promised to anybody."""
-        self._file.close()
+        with suppress(OSError):  # What a full disk did not take is still in the buffer, and closing tries again.
+            self._file.close()
         remove(self.path)

@@ -1,6 +1,6 @@
 """Owns the store on a local disk. It refuses names from outside: every name in it is generated.
 
-files/2026-11-22/<artifact id>-<part>.png   the artifacts, read-only, one folder a day
+files/2026-11-22/<generated>.png     the artifacts, read-only, one folder a day
 staging/<process>/                   parts being written and intents not yet completed, one folder a process
 staging/<process>.lock               held as long as that process lives
 quarantine/                          what recovery could not complete; never deleted by itself
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from ..errors import StoreFailed
-from .files import FileState, Part, digest, remove, store_errors, sync_folder, write_durably
+from .files import CHUNK, FileState, Part, digest, remove, store_errors, sync_folder, write_durably
 
 FILES, STAGING, QUARANTINE = "files", "staging", "quarantine"
 INTENT_SUFFIX, PART_SUFFIX = ".intent.json", ".part"
@@ -76,6 +78,7 @@ class Store:
         with store_errors("opening"):
             for name in (FILES, STAGING, QUARANTINE):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
+            sync_folder(self.root)
             staging = self.root / STAGING / uuid.uuid4().hex
             # The lock comes before the folder: whoever sees the folder can tell whether its owner lives.
             self._lock = FileLock(f"{staging}.lock", thread_local=False)
@@ -118,10 +121,11 @@ class Store:
     def state(self, local_path: str) -> FileState | None:
         """What `stat` says of a stored file; None when it is not there. A link counts as not there."""
         try:
+            self.path(local_path)
             result = os.lstat(self.root / local_path)
-        except (OSError, ValueError):
+        except (OSError, ValueError, StoreFailed):
             return None
-        return FileState.of(result) if not os.path.islink(self.root / local_path) else None
+        return FileState.of(result) if stat.S_ISREG(result.st_mode) else None
 
     def relative(self, path: str) -> str:
         """The `local_path` of an absolute path that this store gave."""
@@ -140,15 +144,22 @@ class Store:
         if self._proofs.get(local_path, (None, ""))[0] != state:
             if len(self._proofs) >= MAX_PROOFS:
                 self._proofs.clear()
-            self._proofs[local_path] = (state, self.digest(local_path) or "")
+            try:
+                self._proofs[local_path] = (state, self.digest(local_path) or "")
+            except StoreFailed:
+                return False
         return self._proofs[local_path][1] == sha256
 
     def digest(self, local_path: str) -> str | None:
-        """The SHA-256 of a stored file's bytes, read anew; None when it is not there."""
-        try:
-            return digest(self.path(local_path))
-        except FileNotFoundError:
+        """The SHA-256 of a stored file's bytes, read anew; None when it is not there.
+
+        Raises:
+            StoreFailed: it is there and cannot be read.
+        """
+        if self.state(local_path) is None:
             return None
+        with store_errors("reading a file"):
+            return digest(self.path(local_path))
 
     @contextmanager
     def reading(self, local_path: str) -> Iterator[BinaryIO]:
@@ -173,19 +184,16 @@ class Store:
 
     def same_bytes(self, local_path: str, sha256: str, size: int, *, artifact_id: str, day: str) -> Placement:
         """A placement that shares the bytes of a stored file: a hard link inside the store, else a copy."""
+        extension = PurePosixPath(local_path).suffix.removeprefix(".")
         with store_errors("sharing a stored file"):
             target = self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}"
             try:
                 os.link(self.path(local_path), target)
-                state = FileState.of(target.stat())
             except OSError:
-                part = Part(target)
-                with self.path(local_path).open("rb") as source:
-                    while chunk := source.read(1024 * 1024):
-                        part.write(chunk)
-                state = part.finish()
-            extension = PurePosixPath(local_path).suffix.removeprefix(".")
-            return self._placement(target, artifact_id, extension, day, sha256, size, state)
+                with self.receiving() as part, self.path(local_path).open("rb") as source:
+                    shutil.copyfileobj(source, part, CHUNK)
+                    return self.finish(part, artifact_id=artifact_id, extension=extension, day=day)
+            return self._placement(target, artifact_id, extension, day, sha256, size, FileState.of(target.stat()))
 
     def finish(self, part: Part, *, artifact_id: str, extension: str, day: str) -> Placement:
         """Make a part durable and name its place: `day` is the date part of its time, `extension` without a dot."""
@@ -194,12 +202,20 @@ class Store:
         return self._placement(part.path, artifact_id, extension, day, part.sha256, part.size, state)
 
     def promise(self, kind: str, placements: Sequence[Placement], record: dict[str, Any]) -> Intent:
-        """Write the intent, durably: from here on a crash completes the record instead of losing it."""
+        """Write the intent, durably: from here on a crash completes the record instead of losing it.
+
+        Raises:
+            StoreFailed: the disk refuses; the parts are gone, as nothing was promised.
+        """
         intent = Intent(self.staging / f"{uuid.uuid4().hex}{INTENT_SUFFIX}", kind, tuple(placements), record)
         body = {"kind": kind, "placements": [asdict(p) for p in placements], "record": record}
         with store_errors("writing down what it is about to do"):
-            write_durably(intent.path, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
-            sync_folder(intent.path.parent)
+            try:
+                write_durably(intent.path, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+                sync_folder(intent.path.parent)
+            except OSError:
+                self.withdraw(intent)
+                raise
         return intent
 
     def place(self, intent: Intent) -> None:
@@ -265,7 +281,9 @@ class Store:
         At the end of the block, the staging folders in which none is left are removed with their unfinished parts.
         """
         taken: list[tuple[Path, FileLock]] = []
-        for folder in sorted((self.root / STAGING).iterdir()):
+        with store_errors("looking for interrupted records"):
+            folders = sorted((self.root / STAGING).iterdir())
+        for folder in folders:
             if not folder.is_dir() or folder == self._staging:
                 continue
             lock = FileLock(f"{folder}.lock", thread_local=False)
@@ -308,5 +326,6 @@ class Store:
         self, part: Path, artifact_id: str, extension: str, day: str, sha256: str, size: int, state: FileState
     ) -> Placement:
         suffix = f".{extension}" if _EXTENSION.match(extension) else ""
-        local_path = f"{FILES}/{day}/{artifact_id}{suffix}"
+        # A client may choose the id, and choose the same one again: that must not meet the file of the first time.
+        local_path = f"{FILES}/{day}/{artifact_id}-{part.stem[:8]}{suffix}"
         return Placement(part.name, local_path, sha256, size, state.mtime_ns, state.inode)

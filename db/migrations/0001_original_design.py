@@ -84,7 +84,8 @@ STATEMENTS = (
     "CREATE INDEX idx_artifacts_latest ON artifacts(workflow_id, is_latest)",
     "CREATE INDEX idx_artifacts_approval ON artifacts(approval_status)",
     "CREATE INDEX idx_artifacts_created ON artifacts(created_at DESC)",
-    "CREATE UNIQUE INDEX idx_artifacts_one_latest_per_workflow ON artifacts(workflow_id, is_latest) WHERE is_latest = TRUE",
+    "CREATE UNIQUE INDEX idx_artifacts_one_latest_per_workflow"
+    " ON artifacts(workflow_id, is_latest) WHERE is_latest = TRUE",
     """
     CREATE TABLE artifact_transfers (
         id TEXT PRIMARY KEY,

@@ -1,1 +1,1 @@
-"""Numbered, reversible changes of the tables; run in order at start by `db/migrating.py`, never edited once released."""
+"""Numbered, reversible changes of the tables; run in order at start, never edited once released."""
