@@ -135,11 +135,17 @@ class Database:
         except (IntegrityError, ProgrammingError):
             raise
         except (DatabaseError, sqlite3.DatabaseError, MaxConnectionsExceeded) as error:
-            message = f"the database is not available: {_reason(error)}"
-            raise Unavailable(message, outcome_unknown=committing) from error
+            raise unavailable(error, outcome_unknown=committing) from error
+
+
+def unavailable(error: Exception, **data: Any) -> Unavailable:
+    """What an error of the database or of its folder means to a caller."""
+    return Unavailable(f"the database is not available: {_reason(error)}", **data)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"its folder cannot be used ({error.strerror})"
     text = str(error)
     if "locked" in text or "busy" in text:
         return "another program is writing to it; try again"

@@ -13,7 +13,7 @@ from peewee import PeeweeException
 from playhouse.migrations import Runner
 
 from ..errors import TooNew, Unavailable
-from .connections import Database
+from .connections import Database, unavailable
 
 logger = logging.getLogger("artifact_db.db")
 
@@ -33,12 +33,14 @@ def migrate(database: Database, *, target: str | None = None) -> list[str]:
         TooNew: the database holds migrations that this release does not know.
         Unavailable: it cannot be opened, or another process keeps the lock.
     """
-    database.path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        database.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database.path}.lock", timeout=LOCK_TIMEOUT):
             return _migrate(database, target)
     except Timeout as error:
         raise Unavailable("another process is migrating the database; try again when it has finished") from error
+    except OSError as error:
+        raise unavailable(error) from error
 
 
 def revert(database: Database, *, target: str) -> list[str]:
@@ -83,12 +85,12 @@ def _connected(database: Database) -> Iterator[None]:
     """A connection for the migration runner, which makes its own transactions."""
     try:
         database.engine.connect()
-    except PeeweeException as error:
-        raise Unavailable(f"the database cannot be opened: {error}") from error
-    try:
-        yield
-    finally:
-        database.engine.close()
+        try:
+            yield
+        finally:
+            database.engine.close()
+    except (PeeweeException, sqlite3.Error) as error:
+        raise unavailable(error) from error
 
 
 def _back_up(path: Path, before: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, all_tuples
-from . import identities
+from . import identities, pointers
 from .views import Attempt
 
 if TYPE_CHECKING:
@@ -150,3 +150,11 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
         before={"status": workflow["status"]},
         after={"status": status, "error_message": error},
     )
+
+
+def follow_current(tx: Transaction, workflow_id: str) -> None:
+    """A workflow that is done waits for approval exactly while its current artifact is pending."""
+    status = models.Workflow.select(models.Workflow.status).where(models.Workflow.id == workflow_id).scalar()
+    current = pointers.current_of(workflow_id)
+    if status == "completed" or (status == "awaiting_approval" and current and pointers.is_usable(current)):
+        settle(tx, workflow_id, "completed")

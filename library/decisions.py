@@ -43,7 +43,7 @@ def approve(
         _require_bytes(library, row)
         _decide(tx, row, by, "artifact.approved", approval_status="approved", approved_by=by, approved_at=tx.at)
         pointers.after_approval(tx, {**row, "approval_status": "approved"})
-        _settle_workflow(tx, row["workflow_id"])
+        attempts.follow_current(tx, row["workflow_id"])
         return row
 
     return _change(library, artifact_id, by, revision, change)
@@ -91,7 +91,7 @@ def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | No
             raise Conflict(f"it cannot be taken back: {used}", artifact=artifacts.view(library, row))
         cleared = {"approved_by": None, "approved_at": None, "decided_by": None, "decided_at": None}
         _update(tx, row, "artifact.review_requested", approval_status="pending", decided_sha256=None, **cleared)
-        _settle_workflow(tx, row["workflow_id"])
+        attempts.follow_current(tx, row["workflow_id"])
         return row
 
     return _change(library, artifact_id, by, revision, change)
@@ -121,7 +121,7 @@ def select(library: Library, artifact_id: str, *, by: str, revision: int | None 
             after={"is_latest": True, "is_head": True},
         )
         pointers.after_selection(tx, row)
-        _settle_workflow(tx, row["workflow_id"])
+        attempts.follow_current(tx, row["workflow_id"])
         return row
 
     return _change(library, artifact_id, by, revision, change)
@@ -191,14 +191,6 @@ def _update(tx: Transaction, row: Row, action: str, told: Row | None = None, **c
     after = revisions.changed(row, columns) if told is None else told
     before = {key: row[key] for key in after} if told is None else None
     tx.log(action, "artifact", row["id"], workflow_id=row["workflow_id"], before=before, after=after)
-
-
-def _settle_workflow(tx: Transaction, workflow_id: str) -> None:
-    """A workflow that is done waits for approval exactly while its current artifact is pending."""
-    status = models.Workflow.select(models.Workflow.status).where(models.Workflow.id == workflow_id).scalar()
-    current = pointers.current_of(workflow_id)
-    if status == "completed" or (status == "awaiting_approval" and current and pointers.is_usable(current)):
-        attempts.settle(tx, workflow_id, "completed")
 
 
 def _same_person_or_conflict(library: Library, row: Row, by: str) -> None:

@@ -9,7 +9,7 @@ from ..errors import Conflict, Gone, Invalid, NotUsable, WrongFileType
 from ..media import images
 from ..media.kinds import Kind
 from ..storage.files import Part
-from . import artifacts, identities, names, recording, revisions
+from . import artifacts, identities, names, recording
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def edit(
         raise Invalid(f"approval_status of an edit is one of {', '.join(STATUSES)}", field="approval_status")
     if part.size == 0:
         raise Invalid("the file is empty", field="file")
-    parent = _editable(library, artifact_id, revision)
+    parent = _editable(library, artifact_id)
     if kind.file_type != parent["file_type"]:
         raise WrongFileType(
             f"the file is {kind.file_type} ({kind.file_format}); an edit of this is {parent['file_type']}", field="file"
@@ -63,6 +63,7 @@ def edit(
         file_format=kind.file_format,
         metadata={**found, **(metadata or {})},
         action="artifact.edited",
+        seen=_seen(parent, revision),
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
@@ -76,7 +77,7 @@ def restore(library: Library, artifact_id: str, from_version: str, *, by: str, r
         NotUsable: its bytes are not those that were recorded, or it was rejected or waits for a decision.
     """
     by = names.checked_text(by, "approved_by")
-    parent = _editable(library, artifact_id, revision)
+    parent = _editable(library, artifact_id)
     with library.reading():
         source = artifacts.row_of(identities.checked_id(from_version, "from_version"))
         seen = artifacts.view(library, source)
@@ -107,6 +108,7 @@ def restore(library: Library, artifact_id: str, from_version: str, *, by: str, r
         file_format=source["file_format"],
         metadata=source["metadata"] or {},
         action="artifact.restored",
+        seen=_seen(parent, revision),
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
@@ -116,10 +118,14 @@ def _usual_status(library: Library) -> str:
     return "edited" if library.config.approval.edited == "usable" else "pending"
 
 
-def _editable(library: Library, artifact_id: str, revision: int | None) -> dict[str, Any]:
+def _seen(parent: dict[str, Any], revision: int | None) -> tuple[str, int] | None:
+    """What the record is refused for: of two edits of one revision, the transaction of one comes first."""
+    return None if revision is None else (parent["id"], revision)
+
+
+def _editable(library: Library, artifact_id: str) -> dict[str, Any]:
     with library.reading():
         row = artifacts.row_of(artifact_id)
-    revisions.check(row, revision)
     if row["deleted_at"] is not None:
         raise Conflict("it is in the trash; take it out before editing it")
     return row
@@ -135,6 +141,7 @@ def _next_version(
     file_format: str,
     metadata: dict[str, Any],
     action: str,
+    seen: tuple[str, int] | None,
 ) -> recording.NewArtifact:
     return recording.NewArtifact(
         artifact_id=new_id,
@@ -150,4 +157,5 @@ def _next_version(
         status=status,
         approved_by=by if status in USABLE else None,
         action=action,
+        seen=seen,
     )

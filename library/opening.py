@@ -88,8 +88,9 @@ class Library:
     def writing(self, actor: str) -> Iterator[Transaction]:
         """One durable transaction; those who subscribed hear of its events once they are committed."""
         self.prepare()
-        transaction = Transaction(self, actor)
         with self.database.writing():
+            # Its time is taken under the writer's lock, so that times and event numbers grow together.
+            transaction = Transaction(self, actor)
             yield transaction
         if transaction.last_seq is not None:
             for subscriber in tuple(self._subscribers):

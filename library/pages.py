@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,12 +71,13 @@ def _encoded(values: list[Any]) -> str:
 def _decoded(cursor: str, length: int) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
+        json.dumps(values, ensure_ascii=False).encode()  # Half a surrogate pair is no text that SQLite takes.
+    except (ValueError, RecursionError) as error:
         raise Invalid("cursor is not one that this server gave", field="cursor") from error
     if (
         not isinstance(values, list)
         or len(values) != length
-        or not all(isinstance(v, (str, int)) and not isinstance(v, bool) for v in values)
+        or not all(isinstance(v, str) or (type(v) is int and abs(v) < 1 << 63) for v in values)
     ):
         raise Invalid("cursor is not one that this server gave", field="cursor")
     return values

@@ -14,9 +14,9 @@ from peewee import fn
 
 from ..db import models
 from ..db.querying import all_tuples
-from ..errors import ArtifactDBError, Conflict, NotFound, Unavailable
+from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
-from . import pointers, runs
+from . import artifacts, attempts, pointers, revisions, runs
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -28,7 +28,10 @@ KIND = "record"
 
 @dataclass(frozen=True)
 class NewArtifact:
-    """What is known of a new artifact before it has a row. `status` None leaves the choice to the approval rules."""
+    """What is known of a new artifact before it has a row. `status` None leaves the choice to the approval rules.
+
+    `seen` is an artifact's id and the revision of it that the caller saw; a later one refuses the record.
+    """
 
     artifact_id: str
     output_key: str
@@ -44,6 +47,7 @@ class NewArtifact:
     approved_by: str | None = None
     tags: tuple[str, ...] = ()
     action: str = "artifact.recorded"
+    seen: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ def record(
         run: the execution that made them, which begins its chain, workflow and attempt as needed.
         keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record.
     Raises:
-        NotFound: the workflow is not there. Conflict: an artifact has this id already.
-        Unavailable: the database is away; nothing is left behind, unless it may have been committed.
+        NotFound: the workflow is not there. Conflict: another artifact has this id. StaleRevision: as `seen` says.
+        Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
         StoreFailed: the disk refuses; nothing is left behind.
     """
     body = {
@@ -85,7 +89,7 @@ def record(
     try:
         library.store.place(intent)
         recorded = complete(library, intent)
-    except Unavailable as error:
+    except (TooNew, Unavailable) as error:
         if not keep_when_unavailable and not error.data.get("outcome_unknown"):
             library.store.withdraw(intent)
             raise
@@ -105,15 +109,22 @@ def complete(library: Library, intent: Intent) -> Recorded:
     """Write the rows of an intent whose files are in their places; rows that are there already are left alone.
 
     Raises:
-        NotFound, Conflict, Unavailable: as `record`.
+        NotFound, Conflict, StaleRevision, TooNew, Unavailable: as `record`.
     """
     body = intent.record
     run = runs.Run(**body["run"]) if body["run"] else None
     outputs = [NewArtifact(**{**output, "tags": tuple(output["tags"])}) for output in body["outputs"]]
     with library.writing(body["actor"]) as tx:
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
-        for output, placement in zip(outputs, intent.placements, strict=True):
+        recorded = [
             _insert(tx, output, placement, workflow_id, attempt_id)
+            for output, placement in zip(outputs, intent.placements, strict=True)
+        ]
+        attempts.follow_current(tx, workflow_id)
+    for path, placement in zip(recorded, intent.placements, strict=True):
+        if path != placement.local_path:
+            # The same bytes were recorded under this id before; no row names this copy of them.
+            library.store.delete(placement.local_path)
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
 
 
@@ -136,12 +147,14 @@ def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None) -> tuple[str
 
 def _insert(
     tx: Transaction, output: NewArtifact, placement: Placement, workflow_id: str, attempt_id: str | None
-) -> None:
-    existing = models.Artifact.select(models.Artifact.sha256).where(models.Artifact.id == output.artifact_id).scalar()
-    if existing == placement.sha256:
-        return
+) -> str:
+    """Write the row, unless the same call wrote it before; returns the `local_path` that it names."""
+    existing = models.Artifact.select().where(models.Artifact.id == output.artifact_id).dicts().first()
     if existing is not None:
-        raise Conflict(f"artifact {output.artifact_id} is there already, with other bytes")
+        _refuse_other(existing, output, placement, workflow_id)
+        return str(existing["local_path"])
+    if output.seen is not None:
+        revisions.check(artifacts.row_of(output.seen[0]), output.seen[1])
     parent = _parent(output)
     workflow = models.Workflow.select(models.Workflow.requires_approval, models.Workflow.chain_id).where(
         models.Workflow.id == workflow_id
@@ -200,6 +213,14 @@ def _insert(
         },
     )
     pointers.after_new_version(tx, row)
+    return placement.local_path
+
+
+def _refuse_other(existing: dict[str, Any], output: NewArtifact, placement: Placement, workflow_id: str) -> None:
+    same = {"sha256": placement.sha256, "workflow_id": workflow_id, "output_key": output.output_key}
+    different = [name for name, value in same.items() if existing[name] != value]
+    if different:
+        raise Conflict(f"artifact {output.artifact_id} is there already, with another {different[0]}")
 
 
 def _parent(output: NewArtifact) -> str | None:

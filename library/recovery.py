@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import ArtifactDBError, StoreFailed, Unavailable
+from peewee import DatabaseError
+
+from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.local import Intent
 from . import chains, recording
 
@@ -96,14 +98,15 @@ def _complete(library: Library, intent: Intent) -> bool:
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)
-    except (Unavailable, StoreFailed) as error:
+    except (StoreFailed, TooNew, Unavailable) as error:
         if isinstance(error, StoreFailed) and library.store.missing(intent):
             logger.error("an interrupted record has lost its files: %s", error)
             library.store.quarantine(intent)
             return True
         logger.warning("an interrupted record waits: %s", error)
         return False
-    except ArtifactDBError as error:
-        logger.error("an interrupted record cannot be completed and is in quarantine: %s", error)
+    except (ArtifactDBError, DatabaseError, KeyError, TypeError, ValueError) as error:
+        # The rules refuse it, or it was written by another release.
+        logger.error("an interrupted record cannot be completed and is in quarantine: %r", error)
         library.store.quarantine(intent)
     return True

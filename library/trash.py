@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows
-from . import artifacts, names, pointers, revisions
+from . import artifacts, attempts, names, pointers, revisions
 from .views import Artifact, Event
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def delete(library: Library, artifact_id: str, *, by: str, revision: int | None 
                 "latest_artifact_id": current and current["id"],
             }
             _log(tx, "artifact.deleted", row, after=left)
+            attempts.follow_current(tx, row["workflow_id"])
         return artifacts.view(library, artifacts.row_of(artifact_id))
 
 
@@ -50,6 +51,7 @@ def undelete(library: Library, artifact_id: str, *, by: str, revision: int | Non
             _set_deleted(tx, row, None)
             _log(tx, "artifact.undeleted", row, after={"deleted_at": None})
             pointers.after_undeletion(tx, {**row, "deleted_at": None}, _deletion(row["id"]))
+            attempts.follow_current(tx, row["workflow_id"])
         return artifacts.view(library, artifacts.row_of(artifact_id))
 
 

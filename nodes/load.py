@@ -54,7 +54,7 @@ class LoadFromArtifactDB(io.ComfyNode):
                     "if_not_usable",
                     options=ANSWERS,
                     default="fail",
-                    tooltip="While nobody approved it: fail, stop this branch, wait, or take the last approved version.",
+                    tooltip="While it is not approved: fail, stop this branch, wait, or take the last approved version.",
                 ),
                 io.Int.Input(
                     "timeout", default=0, min=0, max=30 * 24 * 3600, tooltip="Seconds to wait at most; 0: no limit."
