@@ -79,6 +79,25 @@ def comfyui() -> ComfyUI:
     return ComfyUI(path, [str(python), str(LAUNCHER), str(path)])
 
 
+def typed_sources() -> Path:
+    """The checkout under the package's name, for mypy, which refuses folders with hyphens."""
+    link = ROOT / ".cache" / "src" / "comfyui_artifact_db"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link_folder(ROOT, link)
+    return link
+
+
+def link_folder(target: Path, link: Path) -> None:
+    """Make `link` lead to the folder `target`; one that is there already stays."""
+    if link.is_symlink() or link.exists():
+        return
+    try:
+        link.symlink_to(target, target_is_directory=True)
+    except OSError:
+        # Windows asks for a privilege to make symlinks, and for none to make junctions.
+        subprocess.run(["cmd", "/c", "mklink", "/J", str(link), str(target)], check=True, capture_output=True)
+
+
 def _environment(name: str, requirements: list[str]) -> Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = cache_folder() / f"{name}-py{version}"

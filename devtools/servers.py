@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .environment import ROOT, ComfyUI
+from .environment import ROOT, ComfyUI, link_folder
 
 START_SECONDS = 180.0
 """How long a ComfyUI may take to answer; a user's own one with many custom nodes is slow."""
@@ -62,7 +62,7 @@ class ComfyServer:
         self.data.mkdir(exist_ok=True)
         (self.data / "artifact-db.toml").write_text(config, encoding="utf-8")
         if extension:
-            _link(ROOT, folder / "custom_nodes" / EXTENSION)
+            link_folder(ROOT, folder / "custom_nodes" / EXTENSION)
 
     @property
     def url(self) -> str:
@@ -213,16 +213,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _link(target: Path, link: Path) -> None:
-    if link.is_symlink() or link.exists():
-        return
-    try:
-        link.symlink_to(target, target_is_directory=True)
-    except OSError:
-        # Windows asks for a privilege to make symlinks, and for none to make junctions.
-        subprocess.run(["cmd", "/c", "mklink", "/J", str(link), str(target)], check=True, capture_output=True)
 
 
 def _tied_to_this_process() -> dict[str, Any]:

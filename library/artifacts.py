@@ -58,7 +58,12 @@ def get_latest_artifact_by_flag(library: Library, workflow_id: str) -> Artifact 
 
 
 def get_current_at(library: Library, workflow_id: str, at: str) -> Artifact | None:
-    """The artifact that was a workflow's current one at a time, as it is now; None where it had none then."""
+    """The artifact that was a workflow's current one at a time, as it is now; None where it had none then.
+
+    Raises:
+        NotFound: there is no workflow with this id. Invalid: `at` is not a time.
+    """
+    at = identities.checked_time(at, "at")
     with library.reading():
         workflow = workflows.row_of(workflow_id)
         query = models.Event.select().where(

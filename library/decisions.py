@@ -29,13 +29,15 @@ def approve(
         NotUsable: its bytes are not those that were recorded, or it is in the trash.
     """
     by = names.checked_text(by, "approved_by")
+    done = {"approval_status": "approved", "decided_by": by}
+    if sha256 is not None:
+        done["sha256"] = sha256 = sha256.lower()
 
     def change(tx: Transaction, row: Row) -> Row | None:
-        if sha256 is not None and sha256.lower() != row["sha256"]:
+        if sha256 is not None and sha256 != row["sha256"]:
             raise Conflict("this is not what was looked at: its sha256 is another", sha256=row["sha256"])
         if row["approval_status"] == "approved":
-            _same_person_or_conflict(library, row, by)
-            return None
+            raise _decided_already(library, row)
         if row["approval_status"] == "edited":
             raise Conflict(
                 "it is an edit and usable already; ask for a review first", artifact=artifacts.view(library, row)
@@ -46,7 +48,7 @@ def approve(
         attempts.follow_current(tx, row["workflow_id"])
         return row
 
-    return _change(library, artifact_id, by, revision, change)
+    return _change(library, artifact_id, by, revision, change, done)
 
 
 def reject(library: Library, artifact_id: str, *, by: str, reason: str, revision: int | None = None) -> Artifact:
@@ -59,17 +61,16 @@ def reject(library: Library, artifact_id: str, *, by: str, reason: str, revision
     reason = names.checked_text(reason, "reason", longest=names.MAX_REASON)
 
     def change(tx: Transaction, row: Row) -> Row | None:
-        if row["approval_status"] == "rejected":
-            if row["decided_by"] == by and row["rejection_reason"] == reason:
-                return None
-            _same_person_or_conflict(library, row, by)
+        if row["approval_status"] == "rejected" and row["decided_by"] != by:
+            raise _decided_already(library, row)
         _decide(
             tx, row, by, "artifact.rejected", approval_status="rejected", rejection_reason=reason,
             approved_by=None, approved_at=None,
         )  # fmt: skip
         return row
 
-    return _change(library, artifact_id, by, revision, change)
+    done = {"approval_status": "rejected", "decided_by": by, "rejection_reason": reason}
+    return _change(library, artifact_id, by, revision, change, done)
 
 
 def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:
@@ -170,12 +171,18 @@ def _change(
     by: str,
     revision: int | None,
     change: Callable[[Transaction, Row], Row | None],
+    done: Row | None = None,
 ) -> Artifact:
-    """Run one decision in its transaction; `change` returns None where there is nothing to change."""
+    """Run one decision in its transaction; `change` returns None where there is nothing to change.
+
+    `done` is how a row looks on which this person has made this decision already: asking again, with whatever revision
+    was seen then, is answered as the first time.
+    """
     with library.writing(by) as tx:
         row = artifacts.row_of(artifact_id)
-        revisions.check(row, revision)
-        change(tx, row)
+        if done is None or revisions.changed(row, done):
+            revisions.check(row, revision)
+            change(tx, row)
         return artifacts.view(library, artifacts.row_of(artifact_id))
 
 
@@ -193,10 +200,9 @@ def _update(tx: Transaction, row: Row, action: str, told: Row | None = None, **c
     tx.log(action, "artifact", row["id"], workflow_id=row["workflow_id"], before=before, after=after)
 
 
-def _same_person_or_conflict(library: Library, row: Row, by: str) -> None:
-    if row["decided_by"] != by:
-        seen = artifacts.view(library, row)
-        raise Conflict(f"{row['decided_by']} has decided already: {row['approval_status']}", artifact=seen)
+def _decided_already(library: Library, row: Row) -> Conflict:
+    seen = artifacts.view(library, row)
+    return Conflict(f"{row['decided_by']} has decided already: {row['approval_status']}", artifact=seen)
 
 
 def _require_bytes(library: Library, row: Row) -> None:

@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import events, identities, recovery
+from . import events, identities, names, recovery
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -86,7 +86,12 @@ class Library:
 
     @contextmanager
     def writing(self, actor: str) -> Iterator[Transaction]:
-        """One durable transaction; those who subscribed hear of its events once they are committed."""
+        """One durable transaction; those who subscribed hear of its events once they are committed.
+
+        Raises:
+            Invalid: there is nobody to name as the actor. TooNew, Unavailable: the database cannot be used.
+        """
+        actor = names.checked_text(actor, "actor")
         self.prepare()
         with self.database.writing():
             # Its time is taken under the writer's lock, so that times and event numbers grow together.

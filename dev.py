@@ -1,0 +1,90 @@
+"""The commands for developers. Standard library only: `python3 dev.py demo` works on a fresh machine.
+
+    python3 dev.py demo [--auto-approve]     two real ComfyUI servers, a picture, a decision, a second step
+    python3 dev.py test [pytest arguments]   install what is needed and run all tests
+    python3 dev.py lint                      format, lint and types
+    python3 dev.py bench [NAME ...]          measure against named rivals
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from devtools import environment
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="dev.py", description="The commands for developers.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="two real ComfyUI servers, a picture, a decision, a second step")
+    demo.add_argument("--auto-approve", action="store_true", help="decide by itself, and end when all is done")
+    demo.add_argument("--folder", type=Path, help="where the servers and the database live (default: in the cache)")
+    demo.set_defaults(run=_demo)
+
+    test = commands.add_parser("test", help="install what is needed and run all tests")
+    test.set_defaults(run=_test)
+
+    lint = commands.add_parser("lint", help="format, lint and types")
+    lint.add_argument("--fix", action="store_true", help="mend what can be mended")
+    lint.set_defaults(run=_lint)
+
+    bench = commands.add_parser("bench", help="measure against named rivals")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    bench.set_defaults(run=_bench)
+
+    options, further = parser.parse_known_args()
+    if further and options.run is not _test:
+        parser.error(f"unknown arguments: {' '.join(further)}")
+    environment.require_python()
+    try:
+        return int(options.run(options, further))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _demo(options: argparse.Namespace, _: list[str]) -> int:
+    from devtools.demo import demo
+
+    return demo(options.folder or environment.cache_folder() / "demo", auto_approve=options.auto_approve)
+
+
+def _test(_: argparse.Namespace, further: list[str]) -> int:
+    python = environment.dev_python()
+    environment.comfyui()  # before the tests, so that none of them waits for it
+    return _call([str(python), "-m", "pytest", *further])
+
+
+def _lint(options: argparse.Namespace, _: list[str]) -> int:
+    python = str(environment.dev_python())
+    check, format_ = (["--fix"], []) if options.fix else ([], ["--check"])
+    environment.typed_sources()
+    steps = [
+        [python, "-m", "ruff", "check", *check, "."],
+        [python, "-m", "ruff", "format", *format_, "."],
+        [python, "-m", "mypy"],
+    ]
+    return max(_call(step) for step in steps)
+
+
+def _bench(options: argparse.Namespace, _: list[str]) -> int:
+    python = environment.dev_python()
+    environment.comfyui()
+    written = ["--json", str(options.json.resolve())] if options.json else []
+    return _call([str(python), str(ROOT / "bench"), *options.names, *written])
+
+
+def _call(command: list[str]) -> int:
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""An id may be chosen by the caller and sent again; it never costs an artifact its file, and never leaves one over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import invariants
+import pytest
+from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, Unavailable
+from comfyui_artifact_db.library import artifacts, events, identities, recording
+from comfyui_artifact_db.library.opening import Library
+from locking import locked
+from making import png
+
+
+def record(
+    library: Library, artifact_id: str, workflow_id: str, data: bytes, *, key: str = "9:images:0", day: str = "2026-11-22"
+) -> recording.Recorded:
+    """Record some bytes under an id of our own choosing."""
+    with library.store.receiving() as part:
+        part.write(data)
+        placement = library.store.finish(part, artifact_id=artifact_id, extension="png", day=day)
+    new = recording.NewArtifact(artifact_id, key, "a.png", "image", "png")
+    return recording.record(library, [(new, placement)], actor="tester", workflow_id=workflow_id)
+
+
+def files(library: Library) -> set[str]:
+    """Every file in the store, staging included."""
+    root = library.store.root
+    return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
+
+
+@pytest.mark.parametrize("day", ["2026-11-22", "2026-11-23"])
+def test_the_same_call_again_changes_nothing_and_leaves_nothing(library: Library, pictures: Any, day: str) -> None:
+    first = pictures.one()
+    before, seq = files(library), events.last_seq(library)
+    data = Path(first.local_path).read_bytes()
+    recorded = record(library, first.id, first.workflow_id, data, day=day)
+    assert recorded.artifact_ids == (first.id,)
+    assert artifacts.get_artifact(library, first.id) == first
+    assert files(library) == before
+    assert events.last_seq(library) == seq
+    invariants.check(library)
+
+
+def test_the_same_id_with_other_bytes_is_a_conflict_and_the_first_file_stays(library: Library, pictures: Any) -> None:
+    first = pictures.one()
+    before = files(library)
+    with pytest.raises(Conflict, match="sha256"):
+        record(library, first.id, first.workflow_id, png(999))
+    assert files(library) == before
+    assert artifacts.get_artifact(library, first.id).usable
+    invariants.check(library)
+
+
+def test_the_same_id_for_another_workflow_or_output_is_a_conflict(library: Library, pictures: Any) -> None:
+    first, other = pictures.one(), pictures.one()
+    data = Path(first.local_path).read_bytes()
+    before = files(library)
+    with pytest.raises(Conflict, match="workflow_id"):
+        record(library, first.id, other.workflow_id, data)
+    with pytest.raises(Conflict, match="output_key"):
+        record(library, first.id, first.workflow_id, data, key="9:images:1")
+    assert files(library) == before
+    invariants.check(library)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_same_call_again_while_the_database_is_locked_does_not_touch_the_first_file(
+    library: Library, pictures: Any
+) -> None:
+    first = pictures.one()
+    before = files(library)
+    with locked(library.database.path), pytest.raises(Unavailable):
+        record(library, first.id, first.workflow_id, Path(first.local_path).read_bytes())
+    assert files(library) == before
+    invariants.check(library)
+
+
+def test_a_record_for_a_workflow_that_is_not_there_leaves_nothing(library: Library) -> None:
+    before = files(library)
+    with pytest.raises(NotFound):
+        record(library, identities.new_id(), identities.new_id(), png(1))
+    assert files(library) == before
+
+
+def test_a_record_without_an_actor_leaves_nothing(library: Library, pictures: Any) -> None:
+    with pytest.raises(Invalid):
+        pictures.one(actor="")
+    assert not [name for name in files(library) if name.startswith(("files/", "staging/"))]
