@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
@@ -127,12 +128,11 @@ def _wait_for_decision(a: ComfyServer, picture: Json) -> None:
     if lines is not None:
         print("    or here:  a = approve, r REASON = reject, e FILE = upload an edited version\n> ", end="", flush=True)
     while not _is_usable(a, picture["workflow_id"]):
-        try:
-            line = lines.get(timeout=0.5) if lines is not None else time.sleep(0.5)
-        except queue.Empty:
+        if lines is None:
+            time.sleep(0.5)
             continue
-        if line:
-            _obey(a, picture, line)
+        with contextlib.suppress(queue.Empty):
+            _obey(a, picture, lines.get(timeout=0.5))
     decided = a.get(f"{ROUTES}/workflows/{picture['workflow_id']}/latest")
     _say(f"{decided['approval_status']} by {decided['approved_by']}")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples
+from ..db.querying import all_rows, all_tuples, insert
 from . import identities, pointers
 from .views import Attempt
 
@@ -28,19 +28,19 @@ def add(
     attempt_id = identities.new_id()
     last = models.Attempt.select(models.Attempt.number).where(models.Attempt.workflow_id == workflow_id)
     number = (last.order_by(models.Attempt.number.desc()).limit(1).scalar() or 0) + 1
-    models.Attempt.insert(
-        id=attempt_id,
-        workflow_id=workflow_id,
-        number=number,
-        server_address=server_address,
-        prompt_id=prompt_id,
-        status=status,
-        queued_at=tx.at,
-        started_at=tx.at if status == "executing" else None,
-        created_at=tx.at,
-        updated_at=tx.at,
-        **columns,
-    ).execute()
+    row = {
+        "id": attempt_id,
+        "workflow_id": workflow_id,
+        "number": number,
+        "server_address": server_address,
+        "prompt_id": prompt_id,
+        "status": status,
+        "queued_at": tx.at,
+        "started_at": tx.at if status == "executing" else None,
+        "created_at": tx.at,
+        "updated_at": tx.at,
+    }
+    insert(models.Attempt, {**row, **columns})
     tx.log(
         "attempt.created",
         "attempt",

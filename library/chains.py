@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row
+from ..db.querying import all_rows, all_tuples, first_row, insert
 from ..db.statuses import CHAIN_STATUSES, FINISHED_CHAIN, is_chain_status
 from ..errors import Conflict, Invalid, NotFound
 from ..storage.local import Intent
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PURGE = "purge"
 
+_CHANGEABLE = ("status", "current_level", "error_message", "temporal_workflow_id", "temporal_run_id")
 _SUMMARY = [field for name, field in models.Chain._meta.fields.items() if name != "chain_definition"]
 
 
@@ -69,7 +70,7 @@ def create_chain(
 def insert_chain(tx: Transaction, chain_id: str, **columns: Any) -> str:
     """A new row with its event, inside the caller's transaction; returns the id."""
     columns.update(started_at=tx.at, created_at=tx.at, updated_at=tx.at)
-    models.Chain.insert(id=chain_id, **columns).execute()
+    insert(models.Chain, {"id": chain_id, **columns})
     after = {"name": columns["name"], "status": columns["status"]}
     tx.log("chain.created", "chain", chain_id, chain_id=chain_id, after=after)
     return chain_id
@@ -119,6 +120,7 @@ def update_chain(library: Library, chain_id: str, *, actor: str, revision: int |
     Raises:
         NotFound, StaleRevision. Invalid: a value is wrong. Conflict: the Temporal id is another chain's.
     """
+    revisions.refuse_unknown(changes, _CHANGEABLE)
     if "status" in changes:
         _checked_status(changes["status"])
     if "current_level" in changes:
@@ -151,11 +153,11 @@ def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int |
         row = _get(chain_id)
         revisions.check(row, revision)
         files = [path for (path,) in all_tuples(_files(row["id"]))]
-        # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
-        intent = library.store.promise(PURGE, (), {"chain_id": row["id"], "files": files})
         models.Chain.delete().where(models.Chain.id == row["id"]).execute()
         before = {"name": row["name"], "status": row["status"], "artifacts": len(files)}
         tx.log("chain.deleted", "chain", row["id"], chain_id=row["id"], before=before)
+        # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
+        intent = library.store.promise(PURGE, (), {"chain_id": row["id"], "files": files})
     complete_purge(library, intent)
     library.store.fulfilled(intent)
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row
+from ..db.querying import all_rows, first_row, insert
 from .views import Event
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def append(previous: tuple[int, str] | None, **row: Any) -> tuple[int, str]:
         after=_text(row.get("after")),
     )
     row["hash"] = event_hash(row)
-    models.Event.insert(row).execute()
+    insert(models.Event, row)
     return row["seq"], row["hash"]
 
 

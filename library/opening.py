@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..config import Config, load_config
@@ -99,7 +99,8 @@ class Library:
             yield transaction
         if transaction.last_seq is not None:
             for subscriber in tuple(self._subscribers):
-                subscriber(transaction.last_seq)
+                with suppress(RuntimeError):  # Its event loop is closed: there is nobody left to tell.
+                    subscriber(transaction.last_seq)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with the newest event's number after each commit of this process, in the writer's thread.

@@ -33,6 +33,10 @@ class Ask:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise Invalid(f"limit is 1 to {MAX_LIMIT}", field="limit")
+
 
 def page(
     query: Any,
@@ -48,10 +52,8 @@ def page(
         keys: the columns to sort by; together unique, and all in the rows under their names.
         make: makes the items of a page's rows, all at once.
     Raises:
-        Invalid: the cursor is not one of ours, or the limit is out of range.
+        Invalid: the cursor is not one of ours.
     """
-    if not 1 <= ask.limit <= MAX_LIMIT:
-        raise Invalid(f"limit is 1 to {MAX_LIMIT}", field="limit")
     if ask.cursor is not None:
         seen = Tuple(*_decoded(ask.cursor, len(keys)))
         query = query.where(Tuple(*keys) < seen if descending else Tuple(*keys) > seen)

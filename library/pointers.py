@@ -5,6 +5,7 @@ Each function is one row of the table in the design (section 4) and takes part i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peewee import SQL
@@ -22,15 +23,35 @@ _LITERAL_TRUE = SQL("TRUE")
 """A literal, not a parameter: SQLite uses a partial index only for a condition that it can read."""
 
 
-def after_new_version(tx: Transaction, artifact: Row) -> None:
-    """A new version was recorded, usable or not; it is in the table with both flags off."""
-    head = head_of(artifact)
+@dataclass(frozen=True)
+class Claim:
+    """Who held the pointers before a new version came: its output's head and its workflow's current artifact."""
+
+    head: Row | None
+    current: Row | None
+
+
+def claim(tx: Transaction, artifact: Row) -> Claim:
+    """Before a new version's row is written: give the row its flags, and take them from those that gave way."""
+    first = artifact["version"] == 1
+    head = None if first else head_of(artifact)
     current = current_of(artifact["workflow_id"])
     usable = is_usable(artifact)
-    if head is None or usable or not is_usable(head):
-        _move_head(tx, artifact, head)
-    if current is None or (usable and artifact["version"] > 1 and _gives_way(current, artifact)):
-        _move_current(tx, artifact["workflow_id"], artifact, current)
+    artifact["is_head"] = head is None or usable or not is_usable(head)
+    artifact["is_latest"] = current is None or (usable and not first and _gives_way(current, artifact))
+    if artifact["is_head"] and head is not None:
+        _set(tx, head["id"], is_head=False)
+    if artifact["is_latest"] and current is not None:
+        _set(tx, current["id"], is_latest=False)
+    return Claim(head, current)
+
+
+def after_new_version(tx: Transaction, artifact: Row, claim: Claim) -> None:
+    """A new version's row is written, usable or not: the workflow points to it, and the log says what moved."""
+    if artifact["is_head"]:
+        _log_head(tx, artifact, claim.head)
+    if artifact["is_latest"]:
+        _point(tx, artifact["workflow_id"], artifact, claim.current)
 
 
 def after_approval(tx: Transaction, artifact: Row) -> None:
@@ -108,14 +129,7 @@ def _move_head(tx: Transaction, to: Row | None, source: Row | None) -> None:
         _set(tx, source["id"], is_head=False)
     if to is not None:
         _set(tx, to["id"], is_head=True)
-        tx.log(
-            "artifact.head_changed",
-            "artifact",
-            to["id"],
-            workflow_id=to["workflow_id"],
-            before={"head_artifact_id": source and source["id"]},
-            after={"head_artifact_id": to["id"]},
-        )
+        _log_head(tx, to, source)
 
 
 def _move_current(tx: Transaction, workflow_id: str, to: Row | None, source: Row | None) -> None:
@@ -125,10 +139,25 @@ def _move_current(tx: Transaction, workflow_id: str, to: Row | None, source: Row
         _set(tx, source["id"], is_latest=False)
     if to is not None:
         _set(tx, to["id"], is_latest=True)
+    _point(tx, workflow_id, to, source)
+
+
+def _log_head(tx: Transaction, to: Row, source: Row | None) -> None:
+    tx.log(
+        "artifact.head_changed",
+        "artifact",
+        to["id"],
+        workflow_id=to["workflow_id"],
+        before={"head_artifact_id": source and source["id"]},
+        after={"head_artifact_id": to["id"]},
+    )
+
+
+def _point(tx: Transaction, workflow_id: str, to: Row | None, source: Row | None) -> None:
     after = to and to["id"]
-    models.Workflow.update(latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1).where(
-        models.Workflow.id == workflow_id
-    ).execute()
+    models.Workflow.update(
+        latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1
+    ).where(models.Workflow.id == workflow_id).execute()
     tx.log(
         "workflow.current_changed",
         "workflow",

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from peewee import fn
+from peewee import DatabaseError, fn
 
 from ..db import models
-from ..db.querying import all_tuples
+from ..db.querying import all_tuples, insert
 from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
 from . import artifacts, attempts, pointers, revisions, runs
@@ -98,7 +98,7 @@ def record(
             raise
         logger.warning("the record of %d artifact(s) waits for the database: %s", len(outputs), error)
         return Recorded(workflow_id, tuple(output.artifact_id for output, _ in outputs), deferred=str(error))
-    except ArtifactDBError:
+    except (ArtifactDBError, DatabaseError):
         library.store.withdraw(intent)
         raise
     library.store.fulfilled(intent)
@@ -121,10 +121,10 @@ def complete(library: Library, intent: Intent) -> Recorded:
             for output, placement in zip(outputs, intent.placements, strict=True)
         ]
         attempts.follow_current(tx, workflow_id)
-    for path, placement in zip(recorded, intent.placements, strict=True):
-        if path != placement.local_path:
-            # The same bytes were recorded under this id before; no row names this copy of them.
-            library.store.delete(placement.local_path)
+        for path, placement in zip(recorded, intent.placements, strict=True):
+            if path != placement.local_path:
+                # The same call came before: no row names this copy of its bytes.
+                library.store.delete(placement.local_path)
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
 
 
@@ -173,7 +173,6 @@ def _insert(
         "subfolder": output.subfolder,
         "comfy_folder_type": output.comfy_folder_type,
         "version": next_version(workflow_id, output.output_key),
-        "is_latest": False,
         "parent_artifact_id": parent,
         "approval_status": output.status or _default_status(tx, bool(requires_approval)),
         "metadata": output.metadata,
@@ -192,9 +191,10 @@ def _insert(
         row.update(approved_by=by, approved_at=tx.at, decided_by=by, decided_at=tx.at, decided_sha256=placement.sha256)
     elif output.approved_by:
         row["approved_by"] = output.approved_by
-    models.Artifact.insert(row).execute()
+    claim = pointers.claim(tx, row)
+    insert(models.Artifact, row)
     for tag in output.tags:
-        models.Tag.insert(artifact_id=output.artifact_id, tag=tag, created_by=tx.actor, created_at=tx.at).execute()
+        insert(models.Tag, {"artifact_id": output.artifact_id, "tag": tag, "created_by": tx.actor, "created_at": tx.at})
     tx.log(
         output.action,
         "artifact",
@@ -212,7 +212,7 @@ def _insert(
             **({"tags": sorted(output.tags)} if output.tags else {}),
         },
     )
-    pointers.after_new_version(tx, row)
+    pointers.after_new_version(tx, row, claim)
     return placement.local_path
 
 

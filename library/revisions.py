@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import StaleRevision
+from ..errors import Invalid, StaleRevision
 
 
 def check(row: dict[str, Any], expected: int | None) -> None:
@@ -23,3 +24,14 @@ def check(row: dict[str, Any], expected: int | None) -> None:
 def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """Those of the values in `after` that differ from `before`."""
     return {key: value for key, value in after.items() if before[key] != value}
+
+
+def refuse_unknown(changes: Mapping[str, Any], accepted: Sequence[str]) -> None:
+    """Refuse to change what is not the caller's to change: ids, pointers, times and revisions.
+
+    Raises:
+        Invalid: naming the first that is not among the accepted ones.
+    """
+    for name in changes:
+        if name not in accepted:
+            raise Invalid(f"{name} cannot be changed; accepted: {', '.join(accepted)}", field=name)

@@ -61,7 +61,7 @@ def _find(run: Run) -> tuple[str, str] | None:
         .order_by(models.Attempt.created_at, models.Attempt.id)
     )
     for row in all_rows(query):
-        same_chain = not run.chain or row["chain_id"] == run.chain or _chain_name(row["chain_id"]) == run.chain
+        same_chain = not run.chain or row["chain_id"] == run.chain.lower() or _chain_name(row["chain_id"]) == run.chain
         if same_chain and (not run.step or (row["step_id"] or "") == run.step):
             return row["workflow_id"], row["id"]
     return None

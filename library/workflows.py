@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row
+from ..db.querying import all_rows, first_row, insert
 from ..db.statuses import WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 _HEAVY = ("workflow_definition", "parameters")
 _SUMMARY = [field for name, field in models.Workflow._meta.fields.items() if name not in _HEAVY]
 
+_CHANGEABLE = (
+    *("status", "prompt_id", "server_address", "error_message", "requires_approval"),
+    *("workflow_definition", "parameters", "temporal_workflow_id", "temporal_run_id"),
+)
 _ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
+_OPEN = ("queued", "executing")
 
 
 def create_workflow(
@@ -85,7 +90,7 @@ def insert_workflow(tx: Transaction, workflow_id: str, **columns: Any) -> None:
     columns.update(queued_at=tx.at, created_at=tx.at, updated_at=tx.at)
     if columns["status"] == "executing":
         columns["started_at"] = tx.at
-    models.Workflow.insert(id=workflow_id, **columns).execute()
+    insert(models.Workflow, {"id": workflow_id, **columns})
     told = ("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status")
     after = {key: columns[key] for key in told}
     tx.log(
@@ -111,7 +116,7 @@ def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workf
     """
     with library.reading():
         query = models.Workflow.select().where(
-            (models.Workflow.chain_id == chain_id) & (models.Workflow.step_id == step_id)
+            (models.Workflow.chain_id == chain_id.lower()) & (models.Workflow.step_id == step_id)
         )
         row = first_row(query.order_by(models.Workflow.created_at.desc(), models.Workflow.id.desc()))
     if row is None:
@@ -122,7 +127,7 @@ def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workf
 def get_workflows_by_chain(library: Library, chain_id: str) -> list[Workflow]:
     """Every workflow of a chain, by step and then by age, with definitions and parameters."""
     with library.reading():
-        query = models.Workflow.select().where(models.Workflow.chain_id == chain_id)
+        query = models.Workflow.select().where(models.Workflow.chain_id == chain_id.lower())
         query = query.order_by(models.Workflow.step_id, models.Workflow.created_at, models.Workflow.id)
         return [Workflow.of(row) for row in all_rows(query)]
 
@@ -166,9 +171,12 @@ def update_workflow(
 ) -> Workflow:
     """Change a workflow's columns; a new `prompt_id` begins a new attempt, a `status` is the newest attempt's too.
 
+    A workflow that has ended is queued again by a new `prompt_id`, unless a `status` comes with it.
+
     Raises:
         NotFound, StaleRevision, UnknownServer. Invalid: a value is wrong.
     """
+    revisions.refuse_unknown(changes, _CHANGEABLE)
     if "status" in changes:
         _checked_status(changes["status"])
     if "prompt_id" in changes:
@@ -178,6 +186,8 @@ def update_workflow(
     with library.writing(actor) as tx:
         row = _get(workflow_id)
         revisions.check(row, revision)
+        if changes.get("prompt_id", row["prompt_id"]) != row["prompt_id"] and row["status"] not in _OPEN:
+            changes = {"status": "queued", "error_message": None, **changes}
         after = revisions.changed(row, changes)
         if not after:
             return Workflow.of(row)

@@ -33,11 +33,11 @@ async def get_health(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def list_servers(hub: Hub, request: web.Request) -> web.Response:
-    asking.Query(request, *asking.PAGE).page()
+    ask = asking.Query(request, *asking.PAGE).page()
     config = await hub.off_loop(lambda: hub.config)
-    servers = sorted(config.servers.values(), key=lambda server: server.name)
-    items = [{"name": server.name, "url": server.url} for server in servers]
-    return rendering.answer({"items": items, "next_cursor": None})
+    names = sorted(name for name in config.servers if name > (ask.cursor or ""))
+    items = [{"name": name, "url": config.servers[name].url} for name in names[: ask.limit]]
+    return rendering.answer({"items": items, "next_cursor": items[-1]["name"] if len(names) > ask.limit else None})
 
 
 def _health(library: Library) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def request_review(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def approve_artifact(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"approved_by": asking.name, "sha256": asking.name})
+    values = await asking.body(request, {}, {"approved_by": asking.name, "sha256": asking.sha256})
     by = asking.actor(request, values.get("approved_by"))
     return await _decide(hub, request, decisions.approve, by=by, sha256=values.get("sha256"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,11 +15,16 @@ from ..errors import Invalid, NotFound, TooLarge
 from ..library import identities, names, pages
 from .problems import malformed
 
+MAX_MESSAGE = 100_000
+"""Characters of what another program reports."""
+
 MAX_JSON = 32 * 1024 * 1024
 """Bytes of a JSON body; graphs with pictures in their widgets reach a few megabytes."""
 
 Check = Callable[[Any, str], Any]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REVISION = re.compile(r'"([0-9]{1,15})"\Z')
 
 
@@ -35,11 +41,20 @@ def path_id(request: web.Request, what: str) -> str:
 
 
 def actor(request: web.Request, claimed: str | None = None) -> str:
-    """Who asks: what the body claims, else the header, else this machine. Until there are tokens it is a claim."""
+    """Who asks: what the body claims, else the header, else this machine. Until there are tokens it is a claim.
+
+    Raises:
+        Refused: 400 when the header names nobody.
+    """
     if claimed is not None:
         return claimed
     header = request.headers.get("X-Artifact-Actor")
-    return names.checked_text(unquote(header), "X-Artifact-Actor") if header is not None else "local"
+    if header is None:
+        return "local"
+    try:
+        return names.checked_text(unquote(header), "X-Artifact-Actor")
+    except Invalid as error:
+        raise malformed(str(error)) from error
 
 
 def revision(request: web.Request) -> int | None:
@@ -151,9 +166,11 @@ def parsed(data: bytes, what: str) -> dict[str, Any]:
         Refused: 400 when it is something else.
     """
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise malformed(f"{what} is not JSON") from error
+        raise malformed(f"{what} is not JSON, or holds numbers or characters that cannot be kept") from error
     if not isinstance(value, dict):
         raise malformed(f"{what} is not a JSON object")
     return value
@@ -161,6 +178,12 @@ def parsed(data: bytes, what: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise ValueError("it is larger than any number that an answer could give back")
+    return value
 
 
 def text(value: Any, field: str) -> str:
@@ -171,6 +194,25 @@ def text(value: Any, field: str) -> str:
 def name(value: Any, field: str) -> str:
     """A text of 1 to 255 characters."""
     return names.checked_text(value, field)
+
+
+def temporal_id(value: Any, field: str) -> str:
+    """An id of Temporal's, which may be longer than a name."""
+    return names.checked_text(value, field, longest=1000)
+
+
+def message(value: Any, field: str) -> str:
+    """What another program reported, as it stands: tracebacks have line ends and control characters of all kinds."""
+    if not isinstance(value, str) or len(value) > MAX_MESSAGE:
+        raise Invalid(f"{field} is not a text of up to {MAX_MESSAGE} characters", field=field)
+    return value
+
+
+def sha256(value: Any, field: str) -> str:
+    """64 hex digits."""
+    if not isinstance(value, str) or not _SHA256.match(value):
+        raise Invalid(f"{field} is not a SHA-256 in 64 small hex digits", field=field)
+    return value
 
 
 def flag(value: Any, field: str) -> bool:

@@ -15,8 +15,8 @@ from .problems import not_built
 from .workflows import workflow_summary
 
 _TEMPORAL = {
-    "temporal_workflow_id": asking.nullable(asking.name),
-    "temporal_run_id": asking.nullable(asking.name),
+    "temporal_workflow_id": asking.nullable(asking.temporal_id),
+    "temporal_run_id": asking.nullable(asking.temporal_id),
 }
 
 
@@ -76,7 +76,7 @@ async def update_chain(hub: Hub, request: web.Request) -> web.Response:
     optional = {
         "status": asking.name,
         "current_level": asking.integer,
-        "error_message": asking.nullable(asking.text),
+        "error_message": asking.nullable(asking.message),
         **_TEMPORAL,
     }
     values = asking.require_some(await asking.body(request, {}, optional))

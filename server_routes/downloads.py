@@ -21,26 +21,30 @@ from . import asking
 from .hub import Hub
 from .problems import Refused
 
-_CONDITIONS = (
-    *(hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE, hdrs.IF_RANGE),
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
+_ANSWERED_HERE = (
+    *(hdrs.RANGE, hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE, hdrs.IF_RANGE),
     hdrs.ACCEPT_ENCODING,
 )
 
 
 async def download_artifact(hub: Hub, request: web.Request) -> web.StreamResponse:
-    artifact = await hub.run(_downloadable, asking.path_id(request, "artifact"))
+    artifact_id = asking.path_id(request, "artifact")
+    asking.Query(request)
+    artifact = await hub.run(_downloadable, artifact_id)
     if _names_another(request, hdrs.IF_MATCH, artifact):
         raise Refused(412, "stale_revision", "If-Match names other bytes than these", ETag=f'"{artifact.sha256}"')
     if hdrs.IF_NONE_MATCH in request.headers and not _names_another(request, hdrs.IF_NONE_MATCH, artifact):
         return web.Response(status=304, headers={**_headers(artifact), "ETag": f'"{artifact.sha256}"'})
-    _check_range(request, artifact.file_size)
-    return ArtifactFile(artifact)
+    return ArtifactFile(artifact, _range(request, artifact))
 
 
 def _downloadable(library: Library, artifact_id: str) -> Artifact:
     artifact = artifacts.get_artifact(library, artifact_id)
     if artifact.bytes_removed_at is not None:
         raise Gone(f"the bytes of artifact {artifact.id} were removed on {artifact.bytes_removed_at}")
+    if artifact.deleted_at is not None:
+        raise Gone(f"artifact {artifact.id} is in the trash; take it out to see it")
     if not artifacts.has_its_bytes(library, artifact):
         raise NotUsable(
             f"the bytes of artifact {artifact.id} are gone or are not those that were recorded", artifact=artifact
@@ -51,9 +55,10 @@ def _downloadable(library: Library, artifact_id: str) -> Artifact:
 class ArtifactFile(web.FileResponse):
     """aiohttp's file response under the artifact's own ETag, its hash, in place of one made of time and size."""
 
-    def __init__(self, artifact: Artifact) -> None:
-        super().__init__(artifact.local_path, headers=_headers(artifact))
+    def __init__(self, artifact: Artifact, byte_range: str | None) -> None:
+        super().__init__(artifact.local_path)
         self._artifact = artifact
+        self._range = byte_range
 
     @property
     def etag(self) -> ETag | None:
@@ -66,11 +71,13 @@ class ArtifactFile(web.FileResponse):
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Leave the sending to aiohttp, without the conditions, which are answered already."""
+        # Only now: before, a middleware of ComfyUI's could put its own Content-Security-Policy over ours.
+        self.headers.update(_headers(self._artifact))
         headers = request.headers.copy()
-        if _names_another(request, hdrs.IF_RANGE, self._artifact):
-            headers.popall(hdrs.RANGE, None)
-        for name in _CONDITIONS:
+        for name in _ANSWERED_HERE:
             headers.popall(name, None)
+        if self._range is not None:
+            headers[hdrs.RANGE] = self._range
         return await super().prepare(request.clone(headers=headers))
 
 
@@ -94,13 +101,24 @@ def _names_another(request: BaseRequest, header: str, artifact: Artifact) -> boo
     return artifact.sha256 not in re.findall(r'"([^"]*)"', value)
 
 
-def _check_range(request: web.Request, size: int) -> None:
-    try:
-        start = request.http_range.start
-    except ValueError:
-        start = size
-    if start is not None and start >= size:
+def _range(request: web.Request, artifact: Artifact) -> str | None:
+    """The one range of bytes that is asked for. None for the whole file: what is no such range asks for nothing.
+
+    Several ranges, other units and ranges that end before they begin may all be ignored (RFC 9110, section 14.2).
+
+    Raises:
+        Refused: 416, the file has no byte in it.
+    """
+    asked = _RANGE.match(request.headers.get(hdrs.RANGE, "").strip())
+    if asked is None or _names_another(request, hdrs.IF_RANGE, artifact):
+        return None
+    first, last = asked.groups()
+    if not first + last or (first and last and int(last) < int(first)):
+        return None
+    size = artifact.file_size
+    if int(first) >= size if first else int(last) == 0:
         raise Refused(416, "bad_range", f"the range is outside of the {size} bytes", Content_Range=f"bytes */{size}")
+    return f"bytes={first}-{last}"
 
 
 def _filename(artifact: Artifact) -> str:

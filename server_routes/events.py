@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..errors import ArtifactDBError
-from ..library import events, pages
+from ..library import events
 from ..library.views import Event
 from . import asking, rendering
 from .problems import malformed
@@ -36,8 +36,6 @@ async def list_events(hub: Hub, request: web.Request) -> web.StreamResponse:
     query = asking.Query(request, "after", "limit", "cursor")
     after = _position(query, "cursor", _position(query, "after", 0))
     limit = query.page().limit
-    if not 1 <= limit <= pages.MAX_LIMIT:
-        raise malformed(f"limit is 1 to {pages.MAX_LIMIT}")
     found = await hub.run(events.list_events, after=after, limit=limit + 1)
     items = found[:limit]
     cursor = str(items[-1].seq) if len(found) > limit else None
@@ -62,6 +60,8 @@ async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     try:
         await _send(hub, response, after)
     except ConnectionError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from . import rendering
 
 if TYPE_CHECKING:
     from .hub import Hub
+
+logger = logging.getLogger("artifact_db.server_routes")
 
 STATUS: dict[type[errors.ArtifactDBError], int] = {
     errors.BadConfiguration: 503,
@@ -61,7 +64,11 @@ def of_refusal(refusal: Refused) -> web.Response:
 def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
     """The answer for an error of the library."""
     status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-    more: dict[str, Any] = {}
+    detail, more = str(error), dict[str, Any]()
+    if isinstance(error, errors.BadConfiguration):
+        # It tells of files and values: that is for the operator.
+        logger.error("the configuration cannot be used: %s", error)
+        detail = "the configuration cannot be used; the server's log says why"
     if isinstance(error, errors.Invalid):
         more["errors"] = [{"field": error.field, "message": str(error)}]
     if isinstance(artifact := error.data.get("artifact"), Artifact):
@@ -71,7 +78,7 @@ def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
     if "servers" in error.data:
         more["servers"] = error.data["servers"]
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
-    return _problem(status, error.code, str(error), headers=headers, **more)
+    return _problem(status, error.code, detail, headers=headers, **more)
 
 
 def of_crash() -> web.Response:

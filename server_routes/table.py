@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..errors import ArtifactDBError
-from . import about, artifacts, chains, downloads, events, guarding, problems, transfers, uploads, workflows
+from . import about, artifacts, asking, chains, downloads, events, guarding, problems, transfers, uploads, workflows
 from .hub import Hub
 from .rendering import PREFIX
 
@@ -98,6 +98,8 @@ def _guarded(hub: Hub, route: Route) -> Answer:
             guarding.check(hub, request, route.permission, route.bodies)
             if route.handler is None:
                 raise problems.not_built(f"{route.method} {route.path}")
+            if route.method in guarding.CHANGING:
+                asking.Query(request)
             return await route.handler(hub, request)
         except problems.Refused as refusal:
             return problems.of_refusal(refusal)

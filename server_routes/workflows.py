@@ -22,8 +22,8 @@ _COLUMNS = {
     "requires_approval": asking.flag,
     "workflow_definition": asking.nullable(checked_object),
     "parameters": asking.nullable(checked_object),
-    "temporal_workflow_id": asking.nullable(asking.name),
-    "temporal_run_id": asking.nullable(asking.name),
+    "temporal_workflow_id": asking.nullable(asking.temporal_id),
+    "temporal_run_id": asking.nullable(asking.temporal_id),
 }
 
 
@@ -77,7 +77,7 @@ async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def update_workflow(hub: Hub, request: web.Request) -> web.Response:
-    optional = {"prompt_id": asking.name, "error_message": asking.nullable(asking.text), **_COLUMNS}
+    optional = {"prompt_id": asking.name, "error_message": asking.nullable(asking.message), **_COLUMNS}
     values = asking.require_some(await asking.body(request, {}, optional))
     workflow = await hub.run(
         workflows.update_workflow,
@@ -101,7 +101,7 @@ async def get_latest_artifact(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(request, "usable", "at")
     at = query.text("at")
     artifact = await hub.run(
-        _latest, workflow_id, usable=query.flag("usable"), at=identities.checked_time(at, "at") if at else None
+        _latest, workflow_id, usable=query.flag("usable"), at=identities.checked_time(at, "at") if at is not None else None
     )
     return rendering.answer(rendering.artifact(hub, artifact), revision=artifact.revision)
 
