@@ -137,10 +137,12 @@ def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", 
 
 
 def list_tags(library: Library, ask: pages.Ask) -> pages.Page[tuple[str, int]]:
-    """Every tag in use with the number of artifacts that have it, by name."""
+    """Every tag in use with the number of artifacts that have it and are not in the trash, by name."""
     table = models.Tag
     with library.reading():
         query = table.select(table.tag, fn.COUNT(table.artifact_id).alias("count")).group_by(table.tag)
+        query = query.join(models.Artifact, on=(models.Artifact.id == table.artifact_id))
+        query = query.where(models.Artifact.deleted_at.is_null())
         make = lambda rows: [(row["tag"], row["count"]) for row in rows]
         return pages.page(query, (table.tag,), ask, make, descending=False)
 

@@ -13,6 +13,7 @@ MAX_TAG = 100
 MAX_REASON = 2000
 
 _OUTPUT_KEY = re.compile(r"[^\s/\\\x00-\x1f]{1,200}:[A-Za-z0-9_.-]{1,64}:[0-9]{1,9}\Z")
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def checked_text(value: Any, field: str, *, longest: int = MAX_NAME, empty: bool = False) -> str:
@@ -42,7 +43,7 @@ def checked_name(value: Any, field: str, *, empty: bool = False) -> str:
     name = checked_text(value, field, empty=empty)
     if "://" in name or "\\" in name or "/" in name or ".." in name or "\n" in name or "\t" in name:
         raise Invalid(f"{field} is a name, not a path or a URL: no '/', '\\', '..' or line breaks", field=field)
-    if len(name) > 1 and name[1] == ":" and name[0].isalpha():
+    if _DRIVE.match(name):
         raise Invalid(f"{field} is a name, not a path with a drive letter", field=field)
     return name
 
@@ -51,14 +52,14 @@ def checked_filename(value: Any, field: str = "file") -> str:
     """The name a client gives a file, kept as a label.
 
     Raises:
-        Invalid: it has folders, '..', NUL, CR, LF or another control character, or more than 255 bytes.
+        Invalid: it has folders, a drive letter, '..', NUL, CR, LF or another control character, or more than 255 bytes.
     """
     if not isinstance(value, str) or not value.strip():
         raise Invalid(f"{field} has no file name", field=field)
     name = unicodedata.normalize("NFC", value)
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise Invalid(f"{field}: the file name has control characters", field=field)
-    if "/" in name or "\\" in name or name in (".", "..") or name.startswith(".."):
+    if "/" in name or "\\" in name or name in (".", "..") or name.startswith("..") or _DRIVE.match(name):
         raise Invalid(f"{field}: the file name is a path; send the name alone", field=field)
     if len(name.encode()) > MAX_NAME:
         raise Invalid(f"{field}: the file name is over {MAX_NAME} bytes", field=field)
@@ -82,13 +83,14 @@ def checked_subfolder(value: Any, field: str = "subfolder") -> str:
     Raises:
         Invalid: it is absolute, climbs with '..', or has characters that no file system takes.
     """
-    text = checked_text(value, field, empty=True).replace("\\", "/").strip("/") if isinstance(value, str) else value
-    checked_text(text, field, empty=True)
-    if isinstance(value, str) and (value.startswith(("/", "\\")) or ":" in value):
-        raise Invalid(f"{field} is below the server's input folder: no leading '/', no drive", field=field)
-    if any(part in ("", ".", "..") for part in text.split("/")) and text:
+    text = checked_text(value, field, empty=True).replace("\\", "/")
+    if text.startswith("/") or any(c in text for c in ":\n\t"):
+        raise Invalid(f"{field} is below the server's input folder: no leading '/', no drive, one line", field=field)
+    text = text.rstrip("/ ")
+    # Windows drops blanks and dots at the end of a name: '.. ' climbs there as '..' does.
+    if text and not all(part.strip(" .") for part in text.split("/")):
         raise Invalid(f"{field} has an empty, '.' or '..' part", field=field)
-    return str(text)
+    return text
 
 
 def checked_object(value: Any, field: str) -> dict[str, Any]:

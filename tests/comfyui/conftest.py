@@ -1,12 +1,20 @@
-"""Two real ComfyUI servers, started once and shared by all tests that need them."""
+"""Real ComfyUI servers, each started once when the first test asks for it and shared by all that do."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import invariants
 import pytest
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.library.opening import open_library
+from comfyui_studio import Studio
 from devtools.environment import ComfyUI, comfyui
 from devtools.servers import ComfyServer, free_port
+
+PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
 
 
 @pytest.fixture(scope="session")
@@ -16,24 +24,45 @@ def comfyui_code() -> ComfyUI:
 
 
 @pytest.fixture(scope="session")
-def servers(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ComfyServer, ComfyServer]]:
+def servers(
+    comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ComfyServer, ComfyServer]]:
     """Server A with the extension, which knows both as gpu-a and gpu-b; server B without anything of ours."""
     ports = free_port(), free_port()
-    config = "".join(f'[servers.gpu-{name}]\nurl = "http://127.0.0.1:{port}"\n' for name, port in zip("ab", ports))
+    config = "".join(
+        f'[servers.gpu-{name}]\nurl = "http://127.0.0.1:{port}"\n' for name, port in zip("ab", ports, strict=True)
+    )
     a = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-a"), port=ports[0], config=config)
     b = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-b"), port=ports[1], extension=False)
+    os.symlink(PACK, a.folder / "custom_nodes" / "tests-pack")
     for server in (a, b):
         server.launch()
     try:
         for server in (a, b):
             server.wait()
         yield a, b
+        check_invariants(a)
     finally:
         for server in (a, b):
             server.stop()
 
 
 @pytest.fixture(scope="session")
-def server(servers: tuple[ComfyServer, ComfyServer]) -> ComfyServer:
-    """Server A, with the extension."""
-    return servers[0]
+def studio(servers: tuple[ComfyServer, ComfyServer]) -> Studio:
+    """Server A, with the extension and the tests' own pack."""
+    return Studio(servers[0])
+
+
+@pytest.fixture(scope="session")
+def gpu_b(servers: tuple[ComfyServer, ComfyServer]) -> Studio:
+    """Server B, an ordinary ComfyUI."""
+    return Studio(servers[1])
+
+
+def check_invariants(server: ComfyServer) -> None:
+    """After all that the tests did to a server, everything that must hold of its database and store holds."""
+    library = open_library(load_config(server.data, {}))
+    try:
+        invariants.check(library)
+    finally:
+        library.close()

@@ -1,0 +1,71 @@
+"""Graphs in ComfyUI's API format, written as the UI would send them: every widget has its default."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+SAVE = "SaveToArtifactDB"
+LOAD = "LoadFromArtifactDB"
+
+
+class Node:
+    """A node of a graph; `node[1]` is a link to its second output."""
+
+    def __init__(self, node_id: str) -> None:
+        self.id = node_id
+
+    def __getitem__(self, output: int) -> list[Any]:
+        return [self.id, output]
+
+
+class Graph(dict[str, dict[str, Any]]):
+    """A graph that is built node by node."""
+
+    def add(self, class_type: str, **inputs: Any) -> Node:
+        """A node with its inputs; a `Node` among them stands for a link to its first output."""
+        node = Node(str(len(self) + 1))
+        given = {name: value[0] if isinstance(value, Node) else value for name, value in inputs.items()}
+        self[node.id] = {"class_type": class_type, "inputs": given}
+        return node
+
+    def picture(self, *, kind: str = "TestsPicture", **how: Any) -> Node:
+        """A picture that nobody has made before, unless a `seed` says which."""
+        widgets = {"seed": random.getrandbits(50), "width": 24, "height": 16, "batch": 1, "channels": 3}
+        return self.add(kind, **{**widgets, **how})
+
+    def save(self, value: Node | list[Any], **widgets: Any) -> Node:
+        """A SaveToArtifactDB."""
+        defaults = {"filename_prefix": "ComfyUI", "chain": "", "step": "", "approval": "default", "tags": ""}
+        return self.add(SAVE, value=value, **{**defaults, **widgets})
+
+    def load(self, **widgets: Any) -> Node:
+        """A LoadFromArtifactDB."""
+        names = {"artifact_id": "", "chain": "", "step": "", "workflow": "", "output": ""}
+        return self.add(LOAD, **{**names, "if_not_usable": "fail", "timeout": 0, **widgets})
+
+    def show(self, source: Node | list[Any]) -> Node:
+        """A node whose history entry tells what a link carries: `outputs[id]["text"]`."""
+        return self.add("PreviewAny", source=source)
+
+    def write(self, image: Node | list[Any], prefix: str = "core") -> Node:
+        """ComfyUI's own SaveImage."""
+        return self.add("SaveImage", images=image, filename_prefix=prefix)
+
+    def write_mask(self, mask: list[Any]) -> Node:
+        """A mask as SaveImage writes it."""
+        return self.write(self.add("MaskToImage", mask=mask), "mask")
+
+
+def saved_picture(**widgets: Any) -> Graph:
+    """The smallest graph that records something: a new picture (node 1) and a SaveToArtifactDB (node 2)."""
+    graph = Graph()
+    graph.save(graph.picture(), **widgets)
+    return graph
+
+
+def loaded_picture(**widgets: Any) -> Graph:
+    """The smallest graph that loads something: a LoadFromArtifactDB (node 1) and a SaveImage (node 2)."""
+    graph = Graph()
+    graph.write(graph.load(**widgets))
+    return graph
