@@ -29,6 +29,8 @@ if (_server := _prompt_server()) is not None:
     from .nodes.extension import ArtifactDBExtension
     from .server_routes.mounting import mount
 
+    WEB_DIRECTORY = "./web"
+
     SHARED.configure(lambda: load_config(Path(folder_paths.get_system_user_directory("artifact_db"))))
     mount(_server, SHARED, __version__)
 

@@ -147,6 +147,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"its folder cannot be used ({error.strerror})"
     text = str(error)
+    if "no transaction is active" in text and isinstance(error.__context__, Exception):
+        # On a full disk SQLite has rolled back by itself; why it did so is the error before this one.
+        return _reason(error.__context__)
     if "locked" in text or "busy" in text:
         return "another program is writing to it; try again"
     if "malformed" in text or "not a database" in text:

@@ -10,9 +10,9 @@ from peewee import SQL, fn
 from ..db import models
 from ..db.querying import all_rows, all_tuples, first_row
 from ..db.statuses import APPROVAL_STATUSES
-from ..errors import Gone, Invalid, NotFound, NotUsable
+from ..errors import Gone, Invalid, NotFound, NotUsable, StaleRevision
 from ..storage.files import FileState
-from . import identities, pages, pointers, workflows
+from . import identities, pages, pointers, revisions, workflows
 from .views import Artifact, Event
 
 if TYPE_CHECKING:
@@ -206,6 +206,15 @@ def row_of(artifact_id: str) -> Row:
     if row is None:
         raise NotFound(f"no artifact {artifact_id}")
     return row
+
+
+def check_revision(library: Library, row: Row, expected: int | None) -> None:
+    """As `revisions.check`, inside the caller's transaction; the error shows the artifact as it is now."""
+    try:
+        revisions.check(row, expected)
+    except StaleRevision as error:
+        error.data["artifact"] = view(library, row)
+        raise
 
 
 def view(library: Library, row: Row) -> Artifact:

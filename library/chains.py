@@ -152,12 +152,14 @@ def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int |
     with library.writing(actor) as tx:
         row = _get(chain_id)
         revisions.check(row, revision)
-        files = [path for (path,) in all_tuples(_files(row["id"]))]
+        found = all_tuples(_files(row["id"]))
+        files, hashes = [path for path, _ in found], sorted({sha256 for _, sha256 in found if sha256})
         models.Chain.delete().where(models.Chain.id == row["id"]).execute()
         before = {"name": row["name"], "status": row["status"], "artifacts": len(files)}
         tx.log("chain.deleted", "chain", row["id"], chain_id=row["id"], before=before)
         # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
-        intent = library.store.promise(PURGE, (), {"chain_id": row["id"], "files": files})
+        record = {"chain_id": row["id"], "files": files, "thumbnails": hashes}
+        intent = library.store.promise(PURGE, (), record)
     complete_purge(library, intent)
     library.store.fulfilled(intent)
 
@@ -169,11 +171,13 @@ def complete_purge(library: Library, intent: Intent) -> None:
             return
     for path in intent.record["files"]:
         library.store.delete(path)
+    for sha256 in intent.record.get("thumbnails", ()):
+        library.thumbnails.forget(sha256)
 
 
 def _files(chain_id: str) -> Any:
     return (
-        models.Artifact.select(models.Artifact.local_path)
+        models.Artifact.select(models.Artifact.local_path, models.Artifact.sha256)
         .join(models.Workflow, on=(models.Workflow.id == models.Artifact.workflow_id))
         .where((models.Workflow.chain_id == chain_id) & models.Artifact.bytes_removed_at.is_null())
     )

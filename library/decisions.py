@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..errors import Conflict, NotUsable
+from ..errors import Conflict, Gone, NotUsable
 from . import artifacts, attempts, names, pointers, revisions
 from .views import Artifact
 
@@ -17,16 +17,22 @@ Row = dict[str, Any]
 
 
 def approve(
-    library: Library, artifact_id: str, *, by: str, sha256: str | None = None, revision: int | None = None
+    library: Library,
+    artifact_id: str,
+    *,
+    by: str,
+    actor: str | None = None,
+    sha256: str | None = None,
+    revision: int | None = None,
 ) -> Artifact:
     """Approve an artifact: it becomes its output's head, and current where the current one gives way.
 
     Args:
-        by: who decides. sha256: what they saw; where it is given it must be this artifact's.
-        revision: the revision they saw.
+        by: who decides. actor: who asks, where that is somebody else (a program, on behalf of a person).
+        sha256: what they saw; where it is given it must be this artifact's. revision: the revision they saw.
     Raises:
         NotFound, StaleRevision. Conflict: somebody else has approved it, or it is an edit, which is usable already.
-        NotUsable: its bytes are not those that were recorded, or it is in the trash.
+        NotUsable: its bytes are not those that were recorded, or it is in the trash. Gone: its bytes were removed.
     """
     by = names.checked_text(by, "approved_by")
     done = {"approval_status": "approved", "decided_by": by}
@@ -48,11 +54,21 @@ def approve(
         attempts.follow_current(tx, row["workflow_id"])
         return row
 
-    return _change(library, artifact_id, by, revision, change, done)
+    return _change(library, artifact_id, actor or by, revision, change, done)
 
 
-def reject(library: Library, artifact_id: str, *, by: str, reason: str, revision: int | None = None) -> Artifact:
+def reject(
+    library: Library,
+    artifact_id: str,
+    *,
+    by: str,
+    reason: str,
+    actor: str | None = None,
+    revision: int | None = None,
+) -> Artifact:
     """Reject an artifact. No pointer moves: nothing is offered downstream until somebody approves, edits or selects.
+
+    `by` and `actor` are as in `approve`.
 
     Raises:
         NotFound, StaleRevision. Invalid: there is no reason. Conflict: somebody else has rejected it already.
@@ -70,7 +86,7 @@ def reject(library: Library, artifact_id: str, *, by: str, reason: str, revision
         return row
 
     done = {"approval_status": "rejected", "decided_by": by, "rejection_reason": reason}
-    return _change(library, artifact_id, by, revision, change, done)
+    return _change(library, artifact_id, actor or by, revision, change, done)
 
 
 def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:
@@ -98,15 +114,20 @@ def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | No
     return _change(library, artifact_id, by, revision, change)
 
 
-def select(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:
+def select(
+    library: Library, artifact_id: str, *, by: str, actor: str | None = None, revision: int | None = None
+) -> Artifact:
     """Make a usable artifact the current one of its workflow and the head of its output.
 
+    `by` and `actor` are as in `approve`.
+
     Raises:
-        NotFound, StaleRevision. NotUsable: pending, rejected, in the trash, or changed bytes.
+        NotFound, StaleRevision. NotUsable: pending, rejected, in the trash, or changed bytes. Gone: they were removed.
     """
     by = names.checked_text(by, "approved_by")
 
     def change(tx: Transaction, row: Row) -> Row | None:
+        _require_kept(row)
         if not pointers.is_usable(row):
             seen = artifacts.view(library, row)
             raise NotUsable(f"it cannot be selected: {artifacts.why_not_usable(seen)}", artifact=seen)
@@ -119,13 +140,13 @@ def select(library: Library, artifact_id: str, *, by: str, revision: int | None 
             row["id"],
             workflow_id=row["workflow_id"],
             before={"is_latest": row["is_latest"], "is_head": row["is_head"]},
-            after={"is_latest": True, "is_head": True},
+            after={"is_latest": True, "is_head": True, "selected_by": by},
         )
         pointers.after_selection(tx, row)
         attempts.follow_current(tx, row["workflow_id"])
         return row
 
-    return _change(library, artifact_id, by, revision, change)
+    return _change(library, artifact_id, actor or by, revision, change)
 
 
 def tag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int | None = None) -> Artifact:
@@ -141,7 +162,7 @@ def tag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int 
         if _has_tag(row["id"], tag):
             return None
         insert.execute()
-        _update(tx, row, "artifact.tagged", told={"tag": tag})
+        _update(tx, row, "artifact.tagged", became={"tag": tag})
         return row
 
     return _change(library, artifact_id, by, revision, change)
@@ -159,7 +180,7 @@ def untag(library: Library, artifact_id: str, tag: str, *, by: str, revision: in
         if not _has_tag(row["id"], tag):
             return None
         models.Tag.delete().where((models.Tag.artifact_id == row["id"]) & (models.Tag.tag == tag)).execute()
-        _update(tx, row, "artifact.untagged", told={"tag": tag})
+        _update(tx, row, "artifact.untagged", was={"tag": tag})
         return row
 
     return _change(library, artifact_id, by, revision, change)
@@ -181,7 +202,7 @@ def _change(
     with library.writing(by) as tx:
         row = artifacts.row_of(artifact_id)
         if done is None or revisions.changed(row, done):
-            revisions.check(row, revision)
+            artifacts.check_revision(library, row, revision)
             change(tx, row)
         return artifacts.view(library, artifacts.row_of(artifact_id))
 
@@ -191,13 +212,16 @@ def _decide(tx: Transaction, row: Row, by: str, action: str, **columns: Any) -> 
     _update(tx, row, action, decided_sha256=row["sha256"], decided_by=by, decided_at=tx.at, **columns)
 
 
-def _update(tx: Transaction, row: Row, action: str, told: Row | None = None, **columns: Any) -> None:
+def _update(
+    tx: Transaction, row: Row, action: str, was: Row | None = None, became: Row | None = None, **columns: Any
+) -> None:
     models.Artifact.update(updated_at=tx.at, revision=models.Artifact.revision + 1, **columns).where(
         models.Artifact.id == row["id"]
     ).execute()
-    after = revisions.changed(row, columns) if told is None else told
-    before = {key: row[key] for key in after} if told is None else None
-    tx.log(action, "artifact", row["id"], workflow_id=row["workflow_id"], before=before, after=after)
+    if columns:
+        became = revisions.changed(row, columns)
+        was = {key: row[key] for key in became}
+    tx.log(action, "artifact", row["id"], workflow_id=row["workflow_id"], before=was, after=became)
 
 
 def _decided_already(library: Library, row: Row) -> Conflict:
@@ -206,11 +230,17 @@ def _decided_already(library: Library, row: Row) -> Conflict:
 
 
 def _require_bytes(library: Library, row: Row) -> None:
+    _require_kept(row)
     seen = artifacts.view(library, row)
-    if row["deleted_at"] is not None or row["bytes_removed_at"] is not None:
+    if row["deleted_at"] is not None:
         raise NotUsable(f"there is nothing to decide on: {artifacts.why_not_usable(seen)}", artifact=seen)
     if not artifacts.unchanged(library, row):
         raise NotUsable("its bytes are not those that were recorded; look at it again", artifact=seen)
+
+
+def _require_kept(row: Row) -> None:
+    if row["bytes_removed_at"] is not None:
+        raise Gone(f"the bytes of artifact {row['id']} were removed on {row['bytes_removed_at']}")
 
 
 def _used_by(artifact_id: str) -> str | None:

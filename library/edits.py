@@ -26,6 +26,7 @@ def edit(
     *,
     by: str,
     filename: str,
+    actor: str | None = None,
     status: str | None = None,
     metadata: dict[str, Any] | None = None,
     new_id: str | None = None,
@@ -35,6 +36,7 @@ def edit(
 
     Args:
         part: the received bytes, not yet finished. kind: what they are, by content.
+        by: whose edit it is. actor: who asks, where that is somebody else (a program, on behalf of a person).
         status: one of `STATUSES`; None follows `approval.edited` of the configuration.
         metadata: what is known of the new bytes.
     Raises:
@@ -65,12 +67,22 @@ def edit(
         action="artifact.edited",
         seen=_seen(parent, revision),
     )
-    recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
+    recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
 
 
-def restore(library: Library, artifact_id: str, from_version: str, *, by: str, revision: int | None = None) -> Artifact:
+def restore(
+    library: Library,
+    artifact_id: str,
+    from_version: str,
+    *,
+    by: str,
+    actor: str | None = None,
+    revision: int | None = None,
+) -> Artifact:
     """Make an older version of the same output the next version again: new row, same bytes, shared on disk.
+
+    `by` and `actor` are as in `edit`.
 
     Raises:
         NotFound, StaleRevision. Invalid: `from_version` is of another output. Gone: its bytes were removed.
@@ -110,7 +122,7 @@ def restore(library: Library, artifact_id: str, from_version: str, *, by: str, r
         action="artifact.restored",
         seen=_seen(parent, revision),
     )
-    recording.record(library, [(new, placement)], actor=by, workflow_id=parent["workflow_id"])
+    recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
     return artifacts.get_artifact(library, new_id)
 
 

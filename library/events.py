@@ -63,10 +63,11 @@ def last_seq(library: Library) -> int:
         return _last()[0]
 
 
-def history(library: Library, entity_id: str, *, limit: int = 500) -> list[Event]:
-    """The events of one chain, workflow, artifact or transfer, oldest first."""
+def history(library: Library, entity_id: str, *, after: int = 0, limit: int = 500) -> list[Event]:
+    """The events of one chain, workflow, artifact or transfer whose number is greater than `after`, oldest first."""
+    table = models.Event
     with library.reading():
-        query = models.Event.select().where(models.Event.entity_id == entity_id).order_by(models.Event.seq)
+        query = table.select().where((table.entity_id == entity_id) & (table.seq > after)).order_by(table.seq)
         return [Event.of_stored(row) for row in all_rows(query.limit(limit))]
 
 

@@ -30,20 +30,28 @@ class Wanted:
     workflow: str = ""
     output: str = ""
 
-    def check(self) -> None:
-        """Refuse what names nothing, and names that look like paths or URLs.
+    def checked(self) -> Wanted:
+        """The same in its one spelling.
 
         Raises:
-            Invalid: naming the field.
+            Invalid: it names nothing, or a name looks like a path or a URL; it says which field.
         """
-        if self.artifact_id:
-            identities.checked_id(self.artifact_id, "artifact_id")
-        elif not (self.chain or self.workflow):
+        wanted = self.checked_names()
+        if not (wanted.artifact_id or wanted.chain or wanted.workflow):
             raise Invalid("name an artifact_id, a chain or a workflow", field="artifact_id")
-        for field in ("chain", "step", "workflow"):
-            names.checked_name(getattr(self, field), field, empty=True)
-        if self.output:
-            names.checked_output_key(self.output, "output")
+        return wanted
+
+    def checked_names(self) -> Wanted:
+        """As `checked`, where what is empty here may still be given."""
+        artifact_id = names.checked_text(self.artifact_id, "artifact_id", empty=True)
+        output = names.checked_text(self.output, "output", empty=True)
+        return Wanted(
+            artifact_id=identities.checked_id(artifact_id, "artifact_id") if artifact_id else "",
+            chain=names.checked_name(self.chain, "chain", empty=True),
+            step=names.checked_name(self.step, "step", empty=True),
+            workflow=names.checked_name(self.workflow, "workflow", empty=True),
+            output=names.checked_output_key(output, "output") if output else "",
+        )
 
 
 def resolve(library: Library, wanted: Wanted) -> Artifact:
@@ -52,7 +60,7 @@ def resolve(library: Library, wanted: Wanted) -> Artifact:
     Raises:
         Invalid: a name is wrong. NotFound: there is no such chain, workflow or output, or it has no artifact yet.
     """
-    wanted.check()
+    wanted = wanted.checked()
     with library.reading():
         if wanted.artifact_id:
             return artifacts.view(library, artifacts.row_of(wanted.artifact_id))
@@ -94,7 +102,7 @@ def _chain_id(chain: str) -> str:
         return chain.lower()
     table = models.Chain
     query = table.select(table.id).where(table.name == chain)
-    found: str | None = query.order_by(table.created_at.desc(), table.id.desc()).limit(1).scalar()
+    found: str | None = query.order_by(table.started_at.desc(), table.id.desc()).limit(1).scalar()
     if found is None:
         raise NotFound(f"no chain is called {chain!r} yet")
     return found

@@ -106,6 +106,8 @@ def checked_object(value: Any, field: str) -> dict[str, Any]:
 
 def checked_tags(text: str, field: str = "tags") -> tuple[str, ...]:
     """Tags as a widget gives them, comma separated, each once, in their order."""
+    if not isinstance(text, str):
+        raise Invalid(f"{field} is not a text", field=field)
     tags = (checked_tag(part, field) for part in text.split(",") if part.strip())
     return tuple(dict.fromkeys(tags))
 

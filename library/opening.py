@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import events, identities, names, recovery
+from . import events, identities, names, previewing, recovery, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -59,6 +59,8 @@ class Library:
         self.database = database
         self.store = store
         self.deferred = recovery.Deferred()
+        self.thumbnails = thumbnails.Workshop(store)
+        self.ahead = previewing.Ahead()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.Lock()
         self._prepared = False
@@ -114,6 +116,8 @@ class Library:
     def close(self) -> None:
         """Give everything back; a library that is closed is not used again."""
         self.deferred.stop()
+        self.ahead.stop()
+        self.thumbnails.close()
         self.database.close()
         self.store.close()
 

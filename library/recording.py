@@ -16,7 +16,7 @@ from ..db import models
 from ..db.querying import all_tuples, insert
 from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
-from . import artifacts, attempts, pointers, revisions, runs
+from . import artifacts, attempts, pointers, runs
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -154,7 +154,7 @@ def _insert(
         _refuse_other(existing, output, placement, workflow_id)
         return str(existing["local_path"])
     if output.seen is not None:
-        revisions.check(artifacts.row_of(output.seen[0]), output.seen[1])
+        artifacts.check_revision(tx.library, artifacts.row_of(output.seen[0]), output.seen[1])
     parent = _parent(output)
     workflow = models.Workflow.select(models.Workflow.requires_approval, models.Workflow.chain_id).where(
         models.Workflow.id == workflow_id

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Run:
     """What a server tells of an execution as it records an output. `chain` is a name or an id; empty for standalone.
 
-    `inputs` are the ids of the artifacts that went into it.
+    `inputs` are the ids of the artifacts that went into it; `others` those of the workflows that it tells of under
+    other names.
     """
 
     server_address: str
@@ -33,6 +34,7 @@ class Run:
     client_id: str | None = None
     requested_by: str | None = None
     inputs: Sequence[str] = field(default_factory=tuple)
+    others: Sequence[str] = field(default_factory=tuple)
 
 
 def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
@@ -43,33 +45,62 @@ def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
     Raises:
         NotFound: `run.chain` is an id of no chain.
     """
-    found = _find(run)
-    if found is None:
+    held = _find(run)
+    if held is not None:
+        _take_up(tx, run, held)
+        found = held["workflow_id"], held["id"]
+    else:
         chain_id = _join_chain(tx, run.chain) if run.chain else None
         found = _create(tx, run, workflow_id, chain_id)
     attempts.record_inputs(tx, found[1], run.inputs, via="node")
     return found
 
 
-def _find(run: Run) -> tuple[str, str] | None:
+def _find(run: Run) -> dict[str, Any] | None:
+    """The attempt of this execution under these names; else the one of somebody who says more of it than they do."""
+    attempt = models.Attempt
     query = (
-        models.Attempt.select(
-            models.Attempt.id, models.Attempt.workflow_id, models.Workflow.chain_id, models.Workflow.step_id
+        attempt.select(
+            *(attempt.id, attempt.workflow_id, attempt.status, attempt.started_at),
+            attempt.workflow_definition.is_null().alias("is_bare"),
+            *(models.Workflow.chain_id, models.Workflow.step_id),
         )
-        .join(models.Workflow, on=(models.Workflow.id == models.Attempt.workflow_id))
-        .where((models.Attempt.prompt_id == run.prompt_id) & (models.Attempt.server_address == run.server_address))
-        .order_by(models.Attempt.created_at, models.Attempt.id)
+        .join(models.Workflow, on=(models.Workflow.id == attempt.workflow_id))
+        .where((attempt.prompt_id == run.prompt_id) & (attempt.server_address == run.server_address))
+        .order_by(attempt.created_at, attempt.id)
     )
-    for row in all_rows(query):
-        same_chain = not run.chain or row["chain_id"] == run.chain.lower() or _chain_name(row["chain_id"]) == run.chain
-        if same_chain and (not run.step or (row["step_id"] or "") == run.step):
-            return row["workflow_id"], row["id"]
-    return None
+    rows = all_rows(query)
+    exact = [row for row in rows if _is_of_chain(run, row) and (row["step_id"] or "") == run.step]
+    wider = [
+        row
+        for row in rows
+        if row["workflow_id"] not in run.others
+        and (not run.chain or _is_of_chain(run, row))
+        and run.step in ("", row["step_id"])
+    ]
+    return next(iter(exact or wider), None)
 
 
-def _chain_name(chain_id: str | None) -> str | None:
-    name: str | None = models.Chain.select(models.Chain.name).where(models.Chain.id == chain_id).scalar()
-    return name
+def _take_up(tx: Transaction, run: Run, attempt: dict[str, Any]) -> None:
+    """An execution that was announced before it began: it runs now, and what it is made of is known now."""
+    if attempt["is_bare"]:
+        told = {"extra_pnginfo": run.extra_pnginfo, "client_id": run.client_id}
+        models.Attempt.update(workflow_definition=run.workflow_definition, **told).where(
+            models.Attempt.id == attempt["id"]
+        ).execute()
+        models.Workflow.update(workflow_definition=run.workflow_definition).where(
+            (models.Workflow.id == attempt["workflow_id"]) & models.Workflow.workflow_definition.is_null()
+        ).execute()
+    if attempt["status"] == "queued":
+        attempts.change(tx, attempt, "executing", None)
+        attempts.settle(tx, attempt["workflow_id"], "executing")
+
+
+def _is_of_chain(run: Run, row: dict[str, Any]) -> bool:
+    if not run.chain or row["chain_id"] is None:
+        return not run.chain and row["chain_id"] is None
+    name = models.Chain.select(models.Chain.name).where(models.Chain.id == row["chain_id"])
+    return row["chain_id"] == run.chain.lower() or bool(name.scalar() == run.chain)
 
 
 def _join_chain(tx: Transaction, chain: str) -> str:
@@ -82,7 +113,7 @@ def _join_chain(tx: Transaction, chain: str) -> str:
     query = models.Chain.select(models.Chain.id).where(
         (models.Chain.name == chain) & models.Chain.status.not_in(FINISHED_CHAIN)
     )
-    newest: str | None = query.order_by(models.Chain.created_at.desc(), models.Chain.id.desc()).limit(1).scalar()
+    newest: str | None = query.order_by(models.Chain.started_at.desc(), models.Chain.id.desc()).limit(1).scalar()
     if newest is not None:
         return newest
     return chains.insert_chain(tx, identities.new_id(), name=chain, status="executing_level_0")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows
-from . import artifacts, attempts, names, pointers, revisions
+from . import artifacts, attempts, names, pointers
 from .views import Artifact, Event
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ def delete(library: Library, artifact_id: str, *, by: str, revision: int | None 
     by = names.checked_text(by, "actor")
     with library.writing(by) as tx:
         row = artifacts.row_of(artifact_id)
-        revisions.check(row, revision)
+        artifacts.check_revision(library, row, revision)
         if row["deleted_at"] is None:
             _set_deleted(tx, row, tx.at)
             head, current = pointers.after_deletion(tx, row)
             left = {
+                "deleted_at": tx.at,
                 "was_head": row["is_head"],
                 "was_latest": row["is_latest"],
                 "head_artifact_id": head and head["id"],
@@ -46,7 +47,7 @@ def undelete(library: Library, artifact_id: str, *, by: str, revision: int | Non
     by = names.checked_text(by, "actor")
     with library.writing(by) as tx:
         row = artifacts.row_of(artifact_id)
-        revisions.check(row, revision)
+        artifacts.check_revision(library, row, revision)
         if row["deleted_at"] is not None:
             _set_deleted(tx, row, None)
             _log(tx, "artifact.undeleted", row, after={"deleted_at": None})

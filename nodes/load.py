@@ -12,24 +12,18 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..errors import Gone, Invalid, NotFound, NotUsable, Unavailable, WrongFileType
-from ..library import artifacts, events, loads
+from ..library import artifacts, loads
 from ..library.opening import Library
 from ..library.views import Artifact
 from . import pixels
-from .prompts import PROMPTS, library
+from .loaded import LOADS, Asked, Given
+from .prompts import PROMPTS, executing_node, library
 
 LOAD_NODE = "LoadFromArtifactDB"
 ANSWERS = ["fail", "block", "wait", "last_approved"]
 
 POLL_SECONDS = 0.2
 """How often a waiting node looks for a decision, and for an interrupt."""
-
-_NAMES = ("artifact_id", "chain", "step", "workflow", "output")
-
-
-def load_inputs(inputs: dict[str, Any]) -> str:
-    """The widgets that say what a load node loads, as one text; a linked one counts by its link."""
-    return json.dumps({name: inputs.get(name, "") for name in (*_NAMES, "if_not_usable")}, sort_keys=True)
 
 
 class LoadFromArtifactDB(io.ComfyNode):
@@ -54,19 +48,19 @@ class LoadFromArtifactDB(io.ComfyNode):
                     "if_not_usable",
                     options=ANSWERS,
                     default="fail",
-                    tooltip="While it is not approved: fail, stop this branch, wait, or take the last approved version.",
+                    tooltip="While it is not approved: fail, stop this branch, wait, or take the last approved one.",
                 ),
                 io.Int.Input(
                     "timeout", default=0, min=0, max=30 * 24 * 3600, tooltip="Seconds to wait at most; 0: no limit."
                 ),
             ],
             outputs=[
-                io.Image.Output("image"),
-                io.Mask.Output("mask"),
+                io.Image.Output("image", display_name="image"),
+                io.Mask.Output("mask", display_name="mask"),
                 io.String.Output("artifact_id_out", display_name="artifact_id"),
-                io.String.Output("metadata"),
+                io.String.Output("metadata", display_name="metadata"),
             ],
-            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -77,30 +71,23 @@ class LoadFromArtifactDB(io.ComfyNode):
         step: Any = None,
         workflow: Any = None,
         output: Any = None,
+        if_not_usable: Any = None,
     ) -> bool | str:
         """Refuse what names nothing, and names that look like paths or URLs; linked inputs are seen when it runs."""
         given = (artifact_id, chain, step, workflow, output)
-        if None in given:
-            return True
+        wanted = loads.Wanted(*("" if value is None else value for value in given))
         try:
-            loads.Wanted(*given).check()
+            _check_answer(ANSWERS[0] if if_not_usable is None else if_not_usable)
+            _ = wanted.checked_names() if None in given else wanted.checked()
         except Invalid as error:
             return str(error)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, if_not_usable: str = "fail", timeout: int = 0, **given: Any) -> str:
-        """What would be loaded now: its id, its hash, and whether it may be. Unchanged, ComfyUI's cache serves it."""
+    def fingerprint_inputs(cls, **_: Any) -> str:
+        """Unchanged as long as the node would find what it found when it last ran; ComfyUI's cache serves it then."""
         hub = library()
-        if any(given.get(name) is None for name in _NAMES):
-            # A linked name is not known here; what it means can only change when something is recorded or decided.
-            return f"event {events.last_seq(hub)}"
-        wanted = loads.Wanted(*(given[name] for name in _NAMES))
-        try:
-            artifact = _choose(hub, wanted, if_not_usable)
-        except (NotFound, NotUsable) as error:
-            return f"{error.code} {error}"
-        return f"{artifact.id} {artifact.sha256} {artifact.usable}"
+        return LOADS.fingerprint(PROMPTS.running(), executing_node(), lambda asked: _look(hub, asked))
 
     @classmethod
     async def execute(
@@ -114,44 +101,71 @@ class LoadFromArtifactDB(io.ComfyNode):
         timeout: int,
     ) -> io.NodeOutput:
         """Load it, or answer as `if_not_usable` says. Waiting holds up no request and ends on an interrupt."""
-        wanted = loads.Wanted(artifact_id, chain, step, workflow, output)
+        wanted = loads.Wanted(artifact_id, chain, step, workflow, output).checked()
+        asked = Asked(wanted, _check_answer(if_not_usable))
+        prompt, node_id = PROMPTS.running(), executing_node()
         hub = await asyncio.to_thread(library)
         try:
             if if_not_usable == "wait":
-                artifact = await _wait(hub, wanted, timeout)
+                artifact = await _wait(hub, asked, timeout)
             else:
-                artifact = await asyncio.to_thread(_usable, hub, wanted, if_not_usable)
+                artifact = await asyncio.to_thread(_take, hub, asked)
         except (NotUsable, Gone, NotFound) as error:
             if if_not_usable != "block":
                 raise
+            LOADS.remember(prompt, node_id, asked, None)
             blocked = [ExecutionBlocker(None) for _ in range(4)]
             return io.NodeOutput(*blocked, ui={"text": [f"this branch stops here: {error}"]})
         image, mask = await asyncio.to_thread(_read, hub, artifact)
-        node_id = str(cls.hidden.unique_id)
-        inputs = (cls.hidden.prompt or {}).get(node_id, {}).get("inputs", {})
-        PROMPTS.remember_load(node_id, load_inputs(inputs), artifact.id)
+        LOADS.remember(prompt, node_id, asked, Given(artifact.id, _state(artifact)))
         return io.NodeOutput(image, mask, artifact.id, _metadata(artifact), ui={"text": [_told(artifact)]})
 
 
-def _choose(hub: Library, wanted: loads.Wanted, if_not_usable: str) -> Artifact:
-    artifact = loads.resolve(hub, wanted)
-    if if_not_usable == "last_approved" and artifacts.why_not_usable(artifact) is not None:
+def _check_answer(value: Any) -> str:
+    if value not in ANSWERS:
+        raise Invalid(f"if_not_usable is {value!r}; accepted: {', '.join(ANSWERS)}", field="if_not_usable")
+    return str(value)
+
+
+def _find(hub: Library, asked: Asked) -> Artifact:
+    """What is meant, by its state and its file; its bytes are not read."""
+    artifact = loads.resolve(hub, asked.wanted)
+    if asked.if_not_usable == "last_approved" and artifacts.why_not_usable(artifact) is not None:
         return artifacts.last_approved(hub, artifact)
     return artifact
 
 
-def _usable(hub: Library, wanted: loads.Wanted, if_not_usable: str) -> Artifact:
-    return artifacts.require_usable(hub, _choose(hub, wanted, if_not_usable))
+def _look(hub: Library, asked: Asked) -> str:
+    """What the node would find now, in a line that changes exactly when it would give something else."""
+    try:
+        return _state(_find(hub, asked))
+    except (NotFound, NotUsable) as error:
+        return str(error)
 
 
-async def _wait(hub: Library, wanted: loads.Wanted, timeout: int) -> Artifact:
+def _state(artifact: Artifact) -> str:
+    return f"{artifact.id} {artifact.sha256} {artifacts.why_not_usable(artifact)}"
+
+
+def _take(hub: Library, asked: Asked) -> Artifact:
+    """What is meant, its bytes proven."""
+    artifact = _find(hub, asked)
+    try:
+        return artifacts.require_usable(hub, artifact)
+    except (NotUsable, Gone):
+        if asked.if_not_usable != "last_approved":
+            raise
+        return artifacts.last_approved(hub, artifact)
+
+
+async def _wait(hub: Library, asked: Asked, timeout: int) -> Artifact:
     deadline = time.monotonic() + timeout if timeout else None
     while True:
         throw_exception_if_processing_interrupted()
         try:
-            return await asyncio.to_thread(_usable, hub, wanted, "wait")
+            return await asyncio.to_thread(_take, hub, asked)
         except (NotFound, NotUsable, Unavailable) as error:
-            if wanted.artifact_id and isinstance(error, NotFound):
+            if asked.wanted.artifact_id and isinstance(error, NotFound):
                 raise
             if deadline is not None and time.monotonic() >= deadline:
                 raise NotUsable(f"waited {timeout} s, and still: {error}", **error.data) from error
@@ -167,7 +181,7 @@ def _read(hub: Library, artifact: Artifact) -> tuple[Any, Any]:
 
 def _metadata(artifact: Artifact) -> str:
     told = ("id", "workflow_id", "output_key", "version", "approval_status", "approved_by", "filename", "sha256")
-    return json.dumps({**{name: getattr(artifact, name) for name in told}, **artifact.metadata}, ensure_ascii=False)
+    return json.dumps({**artifact.metadata, **{name: getattr(artifact, name) for name in told}}, ensure_ascii=False)
 
 
 def _told(artifact: Artifact) -> str:

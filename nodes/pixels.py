@@ -10,12 +10,15 @@ import torch
 from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from ..errors import Invalid
+from ..errors import WrongFileType
 from ..media.images import MAX_PIXELS
 from ..storage.files import Part
 
 COMPRESS_LEVEL = 4
 """What SaveImage uses."""
+
+_DAMAGED = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError)
+"""What Pillow's readers raise for files that are cut off or malformed."""
 
 
 def to_picture(image: torch.Tensor) -> Image.Image:
@@ -46,12 +49,21 @@ def from_picture(file: BinaryIO) -> tuple[torch.Tensor, torch.Tensor]:
         The frames [count, height, width, 3] of 0 to 1, and their masks [count, height, width], 1 where transparent;
         64 x 64 of zeros for each frame without an alpha channel.
     Raises:
-        Invalid: it has more pixels than are ever decoded here.
+        WrongFileType: it is damaged, or has more pixels than are ever decoded here.
     """
-    images, masks, size = [], [], None
+    try:
+        images, masks = _frames(file)
+    except (Image.DecompressionBombError, *_DAMAGED) as error:
+        raise WrongFileType(f"the picture cannot be read: {error}", field="image") from error
+    return torch.stack(images), torch.stack(masks)
+
+
+def _frames(file: BinaryIO) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    images: list[torch.Tensor] = []
+    masks, size = [], None
     with Image.open(file) as picture:
         if picture.width * picture.height > MAX_PIXELS:
-            raise Invalid(f"the picture has {picture.width} x {picture.height} pixels, too many to load", field="image")
+            raise ValueError(f"it has {picture.width} x {picture.height} pixels, too many to load")
         for frame in ImageSequence.Iterator(picture):
             upright = ImageOps.exif_transpose(frame)
             if upright.mode == "I":
@@ -64,7 +76,7 @@ def from_picture(file: BinaryIO) -> tuple[torch.Tensor, torch.Tensor]:
             masks.append(_mask(upright))
             if picture.format == "MPO":
                 break  # the further pictures of an MPO are other views, not frames
-    return torch.stack(images), torch.stack(masks)
+    return images, masks
 
 
 def _mask(picture: Image.Image) -> torch.Tensor:

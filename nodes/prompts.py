@@ -12,38 +12,46 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfy.cli_args import args
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..errors import ArtifactDBError
-from ..library import attempts, identities
+from ..errors import ArtifactDBError, Invalid
+from ..library import attempts, identities, names
 from ..library.opening import SHARED, Library
+from .graphs import Graph
 
 logger = logging.getLogger("artifact_db.nodes")
 
 ACTOR = "comfyui"
-"""The actor of what nodes record where the prompt names nobody."""
+"""The actor of what nodes record where the prompt's `extra_data` does not say {"artifact_db": {"actor": "anna"}}."""
 
 REMEMBERED = 256
-"""How many prompts, and how many loads, are remembered."""
+"""How many prompts are remembered."""
 
 WATCH_SECONDS = 0.25
 
 
 @dataclass
 class Prompt:
-    """One prompt in this ComfyUI's queue, while it runs."""
+    """One prompt in this ComfyUI's queue, while it runs. `graph` is as it was queued."""
 
     prompt_id: str
+    graph: Graph
     server_address: str
     client_id: str | None
     requested_by: str
     workflow_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
     def workflow_id(self, chain: str, step: str) -> str:
         """The id that this prompt's outputs for a chain and step share, known before there is a row."""
         return self.workflow_ids.setdefault((chain, step), identities.new_id())
+
+    def other_workflow_ids(self, chain: str, step: str) -> list[str]:
+        """The ids of what its outputs for other chains and steps share."""
+        return [workflow_id for named, workflow_id in self.workflow_ids.items() if named != (chain, step)]
 
     def output_keys(self, node_id: str, kind: str, count: int) -> list[str]:
         """The keys of a node's next outputs; the index counts on when the node runs again within the prompt."""
@@ -53,12 +61,11 @@ class Prompt:
 
 
 class Prompts:
-    """The prompts of this process that something was recorded for, and what its nodes loaded."""
+    """The prompts of this process that our nodes ran in, and those whose end is still to be written down."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._prompts: OrderedDict[tuple[float, str], Prompt] = OrderedDict()
-        self._loaded: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._open: dict[str, Prompt] = {}
         self._watcher: threading.Thread | None = None
 
@@ -73,23 +80,14 @@ class Prompts:
         with self._lock:
             prompt = self._prompts.get(key)
             if prompt is None:
-                prompt = Prompt(prompt_id, _own_address(), extra.get("client_id"), _asked_by(extra))
+                graph = item[2] if item else {}
+                client_id, told = _text(extra.get("client_id")), extra.get("artifact_db")
+                actor = _text(told.get("actor") if isinstance(told, dict) else None) or ACTOR
+                prompt = Prompt(prompt_id, graph, _own_address(), client_id, actor)
                 self._prompts[key] = prompt
                 while len(self._prompts) > REMEMBERED:
                     self._prompts.popitem(last=False)
             return prompt
-
-    def remember_load(self, node_id: str, inputs: str, artifact_id: str) -> None:
-        """A load node gave this artifact; as long as ComfyUI's cache holds, so does this."""
-        with self._lock:
-            self._loaded[(node_id, inputs)] = artifact_id
-            self._loaded.move_to_end((node_id, inputs))
-            while len(self._loaded) > REMEMBERED:
-                self._loaded.popitem(last=False)
-
-    def loaded(self, node_id: str, inputs: str) -> str | None:
-        """What a load node with these inputs gave last."""
-        return self._loaded.get((node_id, inputs))
 
     def follow(self, prompt: Prompt) -> None:
         """See to it that the attempt of this prompt is closed when the prompt ends, however it ends."""
@@ -120,10 +118,19 @@ def library() -> Library:
     return SHARED.get()
 
 
+def executing_node() -> str:
+    """The id of the node that the caller runs in."""
+    context = get_executing_context()
+    return str(context.node_id) if context else ""
+
+
 def _close(prompt: Prompt, status: str, error: str | None) -> bool:
     try:
+        hub = library()
+        if len(hub.deferred):
+            return False  # Its rows may be among those that are still to come.
         attempts.finish(
-            library(),
+            hub,
             server_address=prompt.server_address,
             prompt_id=prompt.prompt_id,
             status=status,
@@ -164,11 +171,13 @@ def _own_address() -> str:
     server = PromptServer.instance
     host = getattr(server, "address", None) or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return SHARED.config().server_label(f"http://{host}:{getattr(server, 'port', 8188)}")
+    scheme = "https" if args.tls_keyfile and args.tls_certfile else "http"
+    return SHARED.config().server_label(f"{scheme}://{host}:{getattr(server, 'port', 8188)}")
 
 
-def _asked_by(extra: dict[str, Any]) -> str:
-    """Who asked for a prompt, as its `extra_data` claims: {"artifact_db": {"actor": "anna"}}."""
-    told = extra.get("artifact_db")
-    actor = told.get("actor") if isinstance(told, dict) else None
-    return actor.strip()[:255] if isinstance(actor, str) and actor.strip() else ACTOR
+def _text(value: Any) -> str | None:
+    """A name out of a prompt's `extra_data`, which is whatever was posted; None where it cannot be one."""
+    try:
+        return names.checked_text(value, "name")
+    except Invalid:
+        return None

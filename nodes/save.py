@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import Any
 
 import folder_paths
@@ -17,15 +19,21 @@ from comfy_api.latest import io
 from ..errors import Invalid
 from ..library import identities, names, recording, runs
 from ..library.opening import Library
+from ..storage.files import remove
 from ..storage.local import Placement
 from . import pixels
-from .load import LOAD_NODE, load_inputs
+from .graphs import leading_to, plain
+from .load import LOAD_NODE
+from .loaded import LOADS
 from .prompts import PROMPTS, Prompt, library
 
 logger = logging.getLogger("artifact_db.nodes")
 
 KIND = "images"
 APPROVALS = {"default": None, "auto": "auto_approved", "required": "pending"}
+
+MAX_PART = 200
+"""Bytes of a folder or a name in a prefix; file systems take 255, and numbers follow."""
 
 
 class SaveToArtifactDB(io.ComfyNode):
@@ -55,8 +63,8 @@ class SaveToArtifactDB(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("value_out", display_name="value"),
-                io.String.Output("artifact_id", is_output_list=True),
-                io.String.Output("workflow_id"),
+                io.String.Output("artifact_id", display_name="artifact_id", is_output_list=True),
+                io.String.Output("workflow_id", display_name="workflow_id"),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
@@ -64,11 +72,17 @@ class SaveToArtifactDB(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, chain: Any = None, step: Any = None, tags: Any = None, filename_prefix: Any = None
+        cls,
+        chain: Any = None,
+        step: Any = None,
+        tags: Any = None,
+        filename_prefix: Any = None,
+        approval: Any = None,
     ) -> bool | str:
         """Refuse a name that looks like a path or a URL before anything runs; a linked input is seen when it runs."""
+        given = {"filename_prefix": filename_prefix, "chain": chain, "step": step, "approval": approval, "tags": tags}
         try:
-            _check(chain or "", step or "", tags or "", filename_prefix or "ComfyUI")
+            _checked(**{name: _HARMLESS[name] if value is None else value for name, value in given.items()})
         except Invalid as error:
             return str(error)
         return True
@@ -78,12 +92,12 @@ class SaveToArtifactDB(io.ComfyNode):
         cls, value: torch.Tensor, filename_prefix: str, chain: str, step: str, approval: str, tags: str
     ) -> io.NodeOutput:
         """Encode, record in one transaction, and pass on. A database that is away does not fail the prompt."""
-        tag_list = _check(chain, step, tags, filename_prefix)
+        widgets = _checked(filename_prefix, chain, step, approval, tags)
         prompt = PROMPTS.running()
         hub = library()
         keys = prompt.output_keys(str(cls.hidden.unique_id), KIND, len(value))
         info = None if args.disable_metadata else pixels.png_info(cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        places, results = _temporary_names(filename_prefix, value)
+        places, results = _temporary_names(widgets.filename_prefix, value)
         ids = [identities.new_id() for _ in keys]
 
         def keep(index: int) -> Placement:
@@ -91,7 +105,7 @@ class SaveToArtifactDB(io.ComfyNode):
                 pixels.write_png(pixels.to_picture(value[index]), part, info)
                 return hub.store.finish(part, artifact_id=ids[index], extension="png", day=identities.now()[:10])
 
-        placements = _side_by_side(keep, len(keys))
+        placements = _side_by_side(hub, keep, len(keys))
         height, width, channels = value.shape[1:4]
         metadata = {
             "width": width,
@@ -108,8 +122,8 @@ class SaveToArtifactDB(io.ComfyNode):
                 metadata=metadata,
                 node_id=str(cls.hidden.unique_id),
                 subfolder=result["subfolder"],
-                status=APPROVALS[approval],
-                tags=tag_list,
+                status=widgets.status,
+                tags=widgets.tags,
             )
             for artifact_id, key, result in zip(ids, keys, results, strict=True)
         ]
@@ -117,8 +131,8 @@ class SaveToArtifactDB(io.ComfyNode):
             hub,
             list(zip(outputs, placements, strict=True)),
             actor=prompt.requested_by,
-            workflow_id=prompt.workflow_id(chain, step),
-            run=_run(cls.hidden, prompt, chain, step),
+            workflow_id=prompt.workflow_id(widgets.chain, widgets.step),
+            run=_run(cls.hidden, prompt, widgets),
             keep_when_unavailable=True,
         )
         PROMPTS.follow(prompt)
@@ -129,16 +143,43 @@ class SaveToArtifactDB(io.ComfyNode):
         return io.NodeOutput(value, list(recorded.artifact_ids), recorded.workflow_id, ui=shown)
 
 
-def _check(chain: str, step: str, tags: str, filename_prefix: str) -> tuple[str, ...]:
-    names.checked_name(chain, "chain", empty=True)
-    names.checked_name(step, "step", empty=True)
-    names.checked_text(filename_prefix, "filename_prefix")
-    if "://" in filename_prefix or ".." in filename_prefix or os.path.isabs(filename_prefix):
+@dataclass(frozen=True)
+class _Widgets:
+    """What the widgets say, checked and in its one spelling. `status` None leaves the choice to the approval rules."""
+
+    filename_prefix: str
+    chain: str
+    step: str
+    status: str | None
+    tags: tuple[str, ...]
+
+
+_HARMLESS = {"filename_prefix": "ComfyUI", "chain": "", "step": "", "approval": "default", "tags": ""}
+
+
+def _checked(filename_prefix: str, chain: str, step: str, approval: str, tags: str) -> _Widgets:
+    if approval not in APPROVALS:
+        raise Invalid(f"approval is {approval!r}; accepted: {', '.join(APPROVALS)}", field="approval")
+    return _Widgets(
+        filename_prefix=_checked_prefix(filename_prefix),
+        chain=names.checked_name(chain, "chain", empty=True),
+        step=names.checked_name(step, "step", empty=True),
+        status=APPROVALS[approval],
+        tags=names.checked_tags(tags),
+    )
+
+
+def _checked_prefix(text: str) -> str:
+    prefix = names.checked_text(text, "filename_prefix")
+    path = PureWindowsPath(prefix)  # It knows both kinds of slashes, and drives.
+    if path.drive or path.root or "://" in prefix or ".." in prefix or "\n" in prefix or "\t" in prefix:
         raise Invalid(
-            "filename_prefix is a name, with folders at most; no '..', no absolute path, no URL",
+            "filename_prefix is a name, with folders at most; no '..', no absolute path, no URL, one line",
             field="filename_prefix",
         )
-    return names.checked_tags(tags)
+    if any(len(part.encode()) > MAX_PART for part in path.parts):
+        raise Invalid(f"filename_prefix: a part of it is over {MAX_PART} bytes", field="filename_prefix")
+    return prefix
 
 
 def _temporary_names(prefix: str, value: torch.Tensor) -> tuple[list[str], list[dict[str, str]]]:
@@ -153,13 +194,18 @@ def _temporary_names(prefix: str, value: torch.Tensor) -> tuple[list[str], list[
     return [os.path.join(folder, result["filename"]) for result in results], results
 
 
-def _side_by_side(keep: Any, count: int) -> Sequence[Placement]:
+def _side_by_side(hub: Library, keep: Callable[[int], Placement], count: int) -> list[Placement]:
     """Encode the pictures of a batch on several cores: Pillow leaves Python's lock while it compresses."""
-    workers = min(count, os.cpu_count() or 1)
-    if workers < 2:
-        return [keep(index) for index in range(count)]
-    with ThreadPoolExecutor(workers, thread_name_prefix="artifact-db-encode") as pool:
-        return list(pool.map(keep, range(count)))
+    with ThreadPoolExecutor(min(count, os.cpu_count() or 1) or 1, thread_name_prefix="artifact-db-encode") as pool:
+        kept = [pool.submit(keep, index) for index in range(count)]
+    try:
+        return [future.result() for future in kept]
+    except Exception:
+        # One was refused, by a full disk for example: none of them was promised to anybody.
+        for future in kept:
+            if future.exception() is None:
+                remove(hub.store.staging / future.result().part)
+        raise
 
 
 def _copy(hub: Library, placement: Placement, place: str) -> None:
@@ -170,32 +216,24 @@ def _copy(hub: Library, placement: Placement, place: str) -> None:
         logger.warning("the preview of %s could not be written: %s", placement.local_filename, error)
 
 
-def _run(hidden: Any, prompt: Prompt, chain: str, step: str) -> runs.Run:
-    graph = hidden.prompt or {}
+def _run(hidden: Any, prompt: Prompt, widgets: _Widgets) -> runs.Run:
     return runs.Run(
         server_address=prompt.server_address,
         prompt_id=prompt.prompt_id,
-        workflow_name=step or chain or "ComfyUI",
-        chain=chain,
-        step=step,
-        workflow_definition=graph,
-        extra_pnginfo=hidden.extra_pnginfo,
+        workflow_name=widgets.step or widgets.chain or "ComfyUI",
+        chain=widgets.chain,
+        step=widgets.step,
+        others=prompt.other_workflow_ids(widgets.chain, widgets.step),
+        workflow_definition=plain(prompt.graph),
+        extra_pnginfo=plain(hidden.extra_pnginfo),
         client_id=prompt.client_id,
         requested_by=prompt.requested_by,
-        inputs=_loaded_upstream(graph, str(hidden.unique_id)),
+        inputs=_loaded_upstream(prompt, str(hidden.unique_id)),
     )
 
 
-def _loaded_upstream(graph: dict[str, Any], node_id: str) -> list[str]:
-    """The artifacts that went into a node's inputs, from the load nodes it can be reached from."""
-    found, seen, waiting = [], set(), [node_id]
-    while waiting:
-        here = waiting.pop()
-        if here in seen or here not in graph:
-            continue
-        seen.add(here)
-        inputs = graph[here].get("inputs", {})
-        if graph[here].get("class_type") == LOAD_NODE:
-            found.append(PROMPTS.loaded(here, load_inputs(inputs)))
-        waiting.extend(str(link[0]) for link in inputs.values() if isinstance(link, list) and len(link) == 2)
-    return [artifact_id for artifact_id in dict.fromkeys(found) if artifact_id]
+def _loaded_upstream(prompt: Prompt, node_id: str) -> list[str]:
+    """The artifacts that went into a node's inputs, from the load nodes that lead to it."""
+    upstream = leading_to(prompt.graph, node_id)
+    loads = [here for here, node in upstream.items() if node.get("class_type") == LOAD_NODE]
+    return list(dict.fromkeys(artifact_id for here in loads for artifact_id in LOADS.artifact_ids(prompt, here)))

@@ -64,8 +64,8 @@ async def request_review(hub: Hub, request: web.Request) -> web.Response:
 
 async def approve_artifact(hub: Hub, request: web.Request) -> web.Response:
     values = await asking.body(request, {}, {"approved_by": asking.name, "sha256": asking.sha256})
-    by = asking.actor(request, values.get("approved_by"))
-    return await _decide(hub, request, decisions.approve, by=by, sha256=values.get("sha256"))
+    who = asking.decider(request, values)
+    return await _decide(hub, request, decisions.approve, **who, sha256=values.get("sha256"))
 
 
 async def reject_artifact(hub: Hub, request: web.Request) -> web.Response:
@@ -74,13 +74,13 @@ async def reject_artifact(hub: Hub, request: web.Request) -> web.Response:
     values = await asking.body(request, {"reason": reason}, optional)
     if "parameters" in values:
         raise not_built("rejecting with new parameters")
-    by = asking.actor(request, values.get("approved_by"))
-    return await _decide(hub, request, decisions.reject, by=by, reason=values["reason"])
+    who = asking.decider(request, values)
+    return await _decide(hub, request, decisions.reject, **who, reason=values["reason"])
 
 
 async def select_artifact(hub: Hub, request: web.Request) -> web.Response:
     values = await asking.body(request, {}, {"approved_by": asking.name})
-    return await _decide(hub, request, decisions.select, by=asking.actor(request, values.get("approved_by")))
+    return await _decide(hub, request, decisions.select, **asking.decider(request, values))
 
 
 async def delete_artifact(hub: Hub, request: web.Request) -> web.Response:

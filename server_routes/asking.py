@@ -40,14 +40,12 @@ def path_id(request: web.Request, what: str) -> str:
     return value.lower()
 
 
-def actor(request: web.Request, claimed: str | None = None) -> str:
-    """Who asks: what the body claims, else the header, else this machine. Until there are tokens it is a claim.
+def actor(request: web.Request) -> str:
+    """Who asks: the one whom the header names, else this machine. Until there are tokens it is a claim.
 
     Raises:
         Refused: 400 when the header names nobody.
     """
-    if claimed is not None:
-        return claimed
     header = request.headers.get("X-Artifact-Actor")
     if header is None:
         return "local"
@@ -55,6 +53,12 @@ def actor(request: web.Request, claimed: str | None = None) -> str:
         return names.checked_text(unquote(header), "X-Artifact-Actor")
     except Invalid as error:
         raise malformed(str(error)) from error
+
+
+def decider(request: web.Request, values: Mapping[str, Any]) -> dict[str, str]:
+    """Whose decision it is, which the body may claim for somebody else, beside who asks."""
+    asks = actor(request)
+    return {"by": values.get("approved_by", asks), "actor": asks}
 
 
 def revision(request: web.Request) -> int | None:
@@ -166,7 +170,8 @@ def parsed(data: bytes, what: str) -> dict[str, Any]:
         Refused: 400 when it is something else.
     """
     try:
-        value = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        # Decoded here: of bytes, json would take surrogates, and guess at encodings other than JSON's own.
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
         if _SURROGATE.search(data):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -88,8 +88,14 @@ ROUTES: tuple[Route, ...] = (
 
 def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
     """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
-    mounted = [(route.method, PREFIX + route.path, _guarded(hub, route)) for route in ROUTES]
-    return [*mounted, ("*", PREFIX + "/{unknown:.*}", _guarded(hub, Route("*", "", _no_route, "public")))]
+    mounted = [(route.method, PREFIX + _mountable(route.path), _guarded(hub, route)) for route in ROUTES]
+    unknown = Route("*", "/{unknown:.*}", _no_route, "public", JSON + FORM)
+    return [*mounted, ("*", PREFIX + unknown.path, _guarded(hub, unknown))]
+
+
+def _mountable(path: str) -> str:
+    """A path as aiohttp takes it. A variable of its own making would not match braces, which a tag may have."""
+    return re.sub(r"\{([a-z_]+)\}", r"{\1:[^/]+}", path)
 
 
 def _guarded(hub: Hub, route: Route) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import BodyPartReader, ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import Invalid, TooLarge
 from ..library import artifacts, edits, names, uploads
@@ -23,6 +24,12 @@ PIECE = 1024 * 1024
 
 MAX_FIELD = 1024 * 1024
 """Bytes of a field that is not the file."""
+
+_BROKEN = (
+    *(AssertionError, LookupError, RuntimeError, ValueError),
+    *(ClientPayloadError, ConnectionError, HttpProcessingError),
+)
+"""What aiohttp's reader raises for bodies that are cut off, or multipart in name only."""
 
 
 @dataclass
@@ -66,8 +73,8 @@ async def edit_artifact(hub: Hub, request: web.Request) -> web.Response:
     revision = asking.revision(request)
     if request.content_type == "application/json":
         values = await asking.body(request, {"from_version": asking.name}, {"approved_by": asking.name})
-        by = asking.actor(request, values.get("approved_by"))
-        restored = await hub.run(edits.restore, artifact_id, values["from_version"], by=by, revision=revision)
+        who = asking.decider(request, values)
+        restored = await hub.run(edits.restore, artifact_id, values["from_version"], **who, revision=revision)
         return answer(hub, restored, status=201)
     await hub.run(artifacts.get_artifact, artifact_id)
     async with receive(hub, request, "approved_by", "approval_status", "metadata") as received:
@@ -76,7 +83,7 @@ async def edit_artifact(hub: Hub, request: web.Request) -> web.Response:
             artifact_id,
             received.part,
             received.kind,
-            by=asking.actor(request, received.fields.get("approved_by")),
+            **asking.decider(request, received.fields),
             filename=received.filename,
             status=received.fields.get("approval_status"),
             metadata=received.metadata(),
@@ -109,23 +116,19 @@ async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str,
     fields: dict[str, str] = {}
     filename: str | None = None
     head = b""
-    try:
-        reader = await request.multipart()
-        while (piece := await reader.next()) is not None:
-            if not isinstance(piece, BodyPartReader) or piece.name is None:
-                raise malformed("every part of the body is a named field")
-            if piece.name in fields or (piece.name == "file" and filename is not None):
-                raise Invalid(f"{piece.name} is sent twice", field=piece.name)
-            if piece.name == "file":
-                filename = names.checked_filename(piece.filename or "")
-                head = await _stream(hub, piece, part)
-            elif piece.name in accepted:
-                fields[piece.name] = await _text(piece)
-            else:
-                raise Invalid(f"unknown field {piece.name!r}; accepted: file, {', '.join(accepted)}", field=piece.name)
-    except (AssertionError, ValueError, ClientPayloadError, ConnectionError, LookupError) as error:
-        # aiohttp's reader raises all of these for bodies that are cut off, or multipart in name only.
-        raise malformed("the body is not complete multipart/form-data") from error
+    async for piece in _pieces(request):
+        name = piece.name
+        if name is None:
+            raise malformed("every part of the body is a named field")
+        if name in fields or (name == "file" and filename is not None):
+            raise Invalid(f"{name} is sent twice", field=name)
+        if name == "file":
+            filename = names.checked_filename(piece.filename or "")
+            head = await _stream(hub, piece, part)
+        elif name in accepted:
+            fields[name] = await _text(piece)
+        else:
+            raise Invalid(f"unknown field {name!r}; accepted: file, {', '.join(accepted)}", field=name)
     if filename is None:
         raise Invalid("the field file is missing", field="file")
     if part.size == 0:
@@ -133,11 +136,44 @@ async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str,
     return Received(part, filename, kinds.classify(head, filename), fields)
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise malformed("the body is not complete multipart/form-data") from error
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    with _reading():
+        reader = await request.multipart()
+    while True:
+        with _reading():
+            piece = await reader.next()
+        if piece is None:
+            return
+        if not isinstance(piece, BodyPartReader):
+            raise malformed("a part of the body has parts of its own")
+        yield piece
+
+
+async def _chunks(piece: BodyPartReader) -> AsyncIterator[bytes]:
+    while True:
+        with _reading():
+            chunk = await piece.read_chunk(1 << 16)
+        if chunk:
+            yield chunk
+        elif piece.at_eof():
+            return
+        else:
+            raise malformed("the body is cut off")
+
+
 async def _stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
     """Write the file as it comes; returns its first bytes, which tell its kind."""
     limit = hub.config.max_upload
     head, gathered = bytearray(), bytearray()
-    while chunk := await piece.read_chunk(1 << 16):
+    async for chunk in _chunks(piece):
         if len(head) < kinds.HEAD_SIZE:
             head += chunk[: kinds.HEAD_SIZE - len(head)]
         gathered += chunk
@@ -148,14 +184,12 @@ async def _stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
             await hub.off_loop(lambda data=full: part.write(data))  # type: ignore[misc]
     if gathered:
         await hub.off_loop(lambda: part.write(gathered))
-    if not piece.at_eof():
-        raise ValueError("cut off")
     return bytes(head)
 
 
 async def _text(piece: BodyPartReader) -> str:
     data = bytearray()
-    while chunk := await piece.read_chunk(1 << 16):
+    async for chunk in _chunks(piece):
         data += chunk
         if len(data) > MAX_FIELD:
             raise TooLarge(f"{piece.name} is over {MAX_FIELD} bytes", field=str(piece.name))

@@ -4,6 +4,7 @@ files/2026-11-22/<generated>.png     the artifacts, read-only, one folder a day
 staging/<process>/                   parts being written and intents not yet completed, one folder a process
 staging/<process>.lock               held as long as that process lives
 quarantine/                          what recovery could not complete; never deleted by itself
+thumbnails/                          see `storage.thumbnails`; all of it can be made again
 """
 
 from __future__ import annotations

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,11 +29,14 @@ def load_package() -> None:
 
 load_package()
 
+import reviewing  # noqa: E402
 from comfyui_artifact_db.config import load_config  # noqa: E402
 from comfyui_artifact_db.db.connections import Database  # noqa: E402
 from comfyui_artifact_db.db.migrating import migrate  # noqa: E402
-from comfyui_artifact_db.library import decisions, identities, recording  # noqa: E402
+from comfyui_artifact_db.library import chains, decisions, edits, identities, recording, runs, workflows  # noqa: E402
 from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
+from comfyui_artifact_db.storage import files  # noqa: E402
+from committing import connecting  # noqa: E402
 from making import Pictures, png  # noqa: E402
 
 
@@ -93,8 +100,86 @@ def promise(library: Library, workflow_id: str, shade: int = 4711) -> recording.
     return library.store.promise(recording.KIND, [placement], body)
 
 
+def recording_one(folder: Path) -> None:
+    """Record the first picture of a day, and a second one, between marks on the standard output."""
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    pictures = Pictures(library)
+    os.write(1, b"first\n")
+    pictures.one()
+    os.write(1, b"begin\n")
+    pictures.one()
+    os.write(1, b"end\n")
+    library.close()
+
+
+def dying(folder: Path) -> None:
+    """In a process of its own for each step: record, edit and delete a chain, and be killed right before that step.
+
+    Prints the number of steps. Each process has its own folder, with what it acknowledged in a file there.
+    """
+    for number in itertools.count(1):
+        own = folder / str(number)
+        own.mkdir()
+        child = os.fork()
+        if child == 0:
+            _live(own, number)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0
+            print(number)
+            return
+        assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _live(folder: Path, steps: int) -> None:
+    left = itertools.count(steps, -1)
+    write = os.write
+    log = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def acknowledge(*words: str) -> None:
+        write(log, (" ".join(words) + "\n").encode())
+
+    def step() -> None:
+        if next(left) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(call: Callable[..., Any], when: Callable[..., bool] = lambda *_: True) -> Callable[..., Any]:
+        def counting(*arguments: Any, **named: Any) -> Any:
+            if when(*arguments):
+                step()
+            return call(*arguments, **named)
+
+        return counting
+
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    library.database.close()
+    sqlite3.connect = connecting(step)  # type: ignore[assignment]
+    for name in ("rename", "fsync", "unlink", "mkdir", "rmdir", "link", "fchmod"):
+        setattr(os, name, counted(getattr(os, name)))
+    files._flush = os.fsync
+    os.open = counted(os.open, lambda path, flags, *_: bool(flags & os.O_CREAT))
+    pictures = Pictures(library)
+    run = runs.Run("gpu-a", "p1", "w", chain="film", step="a")
+    first, other = pictures.record(run=run, keys=("9:images:0", "9:images:1"))
+    acknowledge("recorded", first.id, other.id)
+    edited = reviewing.edit(library, first.id)
+    acknowledge("recorded", edited.id)
+    acknowledge("recorded", edits.restore(library, edited.id, first.id, by="ann").id)
+    kept = pictures.one()
+    acknowledge("kept", kept.id)
+    chain_id = workflows.get_workflow(library, first.workflow_id).chain_id
+    assert chain_id is not None
+    acknowledge("deleting")
+    chains.delete_chain(library, chain_id, actor="ann")
+    acknowledge("deleted")
+    library.close()
+
+
 ACTIONS: dict[str, Callable[..., None]] = {
-    action.__name__: action for action in (migrating, locking, recording_many, promising)
+    action.__name__: action for action in (migrating, locking, recording_many, promising, recording_one, dying)
 }
 
 if __name__ == "__main__":

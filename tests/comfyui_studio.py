@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 import time
 import uuid
@@ -15,8 +16,9 @@ from typing import Any, TypeVar
 import contract
 import requests
 from comfyui_graphs import Graph, Node
-from devtools.servers import ComfyServer
 from PIL import Image
+
+from devtools.servers import ComfyServer
 
 T = TypeVar("T")
 
@@ -37,6 +39,13 @@ def pixels(data: bytes) -> tuple[str, tuple[int, int], bytes]:
     """What a picture shows: its mode, size and pixels."""
     with Image.open(io.BytesIO(data)) as picture:
         return picture.mode, picture.size, picture.tobytes()
+
+
+def picture() -> bytes:
+    """A PNG file that nobody has made before."""
+    file = io.BytesIO()
+    Image.effect_noise((24, 16), 80).save(file, "PNG")
+    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -128,12 +137,19 @@ class Studio:
         if pnginfo is not None:
             extra["extra_pnginfo"] = pnginfo
         body["prompt_id"] = body.get("prompt_id") or str(uuid.uuid4())
-        return dict(self.ask("POST", "/prompt", json={"prompt": graph, "extra_data": extra, **body}).json())
+        data = json.dumps({"prompt": graph, "extra_data": extra, **body})  # requests would refuse an infinity
+        return dict(self.ask("POST", "/prompt", data=data).json())
 
     def outcome(self, prompt_id: str, seconds: float = SECONDS) -> Outcome:
-        """Wait until a prompt has ended."""
-        entry = until(lambda: self.ask("GET", f"/history/{prompt_id}").json().get(prompt_id), seconds)
-        return Outcome(prompt_id, entry)
+        """Wait until a prompt has ended, and every other that was queued under its id."""
+
+        def entry() -> dict[str, Any] | None:
+            found = self.ask("GET", f"/history/{prompt_id}").json().get(prompt_id)
+            queue = self.ask("GET", "/queue").json() if found else {}
+            open_ids = [item[1] for items in queue.values() for item in items]
+            return found if prompt_id not in open_ids else None
+
+        return Outcome(prompt_id, until(entry, seconds) or {})
 
     def run(self, graph: Graph, *, status: str = "success", **how: Any) -> Outcome:
         """Queue a graph and wait until it has ended as it should."""
@@ -141,7 +157,12 @@ class Studio:
         assert outcome.status == status, outcome.entry["status"]
         return outcome
 
-    def saved(self, *, expect: str = "success", **widgets: Any) -> dict[str, Any]:
+    def uploaded(self, data: bytes | None = None, filename: str = "a.png", **workflow: Any) -> dict[str, Any]:
+        """A file recorded as a workflow of its own, without ComfyUI running anything; returns the artifact."""
+        made = self.post("/workflows", {"workflow_name": "uploads", "server": "gpu-a", **workflow}, 201)
+        return dict(self.upload(f"/workflows/{made['id']}/artifacts", data or picture(), filename))
+
+    def saved(self, **widgets: Any) -> dict[str, Any]:
         """Record one new picture through a graph; returns its artifact."""
         graph = Graph()
         save = graph.save(graph.picture(), **widgets)
@@ -194,4 +215,7 @@ class Studio:
     def written(self, outcome: Outcome, node: Node) -> list[bytes]:
         """The files that a SaveImage wrote."""
         found = outcome.ui(node)["images"]
-        return [(self.server.folder / image["type"] / image["subfolder"] / image["filename"]).read_bytes() for image in found]
+        return [
+            (self.server.folder / image["type"] / image["subfolder"] / image["filename"]).read_bytes()
+            for image in found
+        ]

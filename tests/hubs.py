@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,15 @@ class Hub:
         self.server = server
         self.session = session
         self.url = f"http://127.0.0.1:{server.port}"
-        self.pictures = Pictures(self.library)
 
     @property
     def library(self) -> Library:
         return self.shared.get()
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Records pictures into the hub's library."""
+        return Pictures(self.library)
 
     @property
     def host(self) -> str:
@@ -142,16 +147,22 @@ Serve = Callable[..., Awaitable[Hub]]
 
 @pytest.fixture
 async def serve(config: Config) -> AsyncIterator[Serve]:
-    """Serves a hub with a configuration, or with that of a fresh installation; `serve(host="0.0.0.0")`."""
+    """Serves a hub with a configuration, or with that of a fresh installation.
+
+    `load` finds the configuration anew, as a program does; the hub may then be one that cannot work.
+    """
     running: list[Hub] = []
 
-    async def start(config: Config = config, *, host: str = "127.0.0.1") -> Hub:
+    async def start(
+        config: Config = config, *, host: str = "127.0.0.1", load: Callable[[], Config] | None = None
+    ) -> Hub:
         shared = SharedLibrary()
-        shared.configure(lambda: config)
+        shared.configure(load or (lambda: config))
         server = TestServer(application(shared, VERSION), host=host)
         await server.start_server()
         running.append(Hub(config, shared, server, ClientSession()))
-        running[-1].library.prepare()
+        if load is None:
+            running[-1].library.prepare()
         return running[-1]
 
     yield start

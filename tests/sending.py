@@ -11,7 +11,7 @@ def form(
     data: bytes | None, filename: str | None = "picture.png", content_type: str | None = None, **fields: str
 ) -> FormData:
     """A body with a file, unless `data` is None, and other fields."""
-    body = FormData(default_to_multipart=True)
+    body = FormData(default_to_multipart=True, quote_fields=False)  # names as browsers and curl write them
     for name, value in fields.items():
         body.add_field(name, value)
     if data is not None:

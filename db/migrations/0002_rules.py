@@ -13,7 +13,7 @@ WORKFLOW_STATUS = (
 CHAIN_CHECK = (
     "CONSTRAINT chains_status CHECK (status IN"
     " ('initializing', 'awaiting_approval', 'completed', 'failed', 'cancelled')"
-    r" OR status LIKE 'executing\_level\__%' ESCAPE '\')"
+    " OR (rtrim(status, '0123456789') = 'executing_level_' AND status <> 'executing_level_'))"
 )
 WORKFLOW_CHECK = f"CONSTRAINT workflows_status CHECK (status IN {WORKFLOW_STATUS})"
 ARTIFACT_CHECK = (
@@ -86,6 +86,10 @@ TABLES = (
     " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "CREATE TRIGGER events_refuse_delete BEFORE DELETE ON events"
     " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+    # INSERT OR REPLACE removes the row that is in its way without asking the trigger above.
+    "CREATE TRIGGER events_refuse_replace BEFORE INSERT ON events"
+    " WHEN EXISTS (SELECT 1 FROM events WHERE seq = new.seq)"
+    " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
 )
 
 COLUMNS = {
@@ -119,8 +123,14 @@ COLUMNS = {
 }
 
 INDEXES = {
-    "idx_chains_name": "chains(name, created_at)",
+    "idx_chains_name": "chains(name, started_at)",
+    "idx_chains_status_started": "chains(status, started_at)",
     "idx_workflows_created": "workflows(created_at)",
+    "idx_workflows_name_created": "workflows(workflow_name, created_at)",
+    "idx_workflows_chain_created": "workflows(chain_id, created_at)",
+    "idx_workflows_chain_step_created": "workflows(chain_id, step_id, created_at)",
+    "idx_workflows_step_created": "workflows(step_id, created_at)",
+    "idx_workflows_status_created": "workflows(status, created_at)",
     "idx_workflows_latest": "workflows(latest_artifact_id)",
     "UNIQUE idx_attempts_number": "attempts(workflow_id, number)",
     "idx_attempts_prompt": "attempts(prompt_id, server_address)",
@@ -134,6 +144,8 @@ INDEXES = {
     "idx_artifacts_parent": "artifacts(parent_artifact_id)",
     "idx_artifacts_source": "artifacts(source_artifact_id)",
     "idx_transfers_created": "artifact_transfers(created_at)",
+    "idx_transfers_status_created": "artifact_transfers(status, created_at)",
+    "idx_transfers_server_created": "artifact_transfers(target_server, created_at)",
     "idx_tags_tag": "tags(tag, artifact_id)",
     "idx_lineage_artifact": "lineage(artifact_id)",
     "idx_events_entity": "events(entity_id, seq)",

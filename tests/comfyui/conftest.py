@@ -11,6 +11,7 @@ import pytest
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_studio import Studio
+
 from devtools.environment import ComfyUI, comfyui
 from devtools.servers import ComfyServer, free_port
 

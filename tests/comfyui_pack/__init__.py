@@ -100,6 +100,19 @@ class Slow(_Through):
         return (image,)
 
 
+class After:
+    """A text that is given only once a picture is there."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "tests", "give", ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"image": ("IMAGE",), "text": ("STRING", {"default": ""})}}
+
+    def give(self, image: torch.Tensor, text: str) -> tuple[str]:
+        return (text,)
+
+
 class Restless(_Through):
     """Never served from the cache, which ComfyUI writes down in the graph as NaN."""
 
@@ -111,9 +124,7 @@ class Restless(_Through):
         return (image,)
 
 
-NODE_CLASS_MAPPINGS = {
-    f"Tests{cls.__name__}": cls for cls in (Picture, Listed, Texts, Failing, Slow, Restless)
-}
+NODE_CLASS_MAPPINGS = {f"Tests{cls.__name__}": cls for cls in (Picture, Listed, Texts, Failing, Slow, After, Restless)}
 
 
 @PromptServer.instance.routes.get("/tests/inside")

@@ -63,9 +63,10 @@ def of_a_newer_release(database: Path) -> Iterator[None]:
     connection.execute("CREATE TABLE schema_migration (id INTEGER PRIMARY KEY, name TEXT, applied TEXT)")
     connection.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01 00:00:00')")
     connection.commit()
-    connection.close()
     yield
-    database.unlink()
+    connection.execute("DELETE FROM schema_migration")
+    connection.commit()
+    connection.close()
 
 
 AWAY = [directory_in_its_place, file_in_place_of_its_folder, damaged, locked_by_another, of_a_newer_release]

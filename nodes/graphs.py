@@ -1,0 +1,31 @@
+"""Owns how a graph in API format is read: which nodes lead to a node, and how the whole of it is written down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Graph = dict[str, dict[str, Any]]
+
+
+def leading_to(graph: Graph, node_id: str) -> Graph:
+    """A node and all those that its inputs come from."""
+    found: Graph = {}
+    waiting = [node_id]
+    while waiting:
+        here = waiting.pop()
+        if here in found or here not in graph:
+            continue
+        found[here] = graph[here]
+        inputs = graph[here].get("inputs", {})
+        waiting.extend(str(link[0]) for link in inputs.values() if isinstance(link, list) and len(link) == 2)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """What came as JSON, as every JSON reader and every database takes it.
+
+    ComfyUI lets through what they refuse: NaN and infinities become null, halves of surrogate pairs question marks.
+    """
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return json.loads(text, parse_constant=lambda _: None)

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { belongs, Collection } from "../../web/js/panel/collection.mjs";
+import { artifact, paging } from "./making.mjs";
+
+const ids = (collection) => collection.items.map((one) => one.id);
+
+test("pages are added until there are no more", async () => {
+  const all = Array.from({ length: 7 }, () => artifact()).reverse();
+  const collection = new Collection(paging(all));
+  await collection.show({});
+  await collection.more();
+  await collection.more();
+  await collection.more();
+  assert.deepEqual(ids(collection), all.map((one) => one.id));
+  assert.equal(collection.complete, true);
+});
+
+test("a page that overlaps what came in between adds nothing twice", async () => {
+  const all = Array.from({ length: 6 }, () => artifact()).reverse();
+  const client = paging(all);
+  const collection = new Collection(client);
+  await collection.show({});
+  const fresh = artifact();
+  client.all.unshift(fresh);
+  collection.update(fresh);
+  await collection.more();
+  assert.equal(new Set(ids(collection)).size, collection.items.length);
+  assert.equal(collection.items[0].id, fresh.id);
+});
+
+test("a change redraws one artifact and nothing else", async () => {
+  const all = [artifact(), artifact()].reverse();
+  const told = [];
+  const collection = new Collection(paging(all), { onchange: (...what) => told.push(what) });
+  await collection.show({});
+  told.length = 0;
+  collection.update({ ...all[1], approval_status: "approved" });
+  assert.deepEqual(told, [["one", all[1].id]]);
+  assert.equal(collection.get(all[1].id).approval_status, "approved");
+});
+
+test("a decision takes an artifact off the list of what waits", async () => {
+  const all = [artifact(), artifact()];
+  const collection = new Collection(paging(all));
+  await collection.show({ queue: true });
+  collection.update({ ...all[0], approval_status: "approved" });
+  assert.deepEqual(ids(collection), [all[1].id]);
+  assert.equal(collection.indexOf(all[1].id), 0);
+});
+
+test("one that comes back from the trash finds its old place", async () => {
+  const all = [artifact(), artifact(), artifact()].reverse();
+  const collection = new Collection(paging(all));
+  await collection.show({});
+  const middle = all[1];
+  collection.update({ ...middle, deleted_at: "2026-11-22T00:00:00.000Z" });
+  assert.equal(collection.get(middle.id), undefined);
+  collection.update(middle);
+  assert.deepEqual(ids(collection), all.map((one) => one.id));
+});
+
+test("an answer to an older question is not shown", async () => {
+  const answers = [];
+  const client = { artifacts: (filters) => new Promise((resolve) => answers.push({ filters, resolve })) };
+  const collection = new Collection(client);
+  const first = collection.show({ status: "pending" });
+  const second = collection.show({ status: "rejected" });
+  const right = artifact({ approval_status: "rejected" });
+  answers[1].resolve({ items: [right], next_cursor: null });
+  answers[0].resolve({ items: [artifact()], next_cursor: null });
+  await Promise.all([first, second]);
+  assert.deepEqual(ids(collection), [right.id]);
+});
+
+test("an error is kept until the list is asked for again", async () => {
+  let fails = true;
+  const client = {
+    async artifacts() {
+      if (fails) throw new Error("away");
+      return { items: [], next_cursor: null };
+    },
+  };
+  const collection = new Collection(client);
+  await collection.show({});
+  assert.equal(collection.error.message, "away");
+  fails = false;
+  await collection.reload();
+  assert.equal(collection.error, null);
+});
+
+test("filters that the artifact does not tell of are left to the hub", () => {
+  assert.equal(belongs(artifact(), { chain: "film" }), null);
+  assert.equal(belongs(artifact(), { status: "approved", chain: "film" }), false);
+  assert.equal(belongs(artifact({ tags: ["red"] }), { tag: "red" }), true);
+  assert.equal(belongs(artifact({ deleted_at: "x" }), {}), false);
+});

@@ -1,0 +1,66 @@
+"""Knows a right request for each route of the hub, for tests that ask all of them the same thing wrongly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from comfyui_artifact_db.library import chains, transfers, workflows
+from comfyui_artifact_db.server_routes.table import ROUTES, Route
+from hubs import Hub
+from making import png
+from sending import form
+
+READING = tuple(route for route in ROUTES if route.method == "GET")
+CHANGING = tuple(route for route in ROUTES if route.method != "GET")
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/chains"): {"name": "film"},
+    ("PATCH", "/chains/{chain_id}"): {"status": "failed"},
+    ("POST", "/workflows"): {"workflow_name": "edit"},
+    ("PATCH", "/workflows/{workflow_id}"): {"status": "failed"},
+    ("PATCH", "/artifacts/{artifact_id}"): {"approval_status": "pending"},
+    ("POST", "/artifacts/{artifact_id}/reject"): {"reason": "too dark"},
+    ("POST", "/artifacts/{artifact_id}/transfer"): {"server": "gpu-a"},
+}
+
+
+def named(route: Route) -> str:
+    """What a test of this route is called."""
+    return f"{route.method}_{route.path.removeprefix('/').replace('/', '_')}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The ids of what a hub has, one of each kind."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def path(self, route: Route, **other: str) -> str:
+        """A route's path with these ids, or `other` ones in their places."""
+        return route.path.format(**{**self.ids, **other})
+
+    def request(self, route: Route) -> dict[str, Any]:
+        """A body that the route takes, as aiohttp's client wants it; a new one each time."""
+        if "multipart/form-data" in route.bodies:
+            return {"data": form(png(9))}
+        body = BODIES.get((route.method, route.path))
+        return {} if body is None else {"json": body}
+
+
+def fill(hub: Hub) -> Known:
+    """Give a hub one of each kind: a chain with a workflow, its artifact with a tag, and a failed transfer of it."""
+    library = hub.library
+    chain, _ = chains.create_chain(library, name="film", actor="tester")
+    workflow, _ = workflows.create_workflow(
+        library, workflow_name="edit", chain_id=chain.id, step_id="edit", prompt_id="p", actor="tester"
+    )
+    artifact = hub.pictures.one(workflow_id=workflow.id, tags=("hero",))
+    transfer = transfers.create_transfer(library, artifact.id, server="gpu-a", by="tester")
+    ids = {"chain_id": chain.id, "workflow_id": workflow.id, "artifact_id": artifact.id, "transfer_id": transfer.id}
+    return Known({**ids, "tag": "new"})
+
+
+def unknown(name: str) -> str:
+    """An id that nothing has."""
+    return "villain" if name == "tag" else str(uuid4())

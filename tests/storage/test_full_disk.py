@@ -1,0 +1,162 @@
+"""A disk that is full or read-only: a clear refusal, nothing half there, and it goes on when there is room again."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import invariants
+import pytest
+from comfyui_artifact_db.config import Config
+from comfyui_artifact_db.errors import StoreFailed, Unavailable
+from comfyui_artifact_db.library import artifacts, edits, pages, recovery
+from comfyui_artifact_db.library.opening import Library, open_library
+from making import Pictures
+from reviewing import edit
+
+KIB = 1024
+
+
+def mount(*arguments: str) -> bool:
+    """Whether this system lets us mount; only root in its own namespace may."""
+    try:
+        return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture()
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "tmpfs", str(folder)):
+        pytest.skip("mounting a small disk takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture()
+def library(tmp_path: Path, disk: Path) -> Iterator[Library]:
+    """A library whose store is on the small disk, and its database elsewhere."""
+    library = open_library(Config(tmp_path, None, f"sqlite:///{tmp_path / 'artifacts.db'}", disk / "store"))
+    yield library
+    library.close()
+
+
+@contextmanager
+def filled(disk: Path, leave: int = 0) -> Iterator[None]:
+    """Somebody else's file takes all the room but a few bytes."""
+    other = disk / "other"
+    with other.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4 * KIB)
+        except OSError:
+            file.truncate(max(0, file.tell() - leave))
+    yield
+    other.unlink()
+
+
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """The same folder through a second, read-only mount; the first one cannot change while a lock file is open in it."""
+    if not mount("--bind", str(disk), str(disk)) or not mount("-o", "remount,ro,bind", str(disk)):
+        pytest.skip("this system does not mount read-only")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def everything(library: Library) -> set[str]:
+    root = library.store.root
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("size", [100, 4 * KIB, 64 * KIB, 600 * KIB, 3000 * KIB])
+def test_a_file_for_which_there_is_no_room_is_refused_and_leaves_nothing(
+    library: Library, disk: Path, size: int
+) -> None:
+    first = Pictures(library).one()
+    before = everything(library)
+    with filled(disk):
+        with pytest.raises(StoreFailed, match="disk is full; free some space"):
+            Pictures(library).one(data=b"x" * size)
+        assert everything(library) == before
+        assert artifacts.list_artifacts(library, pages.Ask()).items == [first]
+    assert Pictures(library).one(data=b"x" * min(size, 600 * KIB)).usable
+    invariants.check(library)
+
+
+@pytest.mark.parametrize("leave", [4 * KIB, 8 * KIB])
+def test_room_for_the_file_but_not_for_its_intent_is_refused_and_leaves_nothing(
+    library: Library, disk: Path, leave: int
+) -> None:
+    pictures = Pictures(library)
+    pictures.one()
+    before = everything(library)
+    with filled(disk, leave):
+        with pytest.raises(StoreFailed, match="full"):
+            pictures.one(data=b"x" * leave)
+        assert everything(library) == before
+    invariants.check(library)
+
+
+def test_an_edit_and_a_restored_version_for_which_there_is_no_room_leave_nothing(library: Library, disk: Path) -> None:
+    first = Pictures(library).one()
+    second = edit(library, first.id)
+    before = everything(library)
+    with filled(disk):
+        with pytest.raises(StoreFailed, match="full"):
+            edit(library, first.id)
+        with pytest.raises(StoreFailed, match="full"):
+            edits.restore(library, second.id, first.id, by="ann")
+        assert everything(library) == before
+    assert edits.restore(library, second.id, first.id, by="ann").version == 3
+    invariants.check(library)
+
+
+def test_a_read_only_store_is_refused_in_words_and_still_read(library: Library, disk: Path) -> None:
+    pictures = Pictures(library)
+    first = pictures.one()
+    before = everything(library)
+    with read_only(disk):
+        with pytest.raises(StoreFailed, match="read-only"):
+            pictures.one()
+        seen = artifacts.get_artifact(library, first.id)
+        assert artifacts.require_usable(library, seen) == seen
+        assert everything(library) == before
+        with pytest.raises(StoreFailed, match="read-only"):
+            open_library(library.config)
+    assert pictures.one().usable
+    invariants.check(library)
+
+
+def test_a_database_whose_disk_is_full_is_unavailable_until_there_is_room_and_no_file_is_without_a_row(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (0.02,))
+    config = Config(tmp_path, None, f"sqlite:///{disk / 'artifacts.db'}", tmp_path / "store")
+    library = open_library(config)
+    pictures = Pictures(library)
+    first = pictures.one()
+    with filled(disk):
+        with pytest.raises(Unavailable, match="disk is full"):
+            for _ in range(50):
+                pictures.one(workflow_id=first.workflow_id, metadata={"prompt": "x" * 20 * KIB})
+        assert artifacts.get_artifact(library, first.id).sha256 == first.sha256
+    # Where it was the commit that failed, nobody knows its outcome until it is tried again.
+    deadline = time.monotonic() + 20
+    while len(library.deferred):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert pictures.one().usable
+    invariants.check(library)
+    rows = {artifact.local_path for artifact in artifacts.list_artifacts(library, pages.Ask(500)).items}
+    library.close()
+    assert {str(library.store.root / name) for name in everything(library)} == rows

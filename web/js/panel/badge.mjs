@@ -1,0 +1,37 @@
+/**
+ * Owns the count of what waits, as it is shown while the panel itself is not.
+ */
+
+export class Badge {
+  /**
+   * @param {{client: any, live: any, tab: () => any}} tools `tab` gives the sidebar's tab, whose `iconBadge` is set
+   */
+  constructor({ client, live, tab }) {
+    Object.assign(this, { client, live, tab });
+    this.waiting = null;
+    this.onmore = () => {};
+  }
+
+  start() {
+    this.live.listen((event) => {
+      if (event.entity_type === "artifact") this.timer ??= setTimeout(() => this.#count(), 200);
+    });
+    this.live.watchConnection((connected) => connected && this.#count());
+    this.#count();
+  }
+
+  async #count() {
+    this.timer = undefined;
+    let now;
+    try {
+      now = (await this.client.waiting()).waiting;
+    } catch {
+      return; // the stream's connection tells when to ask again
+    }
+    const before = this.waiting;
+    this.waiting = now;
+    const tab = this.tab();
+    if (tab) tab.iconBadge = now ? String(now) : null;
+    if (before !== null && now > before) this.onmore(now - before);
+  }
+}

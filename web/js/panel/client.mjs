@@ -1,0 +1,140 @@
+/**
+ * Owns talking to the hub: the routes of the contract, errors as they come, and the stream of events.
+ */
+
+/** An error answer: `status`, the problem's `code` and `detail`, and `artifact` where the hub shows its present state. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = body.code ?? "unknown";
+    this.artifact = body.artifact ?? null;
+  }
+}
+
+export class Client {
+  /**
+   * @param {string} base where the routes are, without a slash at the end
+   * @param {typeof fetch} [fetcher]
+   */
+  constructor(base, fetcher = (...given) => fetch(...given)) {
+    this.base = base;
+    this.fetcher = fetcher;
+  }
+
+  /** A route's whole URL, for pictures and downloads. */
+  url(path) {
+    return `${this.base}${path}`;
+  }
+
+  /** The URL of a link that an answer has: `/artifact-db/…`, wherever the routes are mounted. */
+  link(path) {
+    return this.base + path.replace(/^\/artifact-db/, "");
+  }
+
+  async request(method, path, { body, form, revision, signal } = {}) {
+    const headers = {};
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (revision !== undefined) headers["If-Match"] = `"${revision}"`;
+    const answer = await this.fetcher(this.base + path, {
+      method,
+      headers,
+      body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      signal,
+    });
+    const text = await answer.text();
+    let value = null;
+    try {
+      value = text ? JSON.parse(text) : null;
+    } catch {
+      value = { detail: `HTTP ${answer.status}` };
+    }
+    if (!answer.ok) throw new Problem(answer.status, value ?? {});
+    return value;
+  }
+
+  get(path, signal) {
+    return this.request("GET", path, { signal });
+  }
+
+  /** A page of artifacts: {items, next_cursor}. Filters that are empty are left out. */
+  artifacts(filters, { cursor, limit = 200, signal } = {}) {
+    const query = new URLSearchParams({ limit: String(limit) });
+    for (const [name, value] of Object.entries(filters)) {
+      if (value !== "" && value !== false && value !== undefined && value !== null) {
+        query.set(name, value === true ? "1" : String(value));
+      }
+    }
+    if (cursor) query.set("cursor", cursor);
+    return this.get(`/artifacts?${query}`, signal);
+  }
+
+  artifact(id) {
+    return this.get(`/artifacts/${id}`);
+  }
+
+  versions(id) {
+    return this.get(`/artifacts/${id}/versions?limit=200`);
+  }
+
+  history(id) {
+    return this.get(`/artifacts/${id}/events?limit=200`);
+  }
+
+  workflow(id) {
+    return this.get(`/workflows/${id}`);
+  }
+
+  chain(id) {
+    return this.get(`/chains/${id}`);
+  }
+
+  waiting() {
+    return this.get("/queue");
+  }
+
+  approve(artifact, by) {
+    const body = { sha256: artifact.sha256, ...(by ? { approved_by: by } : {}) };
+    return this.#change(artifact, "POST", "approve", body);
+  }
+
+  reject(artifact, reason, by) {
+    return this.#change(artifact, "POST", "reject", { reason, ...(by ? { approved_by: by } : {}) });
+  }
+
+  select(artifact, by) {
+    return this.#change(artifact, "POST", "select", by ? { approved_by: by } : {});
+  }
+
+  askAgain(artifact) {
+    return this.request("PATCH", `/artifacts/${artifact.id}`, {
+      body: { approval_status: "pending" },
+      revision: artifact.revision,
+    });
+  }
+
+  remove(artifact) {
+    return this.request("DELETE", `/artifacts/${artifact.id}`, { revision: artifact.revision });
+  }
+
+  undelete(id) {
+    return this.request("POST", `/artifacts/${id}/undelete`);
+  }
+
+  restore(head, version, by) {
+    return this.request("POST", `/artifacts/${head.id}/edit`, {
+      body: { from_version: version.id, ...(by ? { approved_by: by } : {}) },
+    });
+  }
+
+  edit(artifact, file, by) {
+    const form = new FormData();
+    if (by) form.append("approved_by", by);
+    form.append("file", file, file.name || "edited.png");
+    return this.request("POST", `/artifacts/${artifact.id}/edit`, { form, revision: artifact.revision });
+  }
+
+  #change(artifact, method, verb, body) {
+    return this.request(method, `/artifacts/${artifact.id}/${verb}`, { body, revision: artifact.revision });
+  }
+}

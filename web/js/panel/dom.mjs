@@ -1,0 +1,88 @@
+/**
+ * Owns how elements are made: from data, by textContent and properties, never from strings of HTML.
+ */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element. `properties` are set as they are (class, dataset, style and on* included); children are elements or texts.
+ * @param {string} tag
+ * @param {Record<string, any>} [properties]
+ * @param {...(Node|string|null|undefined|false)} children
+ * @returns {HTMLElement}
+ */
+export function el(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null) continue;
+    if (name === "class") element.className = value;
+    else if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && !name.startsWith("aria")) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Replace everything in an element. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Outlines on a 16 by 16 grid, drawn with the text's colour, so that no icon font has to be there. */
+const ICONS = {
+  check: "M3 8.5l3.2 3.2L13 4.8",
+  cross: "M4 4l8 8M12 4l-8 8",
+  clock: "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11zM8 5v3.2l2.2 1.4",
+  pencil: "M3 13l.8-3L10.5 3.3l2.2 2.2L6 12.2 3 13z",
+  star: "M8 2.6l1.7 3.5 3.8.5-2.8 2.6.7 3.8L8 11.2 4.6 13l.7-3.8L2.5 6.6l3.8-.5z",
+  trash: "M3 4.5h10M6.5 4V2.8h3V4M4.5 4.5l.6 8.7h5.8l.6-8.7",
+  undo: "M5.5 3L2.8 5.8l2.7 2.7M3 5.8h6.2a3.6 3.6 0 0 1 0 7.2H6",
+  download: "M8 2.5v7M5 6.8l3 3 3-3M3 13h10",
+  upload: "M8 10V3M5 5.8l3-3 3 3M3 13h10",
+  compare: "M2.5 3.5h5v9h-5zM8.5 3.5h5v9h-5z",
+  left: "M10 3L5 8l5 5",
+  right: "M6 3l5 5-5 5",
+  close: "M4 4l8 8M12 4l-8 8",
+  help: "M5.8 6a2.2 2.2 0 1 1 3.1 2c-.6.3-.9.7-.9 1.4M8 12v.4",
+  stack: "M8 2.5L14 5.6 8 8.7 2 5.6zM2.5 8.3L8 11.1l5.5-2.8M2.5 10.9L8 13.7l5.5-2.8",
+  warning: "M8 2.6l6 10.6H2zM8 6.6v3.2M8 11.6v.3",
+  graph: "M3 3h3.5v3.5H3zM9.5 9.5H13V13H9.5zM6.5 4.8h3v6.4",
+  search: "M7 2.8a4.2 4.2 0 1 1 0 8.4 4.2 4.2 0 0 1 0-8.4zM10.2 10.2L13.4 13.4",
+  more: "M3 8h.1M8 8h.1M13 8h.1",
+  fit: "M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3",
+};
+
+/** An icon; it says nothing to a screen reader, the control around it does. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("class", "adb-icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button with an icon, a name for everybody, and a text where there is room for one. */
+export function button(name, { label, text, onclick, keys, primary, danger, pressed, disabled }) {
+  const title = keys ? `${label} (${keys})` : label;
+  return el(
+    "button",
+    {
+      type: "button",
+      class: ["adb-button", primary && "adb-primary", danger && "adb-danger"].filter(Boolean).join(" "),
+      title,
+      disabled: Boolean(disabled),
+      onclick,
+      "aria-label": label,
+      "aria-keyshortcuts": keys ?? null,
+      "aria-pressed": pressed === undefined ? null : String(pressed),
+    },
+    icon(name),
+    text ? el("span", {}, text) : null,
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * Owns the strings: every text of the panel comes from `locales/<language>/main.json`, under "artifactDb".
+ */
+
+/** @returns {Promise<(key: string, values?: Record<string, any>) => string>} */
+export async function loadWords(base, language, fetcher = (...given) => fetch(...given)) {
+  const read = async (name) => {
+    const answer = await fetcher(`${base}/assets/locales/${name}/main.json`);
+    return answer.ok ? ((await answer.json()).artifactDb ?? {}) : {};
+  };
+  const wanted = (language || "en").split("-")[0];
+  const english = await read("en");
+  return words(wanted === "en" ? english : { ...english, ...(await read(wanted)) });
+}
+
+/** Texts with {names} that are filled in; of a plural "one | other" the fitting part by `n`. */
+export function words(table) {
+  return (key, values = {}) => {
+    let text = table[key] ?? key;
+    if (text.includes(" | ")) {
+      const [one, other] = text.split(" | ");
+      text = values.n === 1 ? one : other;
+    }
+    return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  };
+}
+
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = -1;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** A time as a person says it: today by the clock, this year by the day. */
+export function when(iso, language, now = new Date()) {
+  const moment = new Date(iso);
+  if (moment.toDateString() === now.toDateString()) {
+    return moment.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  }
+  const year = moment.getFullYear() === now.getFullYear() ? undefined : "numeric";
+  return moment.toLocaleString(language, { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+}

@@ -1,0 +1,110 @@
+/**
+ * Owns zoom and pan of what is on a stage: by wheel, by drag, by keys. Two stages may share one view.
+ */
+
+const SMALLEST = 0.05;
+const LARGEST = 32;
+
+/** The view after zooming by `factor` about a point of the stage, which stays where it is. */
+export function zoomed({ scale, x, y }, factor, point) {
+  const next = Math.min(LARGEST, Math.max(SMALLEST, scale * factor));
+  const by = next / scale;
+  return { scale: next, x: point.x - (point.x - x) * by, y: point.y - (point.y - y) * by };
+}
+
+/** The view in which a picture fits its stage; a small one is not blown up. */
+export function fitted(picture, stage) {
+  if (!picture.width || !picture.height) return { scale: 1, x: 0, y: 0 };
+  const scale = Math.min(1, stage.width / picture.width, stage.height / picture.height);
+  return centred(picture, stage, scale);
+}
+
+export function centred(picture, stage, scale) {
+  return { scale, x: (stage.width - picture.width * scale) / 2, y: (stage.height - picture.height * scale) / 2 };
+}
+
+export class Zoom {
+  /**
+   * @param {HTMLElement} stage hears the pointer; has the size that is fitted
+   * @param {() => {width: number, height: number}} picture the picture's own size
+   * @param {(view: {scale: number, x: number, y: number}) => void} show
+   */
+  constructor(stage, picture, show) {
+    Object.assign(this, { stage, picture, show });
+    this.isFitted = true;
+    this.pointers = new Map();
+    stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    stage.addEventListener("pointerdown", (event) => this.#down(event));
+    stage.addEventListener("pointermove", (event) => this.#move(event));
+    for (const name of ["pointerup", "pointercancel"]) {
+      stage.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
+    }
+    stage.addEventListener("dblclick", () => this.toggle());
+    this.sizes = new ResizeObserver(() => this.isFitted && this.fit());
+    this.sizes.observe(stage);
+    this.view = { scale: 1, x: 0, y: 0 };
+  }
+
+  destroy() {
+    this.sizes.disconnect();
+  }
+
+  fit() {
+    this.isFitted = true;
+    this.#set(fitted(this.picture(), this.#size()));
+  }
+
+  /** Between fitting the stage and one pixel for one pixel. */
+  toggle() {
+    if (!this.isFitted) return this.fit();
+    this.isFitted = false;
+    return this.#set(centred(this.picture(), this.#size(), 1));
+  }
+
+  by(factor) {
+    this.isFitted = false;
+    const { width, height } = this.#size();
+    this.#set(zoomed(this.view, factor, { x: width / 2, y: height / 2 }));
+  }
+
+  #size() {
+    return { width: this.stage.clientWidth, height: this.stage.clientHeight };
+  }
+
+  #set(view) {
+    this.view = view;
+    this.show(view);
+  }
+
+  #point(event) {
+    const box = this.stage.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+
+  #wheel(event) {
+    event.preventDefault();
+    this.isFitted = false;
+    this.#set(zoomed(this.view, Math.exp(-event.deltaY * 0.0015), this.#point(event)));
+  }
+
+  #down(event) {
+    if (event.button !== 0 || event.target.closest("button, input")) return;
+    this.stage.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.#point(event));
+  }
+
+  #move(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const now = this.#point(event);
+    this.pointers.set(event.pointerId, now);
+    this.isFitted = false;
+    if (this.pointers.size === 2) {
+      const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
+      const distance = (point) => Math.hypot(point.x - other.x, point.y - other.y) || 1;
+      this.#set(zoomed(this.view, distance(now) / distance(before), other));
+    } else {
+      this.#set({ ...this.view, x: this.view.x + now.x - before.x, y: this.view.y + now.y - before.y });
+    }
+  }
+}
