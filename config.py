@@ -216,17 +216,26 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
     database = plain.pop("database", "sqlite:///artifacts.db")
     scheme, separator, path = database.partition(":///")
     if scheme == "sqlite" and separator:
-        database = f"sqlite:///{folder / Path(path).expanduser()}"
+        database = f"sqlite:///{_path(folder, path, 'database')}"
     return Config(
         folder=folder,
         file=file if file.exists() else None,
         database=database,
-        store=folder / Path(plain.pop("store", "store")).expanduser(),
+        store=_path(folder, plain.pop("store", "store"), "store"),
         max_upload=plain.pop("max_upload_mb", DEFAULT_MAX_UPLOAD_MB) * 1024 * 1024,
         servers=_servers(values.get("servers", {}), environment),
         approval=_approval(values.get("approval", {})),
         **plain,
     )
+
+
+def _path(folder: Path, text: str, where: str) -> Path:
+    """A path that counts from the file's folder, `~` being the home."""
+    try:
+        path = Path(_filled(text, where)).expanduser()
+    except RuntimeError as error:
+        raise BadConfiguration(f"{where} is {text!r}: nobody of this name has a home here") from error
+    return folder / path
 
 
 def _servers(tables: Any, environment: Mapping[str, str]) -> dict[str, Server]:
@@ -277,6 +286,12 @@ def _text(value: Any, where: str) -> str:
     return value
 
 
+def _filled(value: Any, where: str) -> str:
+    if not _text(value, where):
+        raise BadConfiguration(f"{where} is empty: leave it out for the default")
+    return str(value)
+
+
 def _one_of(*accepted: str) -> Callable[[Any, str], Any]:
     def check(value: Any, where: str) -> Any:
         if value not in accepted:
@@ -305,7 +320,7 @@ def _megabytes(value: Any, where: str) -> int:
 
 
 _TOP_LEVEL: dict[str, Callable[[Any, str], Any]] = {
-    "database": _text,
+    "database": _filled,
     "store": _text,
     "hub": _text,
     "hub_token_env": _text,

@@ -81,7 +81,8 @@ class Database:
     def __init__(self, url: str) -> None:
         scheme, separator, path = url.partition(":///")
         if scheme != "sqlite" or not separator or not path:
-            raise BadConfiguration(f"database is {url!r}: this release speaks sqlite:///PATH")
+            # The url is not quoted: that of another engine may hold a password.
+            raise BadConfiguration("database: this release speaks sqlite:///PATH")
         self.path = Path(path)
         self.engine = PooledSqliteDatabase(
             str(self.path),

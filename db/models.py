@@ -199,4 +199,28 @@ class Event(Row):
         table_name = "events"
 
 
-TABLES: tuple[type[Row], ...] = (Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event)
+class ArtifactSearchRow(Row):
+    """Which row of the full-text index is whose. Triggers write both."""
+
+    search_row = AutoField()
+    artifact_id = TextField(unique=True)
+
+    class Meta:
+        table_name = "artifact_search_rows"
+
+
+class ArtifactSearch(Row):
+    """The full-text index, for queries only. `names` is how SQLite calls all of its columns together."""
+
+    rowid = AutoField()
+    names = TextField(column_name="artifact_search")
+
+    class Meta:
+        table_name = "artifact_search"
+
+
+TABLES: tuple[type[Row], ...] = (
+    *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
+    ArtifactSearchRow,
+)
+"""Every table but the full-text index, which is of an engine of its own."""

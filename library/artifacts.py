@@ -12,7 +12,7 @@ from ..db.querying import all_rows, all_tuples, first_row
 from ..db.statuses import APPROVAL_STATUSES
 from ..errors import Gone, Invalid, NotFound, NotUsable, StaleRevision
 from ..storage.files import FileState
-from . import identities, pages, pointers, revisions, workflows
+from . import identities, pages, pointers, revisions, searches, workflows
 from .views import Artifact, Event
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ Row = dict[str, Any]
 
 _TRUE = SQL("TRUE")
 SORTS = ("-created", "created", "-size", "size")
+
+MAX_COUNT = 1000
+"""Nothing is counted further than this."""
 
 
 def get_artifact(library: Library, artifact_id: str) -> Artifact:
@@ -121,19 +124,33 @@ def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", 
 
     Args:
         sort: one of `SORTS`.
-        filters: `kind`, `status`, `tag`, `chain` (an id), `step`, `workflow` (an id), `latest`, `queue` (what waits for
-            a decision), `since`, `until` (times), `min_size`, `max_size` (bytes).
+        filters: `q` (words that names begin with, see `searches`), `kind`, `status`, `tag`, `chain` (an id), `step`,
+            `workflow` (an id), `latest`, `queue` (what waits for a decision), `since`, `until` (times), `min_size`,
+            `max_size` (bytes).
     Raises:
         Invalid: a value is wrong.
     """
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}", field="sort")
     table = models.Artifact
-    key = table.file_size if sort.endswith("size") else table.created_at
+    q = filters.get("q")
+    query = table.select() if q is None else searches.found(q)
+    keys = (table.file_size, table.id) if sort.endswith("size") else (table.created_at, table.id)
+    if q is not None and sort.endswith("created"):
+        keys = (searches.RECORDED,)
     with library.reading():
-        query = _filtered(table.select().where(table.deleted_at.is_null()), filters)
+        query = _filtered(query.where(table.deleted_at.is_null()), filters)
         make = lambda rows: views(library, rows)
-        return pages.page(query, (key, table.id), ask, make, descending=sort.startswith("-"))
+        return pages.page(query, keys, ask, make, descending=sort.startswith("-"))
+
+
+def count_queue(library: Library) -> tuple[int, bool]:
+    """How many artifacts wait for a decision, counted up to `MAX_COUNT`; and whether there are more."""
+    table = models.Artifact
+    with library.reading():
+        waiting = _filtered(table.select(table.id).where(table.deleted_at.is_null()), {"queue": True})
+        found = int(waiting.limit(MAX_COUNT + 1).count())
+    return min(found, MAX_COUNT), found > MAX_COUNT
 
 
 def list_tags(library: Library, ask: pages.Ask) -> pages.Page[tuple[str, int]]:

@@ -43,6 +43,8 @@ class Ahead:
 
     def start(self, library: Library) -> None:
         """From here on, what this process records gets its thumbnails ahead. Asked again, it does nothing."""
+        if self._library is not None:
+            return
         with self._changed:
             if self._library is None and not self._stopped:
                 self._library = library

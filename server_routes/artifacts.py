@@ -15,7 +15,7 @@ from . import asking, rendering
 from .hub import Hub
 from .problems import not_built
 
-_FILTERS = ("kind", "status", "tag", "step", "since", "until")
+_FILTERS = ("q", "kind", "status", "tag", "step", "since", "until")
 
 
 def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
@@ -27,10 +27,8 @@ def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
 
 async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(
-        request, "q", *_FILTERS, "chain", "workflow", "latest", "queue", "min_size", "max_size", "sort", *asking.PAGE
+        request, *_FILTERS, "chain", "workflow", "latest", "queue", "min_size", "max_size", "sort", *asking.PAGE
     )
-    if query.text("q") is not None:
-        raise not_built("searching by text (q)")
     page = await hub.run(
         artifacts.list_artifacts,
         query.page(),
@@ -102,6 +100,12 @@ async def untag_artifact(hub: Hub, request: web.Request) -> web.Response:
 async def list_tags(hub: Hub, request: web.Request) -> web.Response:
     page = await hub.run(artifacts.list_tags, asking.Query(request, *asking.PAGE).page())
     return rendering.page([{"tag": tag, "count": count} for tag, count in page.items], page)
+
+
+async def get_queue(hub: Hub, request: web.Request) -> web.Response:
+    asking.Query(request)
+    waiting, more = await hub.run(artifacts.count_queue)
+    return rendering.answer({"waiting": waiting, "more": more})
 
 
 async def list_artifact_versions(hub: Hub, request: web.Request) -> web.Response:

@@ -34,7 +34,7 @@ def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[str, ..
     Raises:
         Refused: 401, 403 or 415.
     """
-    _check_site(request)
+    _check_site(request, permission)
     _check_host(hub, request)
     if permission != "public":
         _check_peer(hub, request)
@@ -42,9 +42,9 @@ def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[str, ..
         _check_body(request, bodies)
 
 
-def _check_site(request: web.Request) -> None:
+def _check_site(request: web.Request, permission: str) -> None:
     site = request.headers.get("Sec-Fetch-Site")
-    if site == "cross-site":
+    if site == "cross-site" and not (permission == "public" and _is_visit(request)):
         raise _forbidden("another site asked for this in a browser")
     origin = request.headers.get("Origin")
     if origin is not None:
@@ -52,6 +52,12 @@ def _check_site(request: web.Request) -> None:
             raise _forbidden("its Origin is not this server")
     elif site is not None and site != "none" and request.method in CHANGING:
         raise _forbidden("a browser asked for a change without an Origin")
+
+
+def _is_visit(request: web.Request) -> bool:
+    """Whether a person follows a link to here, from a chat for example: the other site sees nothing of the answer."""
+    asked = (request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest"))
+    return request.method == "GET" and asked == ("navigate", "document")
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

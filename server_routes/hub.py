@@ -32,7 +32,9 @@ class Hub:
     @property
     def library(self) -> Library:
         """The open library; opening it blocks, so only what runs in the pool may be the first to ask."""
-        return self.shared.get()
+        library = self.shared.get()
+        library.ahead.start(library)
+        return library
 
     @property
     def config(self) -> Config:

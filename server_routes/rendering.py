@@ -35,8 +35,13 @@ def artifact(hub: Hub, view: Artifact) -> dict[str, Any]:
         "local_path": hub.library.store.relative(view.local_path),
         "tags": list(view.tags),
         "url": f"{url}/download",
-        "thumbnail_url": f"{url}/thumbnail",
+        "thumbnail_url": f"{url}/thumbnail?v={version(view)}",
     }
+
+
+def version(view: Artifact) -> str:
+    """What stands for an artifact's bytes in the URL of its thumbnail, which may then be kept for ever."""
+    return view.sha256[:16]
 
 
 def related(hub: Hub, step: Related) -> dict[str, Any]:

@@ -14,7 +14,21 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..errors import ArtifactDBError
-from . import about, artifacts, asking, chains, downloads, events, guarding, problems, transfers, uploads, workflows
+from . import (
+    about,
+    artifacts,
+    asking,
+    chains,
+    downloads,
+    events,
+    guarding,
+    panel,
+    problems,
+    thumbnails,
+    transfers,
+    uploads,
+    workflows,
+)
 from .hub import Hub
 from .rendering import PREFIX
 
@@ -63,16 +77,18 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/artifacts/{artifact_id}", artifacts.delete_artifact, "review"),
     Route("POST", "/artifacts/{artifact_id}/undelete", artifacts.undelete_artifact, "review"),
     Route("GET", "/artifacts/{artifact_id}/download", downloads.download_artifact, "view"),
-    Route("GET", "/artifacts/{artifact_id}/thumbnail", None, "view"),
+    Route("GET", "/artifacts/{artifact_id}/thumbnail", thumbnails.get_artifact_thumbnail, "view"),
     Route("POST", "/artifacts/{artifact_id}/approve", artifacts.approve_artifact, "review", JSON),
     Route("POST", "/artifacts/{artifact_id}/reject", artifacts.reject_artifact, "review", JSON),
     Route("POST", "/artifacts/{artifact_id}/select", artifacts.select_artifact, "review", JSON),
     Route("POST", "/artifacts/{artifact_id}/edit", uploads.edit_artifact, "review", FORM + JSON),
     Route("GET", "/artifacts/{artifact_id}/versions", artifacts.list_artifact_versions, "view"),
     Route("GET", "/artifacts/{artifact_id}/lineage", artifacts.get_artifact_lineage, "view"),
+    Route("GET", "/artifacts/{artifact_id}/events", events.list_artifact_events, "view"),
     Route("PUT", "/artifacts/{artifact_id}/tags/{tag}", artifacts.tag_artifact, "review"),
     Route("DELETE", "/artifacts/{artifact_id}/tags/{tag}", artifacts.untag_artifact, "review"),
     Route("GET", "/tags", artifacts.list_tags, "view"),
+    Route("GET", "/queue", artifacts.get_queue, "view"),
     Route("POST", "/artifacts/{artifact_id}/transfer", transfers.transfer_artifact, "record", JSON),
     Route("GET", "/transfers", transfers.list_transfers, "view"),
     Route("GET", "/transfers/{transfer_id}", transfers.get_transfer, "view"),
@@ -83,6 +99,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/metrics", None, "view"),
     Route("POST", "/session", None, "public"),
     Route("GET", "/openapi.json", about.get_openapi, "public"),
+    Route("GET", "/", panel.get_page, "public"),
+    Route("GET", "/assets/{asset}", panel.get_asset, "public"),
 )
 
 
@@ -90,12 +108,13 @@ def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
     """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
     mounted = [(route.method, PREFIX + _mountable(route.path), _guarded(hub, route)) for route in ROUTES]
     unknown = Route("*", "/{unknown:.*}", _no_route, "public", JSON + FORM)
-    return [*mounted, ("*", PREFIX + unknown.path, _guarded(hub, unknown))]
+    bare = Route("*", "", panel.redirect_to_page, "public")
+    return [*mounted, *(("*", PREFIX + other.path, _guarded(hub, other)) for other in (bare, unknown))]
 
 
 def _mountable(path: str) -> str:
     """A path as aiohttp takes it. A variable of its own making would not match braces, which a tag may have."""
-    return re.sub(r"\{([a-z_]+)\}", r"{\1:[^/]+}", path)
+    return re.sub(r"\{([a-z_]+)\}", lambda name: f"{{{name[1]}:{_matching(name[1])}}}", path)
 
 
 def _guarded(hub: Hub, route: Route) -> Answer:
@@ -132,4 +151,9 @@ async def _no_route(hub: Hub, request: web.Request) -> web.StreamResponse:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{[a-z_]+\}", "[^/]+", path))
+    return re.compile(re.sub(r"\{([a-z_]+)\}", lambda name: _matching(name[1]), path))
+
+
+def _matching(variable: str) -> str:
+    """What a variable in a path stands for: an asset is the one thing that lies in folders."""
+    return ".+" if variable == "asset" else "[^/]+"

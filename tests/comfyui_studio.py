@@ -209,8 +209,9 @@ class Studio:
             return connection.execute(statement, values).fetchall()
 
     def files(self) -> set[str]:
-        """Every file of the store: artifacts, parts, intents, and what is in quarantine."""
-        return {str(p.relative_to(self.store)) for p in self.store.rglob("*") if p.is_file() and p.suffix != ".lock"}
+        """Every file of the store but locks and thumbnails: artifacts, parts, intents, and what is in quarantine."""
+        paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
+        return {str(path) for path in paths if path.suffix != ".lock" and path.parts[0] != "thumbnails"}
 
     def written(self, outcome: Outcome, node: Node) -> list[bytes]:
         """The files that a SaveImage wrote."""

@@ -189,7 +189,8 @@ def _validator(reference: str) -> Draft202012Validator:
 
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{[a-z_]+\}", "[^/]+", path))
+    # An asset is the one thing whose name has folders.
+    return re.compile(re.sub(r"\{[a-z_]+\}", "[^/]+", path.replace("{asset}", ".+")))
 
 
 def _resolved(pointer: tuple[str, ...]) -> tuple[str, ...]:

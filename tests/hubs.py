@@ -13,7 +13,7 @@ from typing import Any
 
 import contract
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.library.opening import Library, SharedLibrary
@@ -132,9 +132,9 @@ class Hub:
             return list(connection.iterdump())
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """Every file of the store, staging included, with its size and time."""
-        paths = (path for path in self.config.store.rglob("*") if path.is_file())
+        """Every file of the store, staging included, with its size and time; thumbnails are made and made again."""
         root = self.config.store
+        paths = (p for p in root.rglob("*") if p.is_file() and p.relative_to(root).parts[0] != "thumbnails")
         return {str(p.relative_to(root)): (p.stat().st_size, p.stat().st_mtime_ns) for p in paths}
 
     def state(self) -> tuple[list[str], dict[str, tuple[int, int]]]:
@@ -150,15 +150,20 @@ async def serve(config: Config) -> AsyncIterator[Serve]:
     """Serves a hub with a configuration, or with that of a fresh installation.
 
     `load` finds the configuration anew, as a program does; the hub may then be one that cannot work.
+    `make` makes the application that holds the routes: that of the standalone hub, or another.
     """
     running: list[Hub] = []
 
     async def start(
-        config: Config = config, *, host: str = "127.0.0.1", load: Callable[[], Config] | None = None
+        config: Config = config,
+        *,
+        host: str = "127.0.0.1",
+        load: Callable[[], Config] | None = None,
+        make: Callable[[SharedLibrary, str], web.Application] = application,
     ) -> Hub:
         shared = SharedLibrary()
         shared.configure(load or (lambda: config))
-        server = TestServer(application(shared, VERSION), host=host)
+        server = TestServer(make(shared, VERSION), host=host)
         await server.start_server()
         running.append(Hub(config, shared, server, ClientSession()))
         if load is None:

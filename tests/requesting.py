@@ -58,7 +58,7 @@ def fill(hub: Hub) -> Known:
     artifact = hub.pictures.one(workflow_id=workflow.id, tags=("hero",))
     transfer = transfers.create_transfer(library, artifact.id, server="gpu-a", by="tester")
     ids = {"chain_id": chain.id, "workflow_id": workflow.id, "artifact_id": artifact.id, "transfer_id": transfer.id}
-    return Known({**ids, "tag": "new"})
+    return Known({**ids, "tag": "new", "asset": "js/panel/page.mjs"})
 
 
 def unknown(name: str) -> str:

@@ -46,13 +46,16 @@ class Table:
 
 
 def described(path: Path | str, *script: str) -> dict[str, Table]:
-    """Every table of a database, after a script has run in it."""
+    """Every table of a database, after a script has run in it; of a full-text index neither it nor what it keeps."""
     connection = sqlite3.connect(path)
     try:
         for sql in script:
             connection.executescript(sql)
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        return {name: _table(connection, name) for (name,) in names.fetchall()}
+        made = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        names = dict(made.fetchall())
+        virtual = {name for name, sql in names.items() if sql.startswith("CREATE VIRTUAL")}
+        kept = {f"{name}_{part}" for name in virtual for part in ("data", "idx", "content", "docsize", "config")}
+        return {name: _table(connection, name) for name in names if name not in virtual | kept}
     finally:
         connection.close()
 

@@ -18,7 +18,7 @@ from comfyui_artifact_db.db.migrating import migrate, revert, schema_version
 from comfyui_artifact_db.errors import TooNew, Unavailable
 from filelock import FileLock
 
-ALL = ["0001_original_design", "0002_rules"]
+ALL = sorted(file.stem for file in migrating.MIGRATIONS.glob("[0-9]*.py"))
 AT = "2026-11-22T10:30:00.000Z"
 FILLED = f"""
     INSERT INTO chains (id, name, status, started_at, chain_definition) VALUES ('c', 'film', 'completed', '{AT}', '{{"a":1}}');
@@ -61,6 +61,10 @@ def rows(path: Path) -> dict[str, list[Any]]:
 DESIGN = tables.described(":memory:", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
 
 
+def test_the_first_migrations_are_the_design_and_the_rules() -> None:
+    assert ALL[:2] == ["0001_original_design", "0002_rules"]
+
+
 def test_a_new_database_gets_every_migration_and_no_backup(database: Database, path: Path) -> None:
     assert migrate(database) == ALL
     assert schema_version(database) == ALL[-1]
@@ -81,10 +85,10 @@ def test_up_down_and_up_again_keeps_every_row(database: Database, path: Path) ->
     before = rows(path)
     assert all(before.values())
     for _ in range(2):
-        assert migrate(database) == [ALL[1]]
+        assert migrate(database) == ALL[1:]
         assert rows(path) == before
         after = tables.described(path)
-        assert revert(database, target=ALL[1]) == [ALL[1]]
+        assert revert(database, target=ALL[1]) == ALL[:0:-1]
         assert schema_version(database) == ALL[0]
         assert rows(path) == before
         assert {name: table for name, table in tables.described(path).items() if name in DESIGN} == DESIGN
@@ -119,7 +123,7 @@ def test_a_used_database_is_backed_up_before_it_is_migrated_and_the_backup_can_b
         if file != backup:
             file.unlink()
     shutil.copyfile(backup, path)
-    assert migrate(database) == [ALL[1]]
+    assert migrate(database) == ALL[1:]
     assert rows(path) == before
 
 
@@ -139,9 +143,9 @@ def test_a_database_of_a_newer_release_is_refused_with_a_message_and_nothing_cha
 ) -> None:
     migrate(database)
     database.close()
-    tables.described(path, "INSERT INTO schema_migration (name, applied) VALUES ('0099_future', '2030-01-01')")
+    tables.described(path, "INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     before = path.read_bytes()
-    with pytest.raises(TooNew, match="newer release.*0099_future.*update the extension"):
+    with pytest.raises(TooNew, match="newer release.*9999_future.*update the extension"):
         migrate(database)
     database.close()
     assert path.read_bytes() == before
@@ -151,7 +155,7 @@ def test_a_database_of_a_newer_release_is_refused_with_a_message_and_nothing_cha
 def test_a_database_of_a_newer_release_that_lacks_one_of_ours_is_refused_too(database: Database, path: Path) -> None:
     migrate(database, target=ALL[0])
     database.close()
-    tables.described(path, "INSERT INTO schema_migration (name, applied) VALUES ('0099_future', '2030-01-01')")
+    tables.described(path, "INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     with pytest.raises(TooNew):
         migrate(database)
     assert "attempts" not in tables.described(path)
@@ -192,7 +196,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
     folder = tmp_path / "migrations"
     shutil.copytree(migrating.MIGRATIONS, folder)
     monkeypatch.setattr(migrating, "MIGRATIONS", folder)
-    (folder / "0003_broken.py").write_text(
+    (folder / "9000_broken.py").write_text(
         "def up(migrator, db):\n"
         "    db.execute_sql('CREATE TABLE half (id INTEGER)')\n"
         "    db.execute_sql('DELETE FROM artifact_transfers')\n"
@@ -203,15 +207,15 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
         migrate(database)
     assert tables.described(path) == before
     assert rows(path) == kept
-    assert rows(path.with_name("artifacts.db.before-0003_broken.bak")) == kept
-    (folder / "0003_broken.py").unlink()
+    assert rows(path.with_name("artifacts.db.before-9000_broken.bak")) == kept
+    (folder / "9000_broken.py").unlink()
     assert migrate(database) == []
 
 
 def test_reverting_what_is_not_there_says_so(database: Database) -> None:
     migrate(database)
     with pytest.raises(Exception, match="not an applied migration"):
-        revert(database, target="0099_future")
+        revert(database, target="9999_future")
 
 
 @pytest.mark.parametrize("damage", ["folder", "garbage", "locked"])

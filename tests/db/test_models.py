@@ -39,7 +39,7 @@ def primary_key(model: Any) -> list[str]:
 
 def test_there_is_a_model_for_every_table(migrated: dict[str, tables.Table]) -> None:
     assert {model._meta.table_name for model in models.TABLES} == set(migrated) - {"schema_migration"}
-    assert set(models.TABLES) == set(models.Row.__subclasses__())
+    assert len(models.TABLES) == len(set(models.TABLES))
 
 
 @pytest.mark.parametrize("model", models.TABLES, ids=lambda model: model._meta.table_name)

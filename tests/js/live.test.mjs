@@ -25,7 +25,7 @@ class Source {
   }
 }
 
-const client = { url: (path) => path, get: async () => ({ last_seq: 7 }) };
+const client = { url: (path) => path };
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
 async function started() {
@@ -39,23 +39,34 @@ async function started() {
   return { live, heard, waits };
 }
 
-test("a stream begins after the newest event, so that nothing between is missed", async () => {
-  await started();
-  assert.equal(Source.opened[0].url, "/events?after=7");
+test("a stream that has heard nothing says that something may have been missed", async () => {
+  const { live } = await started();
+  const states = [];
+  live.watchConnection((...state) => states.push(state));
+  assert.equal(Source.opened[0].url, "/events");
+  Source.opened[0].onopen();
+  assert.deepEqual(states, [[true, true]]);
 });
 
-test("a lost stream is resumed after the last event that was heard", async () => {
-  const { heard, waits } = await started();
+test("a lost stream is resumed after the last event that was heard, and nothing was missed", async () => {
+  const { live, heard, waits } = await started();
+  const states = [];
   Source.opened[0].onopen();
   Source.opened[0].send(8);
   Source.opened[0].send(9);
+  live.watchConnection((...state) => states.push(state));
   Source.opened[0].onerror();
   waits[0].call();
   await soon();
   assert.equal(Source.opened[1].url, "/events?after=9");
+  Source.opened[1].onopen();
   Source.opened[1].send(9);
   Source.opened[1].send(10);
   assert.deepEqual(heard, [8, 9, 10]);
+  assert.deepEqual(states, [
+    [false, false],
+    [true, false],
+  ]);
 });
 
 test("the waits between tries grow, and shrink once it is connected", async () => {

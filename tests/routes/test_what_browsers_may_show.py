@@ -8,12 +8,9 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from comfyui_artifact_db.library.opening import SharedLibrary
-from comfyui_artifact_db.server_routes.mounting import mount
-from hubs import Answer, Hub
+from hubs import Answer, Hub, Serve
 from making import png
+from mounting_like_comfyui import like_comfyui
 from PIL import Image
 from sending import form
 
@@ -130,25 +127,9 @@ async def test_no_answer_of_ours_is_a_page(hub: Hub) -> None:
         assert answer.headers["Content-Type"].partition(";")[0] in ("application/json", "application/problem+json")
 
 
-async def test_our_policy_holds_under_whatever_flags_comfyui_runs_with(hub: Hub) -> None:
+@pytest.mark.parametrize("mount", ["/artifact-db", "/api/artifact-db"])
+async def test_our_policy_holds_under_whatever_flags_comfyui_runs_with(serve: Serve, mount: str) -> None:
+    hub = await serve(make=like_comfyui)
     picture = hub.pictures.one(data=SVG)
-
-    @web.middleware
-    async def like_disable_api_nodes(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-        response = await handler(request)  # type: ignore[misc]
-        response.headers["Content-Security-Policy"] = "default-src 'self'; script-src 'self' 'unsafe-inline'"
-        return response  # type: ignore[no-any-return]
-
-    class PromptServer:
-        routes = web.RouteTableDef()
-        app = web.Application(middlewares=[like_disable_api_nodes])
-
-    shared = SharedLibrary()
-    shared.configure(lambda: hub.config)
-    mount(PromptServer, shared, "0")
-    PromptServer.app.add_routes(PromptServer.routes)
-    async with TestServer(PromptServer.app) as server:
-        url = f"http://127.0.0.1:{server.port}/artifact-db/artifacts/{picture.id}/download"
-        async with hub.session.get(url) as response:
-            assert_harmless(Answer(response.status, response.headers, await response.read()))
-    shared.close()
+    for headers, status in (({}, 200), ({"Range": "bytes=0-3"}, 206)):
+        assert_harmless(await hub.get(f"/artifacts/{picture.id}/download", status, mount=mount, headers=headers))

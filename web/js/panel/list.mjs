@@ -6,7 +6,7 @@ import { button, el, fill, icon } from "./dom.mjs";
 import * as grid from "./grid.mjs";
 import { badge } from "./status.mjs";
 
-const LOOK = { least: 118, gap: 8, caption: 22 };
+const LOOK = { least: 92, gap: 8, caption: 22 };
 
 export class List {
   /**

@@ -29,7 +29,10 @@ export class Live {
     return () => this.listeners.delete(listener);
   }
 
-  /** Call `listener` with true or false as the connection comes and goes; returns what ends it. */
+  /**
+   * Call `listener` as the connection comes and goes, with whether it is there, and whether something may have been
+   * missed: a stream that has heard nothing yet has no number to resume after. Returns what ends it.
+   */
   watchConnection(listener) {
     this.stateListeners.add(listener);
     return () => this.stateListeners.delete(listener);
@@ -47,20 +50,14 @@ export class Live {
     this.stream = null;
   }
 
-  async #connect() {
-    try {
-      // Without a number a stream begins with the next event; one that has a number is resumed after it.
-      if (this.seq === null) this.seq = await this.#newest();
-    } catch {
-      this.#again();
-      return;
-    }
-    if (this.stopped) return;
-    const stream = new this.Source(this.client.url(`/events?after=${this.seq}`));
+  #connect() {
+    // Without a number a stream begins with the next event.
+    const from = this.seq;
+    const stream = new this.Source(this.client.url(from === null ? "/events" : `/events?after=${from}`));
     this.stream = stream;
     stream.onopen = () => {
       this.wait = FIRST_WAIT;
-      this.#tell(true);
+      this.#tell(true, from === null);
     };
     stream.onerror = () => {
       // The browser would resume by itself, but gives up for good when the server answers with an error.
@@ -72,7 +69,7 @@ export class Live {
 
   #hear(message) {
     const event = JSON.parse(message.data);
-    if (event.seq <= this.seq) return;
+    if (this.seq !== null && event.seq <= this.seq) return;
     this.seq = event.seq;
     for (const listener of this.listeners) listener(event);
   }
@@ -84,15 +81,10 @@ export class Live {
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
   }
 
-  #tell(connected) {
+  #tell(connected, missed = false) {
     if (connected === this.connected) return;
     this.connected = connected;
-    for (const listener of this.stateListeners) listener(connected);
-  }
-
-  async #newest() {
-    const health = await this.client.get("/queue");
-    return health.last_seq;
+    for (const listener of this.stateListeners) listener(connected, missed);
   }
 }
 

@@ -49,7 +49,7 @@ export class Panel {
     for (const root of [element, this.overlay]) root.style.colorScheme = host.scheme?.() ?? "light dark";
     this.endings = [
       live.listen((event) => this.#hear(event)),
-      live.watchConnection((connected) => this.#connection(connected)),
+      live.watchConnection((...state) => this.#connection(...state)),
       listen(this),
     ];
     this.pending = new Set();
@@ -158,7 +158,8 @@ export class Panel {
     for (const artifact of found) if (artifact) this.changed(artifact);
   }
 
-  #connection(connected) {
+  #connection(connected, missed) {
     this.lost.hidden = connected;
+    if (missed) this.refresh();
   }
 }

@@ -155,8 +155,8 @@ export class Viewer {
     const state = artifact.approval_status;
     const head = this.versions.find((version) => version.is_head) ?? artifact;
     const current = this.versions.find((version) => version.is_latest);
-    const make = (name, key, onclick, more = {}) =>
-      button(name, { label: t(`action.${key}`), text: more.text ? t(`action.${key}`) : null, onclick, ...more });
+    const make = (name, key, onclick, { text, ...more } = {}) =>
+      button(name, { label: t(`action.${key}`), text: text ? t(`action.${key}`) : null, onclick, ...more });
     if (gone) {
       return [
         make("undo", "undelete", () => actions.undelete(artifact), { text: true }),
