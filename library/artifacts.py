@@ -135,9 +135,10 @@ def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", 
     table = models.Artifact
     q = filters.get("q")
     query = table.select() if q is None else searches.found(q)
-    keys = (table.file_size, table.id) if sort.endswith("size") else (table.created_at, table.id)
-    if q is not None and sort.endswith("created"):
-        keys = (searches.RECORDED,)
+    if sort.endswith("size"):
+        keys: tuple[Any, ...] = (table.file_size, table.id)
+    else:
+        keys = (table.created_at, table.id) if q is None else (searches.RECORDED,)
     with library.reading():
         query = _filtered(query.where(table.deleted_at.is_null()), filters)
         make = lambda rows: views(library, rows)

@@ -155,9 +155,9 @@ def _log_head(tx: Transaction, to: Row, source: Row | None) -> None:
 
 def _point(tx: Transaction, workflow_id: str, to: Row | None, source: Row | None) -> None:
     after = to and to["id"]
-    models.Workflow.update(
-        latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1
-    ).where(models.Workflow.id == workflow_id).execute()
+    models.Workflow.update(latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1).where(
+        models.Workflow.id == workflow_id
+    ).execute()
     tx.log(
         "workflow.current_changed",
         "workflow",

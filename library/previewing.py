@@ -36,8 +36,9 @@ class Ahead:
         self._changed = threading.Condition()
         self._library: Library | None = None
         self._thread: threading.Thread | None = None
-        self._newest = 0
-        self._done = 0
+        self._newest = 0  # the last event that was heard of
+        self._looked = 0  # the last one that made this thread look
+        self._done = 0  # the last one whose artifacts have their thumbnails
         self._last_change = 0.0
         self._stopped = False
 
@@ -73,6 +74,7 @@ class Ahead:
         assert self._library is not None
         while self._quiet():
             newest = self._newest
+            done = newest
             try:
                 for artifact_id in _recorded(self._library, self._done):
                     if not self._quiet():
@@ -81,15 +83,16 @@ class Ahead:
             except (CancelledError, RuntimeError):
                 return  # The pool is closed, or Python is about to end.
             except (ArtifactDBError, DatabaseError) as error:
-                logger.debug("thumbnails are not made ahead this time: %s", error)
-            self._done = newest
+                logger.debug("thumbnails are made ahead after the next change: %s", error)
+                done = self._done
+            self._looked, self._done = newest, done
 
     def _quiet(self) -> bool:
         """Wait for something new and then for quiet; False when it is time to end."""
         with self._changed:
             while not self._stopped:
                 wait = self._last_change + QUIET_SECONDS - time.monotonic()
-                if self._newest <= self._done:
+                if self._newest <= self._looked:
                     self._changed.wait()
                 elif wait > 0:
                     self._changed.wait(wait)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from peewee import DatabaseError, fn
@@ -30,6 +30,7 @@ KIND = "record"
 class NewArtifact:
     """What is known of a new artifact before it has a row. `status` None leaves the choice to the approval rules.
 
+    An `output_key` that ends in a colon, such as `upload:images:`, makes a new output: the next free index follows it.
     `seen` is an artifact's id and the revision of it that the caller saw; a later one refuses the record.
     """
 
@@ -136,6 +137,15 @@ def next_version(workflow_id: str, output_key: str) -> int:
     return int(query.scalar() or 0) + 1
 
 
+def _free_key(workflow_id: str, prefix: str) -> str:
+    table = models.Artifact
+    query = table.select(table.output_key).where(
+        (table.workflow_id == workflow_id) & table.output_key.startswith(prefix)
+    )
+    taken = [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
+    return f"{prefix}{max(taken, default=-1) + 1}"
+
+
 def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None) -> tuple[str, str | None]:
     if run is not None:
         return runs.begin(tx, run, workflow_id)
@@ -153,6 +163,8 @@ def _insert(
     if existing is not None:
         _refuse_other(existing, output, placement, workflow_id)
         return str(existing["local_path"])
+    if output.output_key.endswith(":"):
+        output = replace(output, output_key=_free_key(workflow_id, output.output_key))
     if output.seen is not None:
         artifacts.check_revision(tx.library, artifacts.row_of(output.seen[0]), output.seen[1])
     parent = _parent(output)
@@ -217,7 +229,9 @@ def _insert(
 
 
 def _refuse_other(existing: dict[str, Any], output: NewArtifact, placement: Placement, workflow_id: str) -> None:
-    same = {"sha256": placement.sha256, "workflow_id": workflow_id, "output_key": output.output_key}
+    same = {"sha256": placement.sha256, "workflow_id": workflow_id}
+    if not output.output_key.endswith(":"):
+        same["output_key"] = output.output_key
     different = [name for name, value in same.items() if existing[name] != value]
     if different:
         raise Conflict(f"artifact {output.artifact_id} is there already, with another {different[0]}")

@@ -36,6 +36,7 @@ class Deferred:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._intents: list[Intent] = []
+        self._abandoned = False
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -45,11 +46,20 @@ class Deferred:
     def add(self, library: Library, intent: Intent) -> None:
         with self._lock:
             self._intents.append(intent)
-            if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(
-                    target=self._work, args=(library,), name="artifact-db-recovery", daemon=True
-                )
-                self._thread.start()
+            self._see_to_it(library)
+
+    def look_again(self, library: Library) -> None:
+        """What processes that are gone had promised could not be completed yet."""
+        with self._lock:
+            self._abandoned = True
+            self._see_to_it(library)
+
+    def _see_to_it(self, library: Library) -> None:
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(
+                target=self._work, args=(library,), name="artifact-db-recovery", daemon=True
+            )
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread; what it had left stays on disk for the next process."""
@@ -64,6 +74,9 @@ class Deferred:
             tries += 1
             with self._lock:
                 waiting = list(self._intents)
+                abandoned, self._abandoned = self._abandoned, False
+            if abandoned:
+                recover_abandoned(library)
             for intent in waiting:
                 if not _complete(library, intent):
                     break
@@ -71,7 +84,7 @@ class Deferred:
                 with self._lock:
                     self._intents.remove(intent)
             with self._lock:
-                if not self._intents:
+                if not self._intents and not self._abandoned:
                     self._thread = None
                     return
 
@@ -79,12 +92,13 @@ class Deferred:
 def recover_abandoned(library: Library) -> int:
     """Complete what processes that are gone had promised; returns how many intents were seen to.
 
-    An intent that cannot be completed while the database is away stays where it is.
+    An intent that cannot be completed while the database is away stays where it is, and is looked at again later.
     """
     with library.store.abandoned() as intents:
         done = 0
         for intent in intents:
             if not _complete(library, intent):
+                library.deferred.look_again(library)
                 break
             done += 1
     if done:

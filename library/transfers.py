@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..comfyui_client import ComfyUIServer
+from ..comfyui_client.filenames import is_plain_subfolder
 from ..db import models
 from ..db.querying import first_row
 from ..db.statuses import TRANSFER_STATUSES
@@ -41,6 +42,8 @@ def create_transfer(
     """
     target = library.config.server(names.checked_text(server, "server"))
     subfolder = names.checked_subfolder(subfolder)
+    if not is_plain_subfolder(subfolder):
+        raise Invalid("subfolder has a part that a ComfyUI server may take for something else", field="subfolder")
     artifact = artifacts.require_usable(library, artifacts.get_artifact(library, artifact_id))
     transfer_id = identities.new_id()
     with library.writing(by) as tx:
@@ -90,11 +93,12 @@ def require_retryable(library: Library, transfer_id: str) -> Transfer:
 
     Raises:
         NotFound. Conflict: it was delivered already, or is being delivered at this moment.
-        NotUsable, Gone: its artifact may not travel any more.
+        NotUsable, Gone: its artifact may not travel any more. UnknownServer: its server is not configured any more.
     """
     with library.reading():
         row = _get(transfer_id)
     _refuse_delivered(row)
+    library.config.server(row["target_server"])
     artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
     return Transfer.of(row)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_tuples, first_row
+from ..db.querying import first_row
 from ..errors import Invalid
 from ..media import images
 from ..media.kinds import Kind
@@ -70,30 +70,20 @@ def upload(
         if repeated is not None and repeated["sha256"] == part.sha256 and repeated["workflow_id"] == workflow_id:
             part.discard()
             return artifacts.view(library, repeated), False
-        output_key = output_key or _free_key(workflow_id, kind)
     placement = library.store.finish(
         part, artifact_id=artifact_id, extension=kind.file_format, day=identities.now()[:10]
     )
     found = images.describe(part.path) if kind.file_type == "image" else {}
     new = recording.NewArtifact(
         artifact_id=artifact_id,
-        output_key=output_key,
+        output_key=output_key or f"upload:{_REPORTED_AS.get(kind.file_type, kind.file_type)}:",
         filename=filename,
         file_type=kind.file_type,
         file_format=kind.file_format,
         metadata={**found, **(metadata or {})},
-        node_id=output_key.rsplit(":", 2)[0],
+        node_id=output_key.rsplit(":", 2)[0] if output_key else "upload",
         subfolder=subfolder,
         status=status,
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=workflow_id)
     return artifacts.get_artifact(library, artifact_id), True
-
-
-def _free_key(workflow_id: str, kind: Kind) -> str:
-    prefix = f"upload:{_REPORTED_AS.get(kind.file_type, kind.file_type)}:"
-    query = models.Artifact.select(models.Artifact.output_key).where(
-        (models.Artifact.workflow_id == workflow_id) & models.Artifact.output_key.startswith(prefix)
-    )
-    taken = [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
-    return f"{prefix}{max(taken, default=-1) + 1}"

@@ -33,6 +33,7 @@ _BY_FORMAT = {
         Kind("image", "webp", "image/webp", inline=True),
         Kind("image", "gif", "image/gif", inline=True),
         Kind("image", "avif", "image/avif", inline=True),
+        Kind("image", "heic", "image/heic"),
         Kind("image", "bmp", "image/bmp"),
         Kind("image", "tiff", "image/tiff"),
         Kind("image", "svg", "image/svg+xml"),
@@ -73,6 +74,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "pdf"),
 )
 _BRANDS = {b"avif": "avif", b"avis": "avif", b"M4A ": "m4a", b"M4B ": "m4a", b"qt  ": "mov"}
+_BRANDS |= dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"), "heic")
 _MARKUP = re.compile(rb"<\s*(svg|html|script|body|iframe|!doctype\s+html|!doctype\s+svg)", re.IGNORECASE)
 
 
@@ -139,6 +141,6 @@ def _is_json(text: str, *, whole: bool) -> bool:
         return False
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""Owns what is shown where there is no picture: the kind of the file and why, drawn by us. Nothing of the file is in it."""
+"""Owns what is shown where there is no picture: the kind of the file and why, drawn by us, with nothing of the file."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ tried, so that none of Pillow's readers that start other programs is ever asked.
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 from PIL import Image
+
+from .images import MALFORMED
 
 MAX_SIDE = 512
 MAX_PIXELS = 64 * 1024 * 1024
@@ -35,11 +35,6 @@ _UPRIGHT = {
 _READERS = {
     **{"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "avif": "AVIF", "bmp": "BMP", "tiff": "TIFF"},
 }
-_MALFORMED = (
-    *(SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError),
-    *(MemoryError, RuntimeError, struct.error, zlib.error),
-)
-"""What Pillow's readers raise for files that are cut off, malformed or made to break them."""
 
 
 class CannotBeShown(Exception):
@@ -75,7 +70,7 @@ def make(source: Path, file_format: str) -> bytes:
         if error.errno is not None:
             raise
         raise CannotBeShown("cannot be read") from error
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise CannotBeShown("cannot be read") from error
 
 
@@ -142,14 +137,16 @@ def _eight_bits(image: Image.Image, *, of_sixteen: bool) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except (OSError, *_MALFORMED):
+    except (OSError, *MALFORMED):
         return 1  # a camera's notes that cannot be read do not spoil the picture
 
 
 def _profile(image: Image.Image) -> bytes:
+    """The colour profile that its numbers count in, unless that is larger than a thumbnail itself."""
     profile = image.info.get("icc_profile")
-    fits = isinstance(profile, bytes) and image.mode in ("RGB", "RGBA") and len(profile) <= _MAX_PROFILE
-    return profile if fits else b""
+    if isinstance(profile, bytes) and image.mode in ("RGB", "RGBA") and len(profile) <= _MAX_PROFILE:
+        return profile
+    return b""
 
 
 def _encoded(image: Image.Image, profile: bytes) -> bytes:

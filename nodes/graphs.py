@@ -9,15 +9,15 @@ Graph = dict[str, dict[str, Any]]
 
 
 def leading_to(graph: Graph, node_id: str) -> Graph:
-    """A node and all those that its inputs come from."""
+    """A node and all those that its inputs come from: their classes and inputs, without titles and other notes."""
     found: Graph = {}
     waiting = [node_id]
     while waiting:
         here = waiting.pop()
         if here in found or here not in graph:
             continue
-        found[here] = graph[here]
         inputs = graph[here].get("inputs", {})
+        found[here] = {"class_type": graph[here].get("class_type"), "inputs": inputs}
         waiting.extend(str(link[0]) for link in inputs.values() if isinstance(link, list) and len(link) == 2)
     return found
 

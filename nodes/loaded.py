@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import OrderedDict
@@ -35,9 +36,9 @@ class Given:
 
 @dataclass
 class _Loaded:
-    """The last run of a load node: its prompt, its fingerprint, and its calls. One that gave nothing has None."""
+    """The last run of a load node: its prompt's, its fingerprint, and its calls. One that gave nothing has None."""
 
-    prompt: Prompt
+    run: tuple[float, str]
     fingerprint: str | None
     calls: list[tuple[Asked, Given | None]] = field(default_factory=list)
 
@@ -56,9 +57,8 @@ class Loads:
         yet, where the node had to wait, and where something was decided while the prompt already ran.
         """
         last = self._loaded.get(_key(prompt, node_id))
-        fingerprint = last.fingerprint if last else None
-        if last is None or not all(given is not None and look(asked) == given.state for asked, given in last.calls):
-            fingerprint = None
+        same = last is not None and all(given and look(asked) == given.state for asked, given in last.calls)
+        fingerprint = last.fingerprint if last is not None and same else None
         prompt.fingerprints[node_id] = fingerprint or identities.new_id()
         return prompt.fingerprints[node_id]
 
@@ -67,8 +67,8 @@ class Loads:
         key = _key(prompt, node_id)
         with self._lock:
             last = self._loaded.get(key)
-            if last is None or last.prompt is not prompt:
-                last = self._loaded[key] = _Loaded(prompt, prompt.fingerprints.get(node_id))
+            if last is None or last.run != prompt.run:
+                last = self._loaded[key] = _Loaded(prompt.run, prompt.fingerprints.get(node_id))
             last.calls.append((asked, given))
             self._loaded.move_to_end(key)
             while len(self._loaded) > REMEMBERED:
@@ -84,4 +84,5 @@ LOADS = Loads()
 
 
 def _key(prompt: Prompt, node_id: str) -> str:
-    return json.dumps([node_id, leading_to(prompt.graph, node_id)], sort_keys=True)
+    described = json.dumps([node_id, leading_to(prompt.graph, node_id)], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()

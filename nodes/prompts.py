@@ -26,16 +26,20 @@ logger = logging.getLogger("artifact_db.nodes")
 ACTOR = "comfyui"
 """The actor of what nodes record where the prompt's `extra_data` does not say {"artifact_db": {"actor": "anna"}}."""
 
-REMEMBERED = 256
-"""How many prompts are remembered."""
+REMEMBERED = 8
+"""How many prompts are remembered; ComfyUI runs one at a time."""
 
 WATCH_SECONDS = 0.25
 
 
 @dataclass
 class Prompt:
-    """One prompt in this ComfyUI's queue, while it runs. `graph` is as it was queued."""
+    """One prompt in this ComfyUI's queue, while it runs. `graph` is as it was queued.
 
+    `run` tells it from every other, also from one that was queued under the same id.
+    """
+
+    run: tuple[float, str]
     prompt_id: str
     graph: Graph
     server_address: str
@@ -74,17 +78,15 @@ class Prompts:
         context = get_executing_context()
         prompt_id = context.prompt_id if context else ""
         item = _queue_item(prompt_id)
-        # The number tells two runs apart that were queued under one id.
-        key = (item[0] if item else 0.0, prompt_id)
+        run = (item[0] if item else 0.0, prompt_id)
         extra = item[3] if item else {}
         with self._lock:
-            prompt = self._prompts.get(key)
+            prompt = self._prompts.get(run)
             if prompt is None:
                 graph = item[2] if item else {}
                 client_id, told = _text(extra.get("client_id")), extra.get("artifact_db")
                 actor = _text(told.get("actor") if isinstance(told, dict) else None) or ACTOR
-                prompt = Prompt(prompt_id, graph, _own_address(), client_id, actor)
-                self._prompts[key] = prompt
+                prompt = self._prompts[run] = Prompt(run, prompt_id, graph, _own_address(), client_id, actor)
                 while len(self._prompts) > REMEMBERED:
                     self._prompts.popitem(last=False)
             return prompt
@@ -103,7 +105,8 @@ class Prompts:
             for prompt in list(self._open.values()):
                 if (ending := _ending(prompt.prompt_id)) is not None and _close(prompt, *ending):
                     with self._lock:
-                        self._open.pop(prompt.prompt_id, None)
+                        if self._open.get(prompt.prompt_id) is prompt:
+                            del self._open[prompt.prompt_id]
             with self._lock:
                 if not self._open:
                     self._watcher = None

@@ -198,14 +198,14 @@ def _side_by_side(hub: Library, keep: Callable[[int], Placement], count: int) ->
     """Encode the pictures of a batch on several cores: Pillow leaves Python's lock while it compresses."""
     with ThreadPoolExecutor(min(count, os.cpu_count() or 1) or 1, thread_name_prefix="artifact-db-encode") as pool:
         kept = [pool.submit(keep, index) for index in range(count)]
-    try:
-        return [future.result() for future in kept]
-    except Exception:
-        # One was refused, by a full disk for example: none of them was promised to anybody.
+    errors = [error for future in kept if (error := future.exception())]
+    if errors:
+        # A full disk, for example: of those that it took nobody was promised any.
         for future in kept:
-            if future.exception() is None:
+            if not future.exception():
                 remove(hub.store.staging / future.result().part)
-        raise
+        raise errors[0]
+    return [future.result() for future in kept]
 
 
 def _copy(hub: Library, placement: Placement, place: str) -> None:
@@ -235,5 +235,5 @@ def _run(hidden: Any, prompt: Prompt, widgets: _Widgets) -> runs.Run:
 def _loaded_upstream(prompt: Prompt, node_id: str) -> list[str]:
     """The artifacts that went into a node's inputs, from the load nodes that lead to it."""
     upstream = leading_to(prompt.graph, node_id)
-    loads = [here for here, node in upstream.items() if node.get("class_type") == LOAD_NODE]
+    loads = [here for here, node in upstream.items() if node["class_type"] == LOAD_NODE]
     return list(dict.fromkeys(artifact_id for here in loads for artifact_id in LOADS.artifact_ids(prompt, here)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -27,6 +29,17 @@ def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> None:
         hub.begin(lambda library: library.prepare()).add_done_callback(_log_failure)
 
     prompt_server.app.on_startup.append(open_early)
+    _warn_of_folder(Path(__file__).parent.parent.name)
+
+
+def _warn_of_folder(name: str) -> None:
+    if quote(name) != name:
+        # aiohttp compares what it was told with what was asked for, and only the one of them is quoted.
+        logger.warning(
+            "ComfyUI serves no scripts from a folder called %r: nodes and routes work, the panel stays away; "
+            "rename the folder to one without blanks",
+            name,
+        )
 
 
 def _log_failure(opening: asyncio.Future[None]) -> None:

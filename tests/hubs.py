@@ -61,6 +61,7 @@ class Hub:
         self.server = server
         self.session = session
         self.url = f"http://127.0.0.1:{server.port}"
+        self.secrets: tuple[str, ...] = ()
 
     @property
     def library(self) -> Library:
@@ -111,11 +112,13 @@ class Hub:
         return await self.ask("PUT", path, expect, **request)
 
     def assert_tells_nothing(self, answer: Answer) -> None:
-        """No answer has a traceback or a path of this machine."""
+        """No answer has a traceback, a path of this machine or a secret."""
         told = answer.body + repr(dict(answer.headers)).encode()
         assert b"Traceback (most recent call last)" not in told
         for folder in (self.config.folder, Path(__file__).resolve().parent.parent):
             assert str(folder).encode() not in told
+        for secret in self.secrets:
+            assert secret.encode() not in told
 
     def change(self, statement: str, *values: Any) -> None:
         """Change a row behind the library's back, to make what this release cannot make yet."""

@@ -11,7 +11,7 @@ import pytest
 from comfyui_artifact_db.db import connections
 
 
-@pytest.fixture()
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Databases that are opened from here on wait 50 ms for a lock; `mark.usefixtures` comes before the library."""
     monkeypatch.setattr(connections, "BUSY_TIMEOUT", 0.05)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = {"tests", "bench", "devtools", "examples", "example_workflows", "build", "dist", "web", "dev.py"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def modules() -> dict[str, ast.Module]:
     """Every module of the package by its path, such as `library/runs.py`."""
     return {

@@ -51,7 +51,9 @@ def described(path: Path | str, *script: str) -> dict[str, Table]:
     try:
         for sql in script:
             connection.executescript(sql)
-        made = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        made = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
         names = dict(made.fetchall())
         virtual = {name for name, sql in names.items() if sql.startswith("CREATE VIRTUAL")}
         kept = {f"{name}_{part}" for name in virtual for part in ("data", "idx", "content", "docsize", "config")}
@@ -74,5 +76,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         )
         (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
         label = index if origin == "c" else f"automatic on {', '.join(columns)}"
-        table.indexes[label] = Index(label, bool(unique), bool(partial), columns, " ".join(sql.split()) if sql else None)
+        table.indexes[label] = Index(
+            label, bool(unique), bool(partial), columns, " ".join(sql.split()) if sql else None
+        )
     return table

@@ -13,7 +13,7 @@ from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.errors import BadConfiguration
 
 SECRET = "s3cret-t0ken"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(

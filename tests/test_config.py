@@ -90,7 +90,10 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
     ("text", "named"),
     [
         *((f"{key} = 7", key) for key in ("database", "store", "hub", "hub_token_env", "temporal", "record")),
-        *((f'{key} = ["x"]', key) for key in ("database", "store", "temporal", "record", "local_trust", "max_upload_mb")),
+        *(
+            (f'{key} = ["x"]', key)
+            for key in ("database", "store", "temporal", "record", "local_trust", "max_upload_mb")
+        ),
         *((f'{key} = ""', key) for key in ("database", "store", "record")),
         ('database = "sqlite:///"', "database"),
         ('store = "~nobody-of-this-name/store"', "store"),

@@ -1,7 +1,8 @@
 """A full-text index over the names of artifacts: of the file, the workflow, the step and the chain.
 
-Those names never change, so that triggers on the rows coming and going keep it whole, cascades included. Its rows have
-numbers of their own: the hidden ones of `artifacts` may change whenever the file is vacuumed.
+Those names never change, so that triggers on the rows coming and going keep it whole, cascades included; a migration
+that makes `artifacts` anew has to make them anew too. The index has row numbers of its own: the hidden ones of
+`artifacts` may change whenever the file is vacuumed.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def test_a_prompt_succeeds_while_the_database_is_locked_and_is_recorded_afterwar
         assert studio.get("/health")["pending_intents"] == 2
     assert len(took) > 50
     assert sorted(took)[len(took) // 2] < 0.1
-    assert max(took) < 1
+    assert max(took) < 3
     until(kept.is_recorded)
     kept.assert_recorded()
     assert studio.settled(kept.workflow_id)["status"] == "completed"

@@ -130,3 +130,10 @@ def test_the_log_of_a_start_has_no_complaint(studio: Studio) -> None:
     assert "IMPORT FAILED" not in start
     assert "Traceback" not in start
     assert "artifact" not in "".join(line for line in start.splitlines() if "ERROR" in line or "WARN" in line).lower()
+
+
+def test_the_scripts_of_the_panel_are_served(studio: Studio) -> None:
+    scripts = [path for path in studio.ask("GET", "/extensions").json() if path.startswith("/extensions/comfyui-art")]
+    assert scripts
+    for path in scripts:
+        studio.ask("GET", path, 200)

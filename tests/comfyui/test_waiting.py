@@ -68,7 +68,7 @@ def test_the_server_answers_while_it_waits(studio: Studio) -> None:
     for _ in range(20):
         studio.ask("GET", "/queue", 200)
         studio.get("/health")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("how_many", [1, 2])
@@ -102,7 +102,7 @@ def test_a_timeout_is_a_clear_failure(studio: Studio) -> None:
     waiting = Waiting(artifact_id=artifact_id, timeout=1)
     began = time.monotonic()
     outcome = studio.run(waiting.graph, status="error")
-    assert 1 <= time.monotonic() - began < 3
+    assert 1 <= time.monotonic() - began < 5
     assert outcome.error == f"waited 1 s, and still: artifact {artifact_id} is not usable: it waits for a decision"
 
 

@@ -25,7 +25,7 @@ Session = Callable[[Database], AbstractContextManager[None]]
 SESSIONS: list[Session] = [Database.reading, Database.writing]
 
 
-@pytest.fixture()
+@pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[[str], Database]]:
     made: list[Database] = []
 
@@ -39,7 +39,7 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], Database]]:
         database.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def database(make: Callable[[str], Database]) -> Database:
     return make("artifacts.db")
 
@@ -124,10 +124,10 @@ def test_two_databases_that_are_open_at_once_do_not_mix(make: Callable[[str], Da
 
 def test_a_transaction_is_all_or_nothing(database: Database) -> None:
     for error in (ValueError("of ours"), KeyboardInterrupt(), IntegrityError("of the database")):
-        with pytest.raises(type(error)), database.writing():
+        with pytest.raises(type(error)), database.writing():  # noqa: PT012
             add("c")
             raise error
-    with pytest.raises(IntegrityError), database.writing():
+    with pytest.raises(IntegrityError), database.writing():  # noqa: PT012
         add("c")
         add("c")
     with database.reading():
@@ -180,7 +180,10 @@ def test_a_database_that_another_process_has_locked_is_unavailable_until_it_lets
     database = Database(f"sqlite:///{tmp_path / 'artifacts.db'}")
     migrate(database)
     with processes.started("locking", tmp_path) as process:
-        with pytest.raises(Unavailable, match="another program is writing to it; try again") as refused, database.writing():
+        with (
+            pytest.raises(Unavailable, match="another program is writing to it; try again") as refused,
+            database.writing(),
+        ):
             add("c")
         assert refused.value.data["outcome_unknown"] is False
         assert processes.go_on(process) == []
@@ -251,9 +254,7 @@ def test_a_damaged_file_is_unavailable_with_a_clear_message(database: Database, 
         assert str(database.path) not in str(refused.value)
 
 
-def test_when_the_commit_itself_fails_its_outcome_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_the_commit_itself_fails_its_outcome_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def before_commit() -> None:
         if fail:
             raise sqlite3.OperationalError("disk I/O error")
@@ -272,7 +273,9 @@ def test_when_the_commit_itself_fails_its_outcome_is_unknown(
     database.close()
 
 
-@pytest.mark.parametrize("url", ["postgresql://ann:s3cret@c/d", "sqlite://artifacts.db", "sqlite:///", "artifacts.db", "", "mysql:///x"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:s3cret@c/d", "sqlite://artifacts.db", "sqlite:///", "artifacts.db", "", "mysql:///x"]
+)
 def test_an_engine_that_this_release_does_not_speak_is_refused(url: str) -> None:
     with pytest.raises(BadConfiguration, match="sqlite:///PATH") as refused:
         Database(url)

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again with every row, after a backup, by one process at a time, and never from the future."""
+"""Migrations: up, down and up again with every row, after a backup, by one process at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from filelock import FileLock
 ALL = sorted(file.stem for file in migrating.MIGRATIONS.glob("[0-9]*.py"))
 AT = "2026-11-22T10:30:00.000Z"
 FILLED = f"""
-    INSERT INTO chains (id, name, status, started_at, chain_definition) VALUES ('c', 'film', 'completed', '{AT}', '{{"a":1}}');
+    INSERT INTO chains (id, name, status, started_at, chain_definition)
+        VALUES ('c', 'film', 'completed', '{AT}', '{{"a":1}}');
     INSERT INTO workflows (id, chain_id, step_id, workflow_name, server_address, prompt_id, status, queued_at)
         VALUES ('w', 'c', 'a', 'n', 's', 'p', 'completed', '{AT}');
     INSERT INTO artifacts (id, workflow_id, filename, local_filename, local_path, file_type, metadata)
@@ -32,12 +33,12 @@ FILLED = f"""
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "artifacts.db"
 
 
-@pytest.fixture()
+@pytest.fixture
 def database(path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{path}")
     yield database
@@ -145,7 +146,7 @@ def test_a_database_of_a_newer_release_is_refused_with_a_message_and_nothing_cha
     database.close()
     tables.described(path, "INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     before = path.read_bytes()
-    with pytest.raises(TooNew, match="newer release.*9999_future.*update the extension"):
+    with pytest.raises(TooNew, match=r"newer release.*9999_future.*update the extension"):
         migrate(database)
     database.close()
     assert path.read_bytes() == before

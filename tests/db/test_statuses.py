@@ -20,13 +20,13 @@ ROWS = {
     ),
     "attempts": (
         "status",
-        "INSERT INTO attempts (id, workflow_id, number, server_address, prompt_id, status, queued_at, created_at, updated_at)"
-        f" VALUES ('t2', 'w1', 2, 's', 'p', ?, '{AT}', '{AT}', '{AT}')",
+        "INSERT INTO attempts (id, workflow_id, number, server_address, prompt_id, status, queued_at, created_at,"
+        f" updated_at) VALUES ('t2', 'w1', 2, 's', 'p', ?, '{AT}', '{AT}', '{AT}')",
     ),
     "artifacts": (
         "approval_status",
-        "INSERT INTO artifacts (id, workflow_id, filename, local_filename, local_path, file_type, is_latest, output_key,"
-        " approval_status) VALUES ('a2', 'w1', 'f', 'l2', 'p2', 'image', FALSE, 'a2', ?)",
+        "INSERT INTO artifacts (id, workflow_id, filename, local_filename, local_path, file_type, is_latest,"
+        " output_key, approval_status) VALUES ('a2', 'w1', 'f', 'l2', 'p2', 'image', FALSE, 'a2', ?)",
     ),
     "artifact_transfers": (
         "status",
@@ -62,7 +62,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
     connection.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def insert(connection: sqlite3.Connection) -> Iterator[Callable[[str, str | None], None]]:
     connection.execute("BEGIN")
     yield lambda table, status: connection.execute(ROWS[table][1], (status,)) and None
@@ -70,12 +70,15 @@ def insert(connection: sqlite3.Connection) -> Iterator[Callable[[str, str | None
 
 
 @pytest.mark.parametrize(("table", "status"), [(table, status) for table in ROWS for status in ACCEPTED[table]])
-def test_the_database_takes_every_status_that_there_is(insert: Callable[[str, str], None], table: str, status: str) -> None:
+def test_the_database_takes_every_status_that_there_is(
+    insert: Callable[[str, str], None], table: str, status: str
+) -> None:
     insert(table, status)
 
 
 @pytest.mark.parametrize(
-    ("table", "status"), [(table, status) for table in ROWS for status in [*EVERY, *ODD] if status not in ACCEPTED[table]]
+    ("table", "status"),
+    [(table, status) for table in ROWS for status in [*EVERY, *ODD] if status not in ACCEPTED[table]],
 )
 def test_the_database_refuses_every_other_status(insert: Callable[[str, str], None], table: str, status: str) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
@@ -94,9 +97,9 @@ def test_a_status_cannot_be_changed_into_another_either(connection: sqlite3.Conn
 
 def test_the_statuses_are_those_of_the_design() -> None:
     assert statuses.CHAIN_STATUSES == ("initializing", "awaiting_approval", "completed", "failed", "cancelled")
-    assert statuses.WORKFLOW_STATUSES == (
+    assert (
         *("queued", "executing", "awaiting_approval", "completed", "failed", "skipped", "cancelled", "outcome_unknown"),
-    )
+    ) == statuses.WORKFLOW_STATUSES
     assert statuses.APPROVAL_STATUSES == ("pending", "approved", "rejected", "auto_approved", "edited")
     assert statuses.TRANSFER_STATUSES == ("pending", "uploading", "completed", "failed")
     assert set(statuses.USABLE) == {"approved", "auto_approved", "edited"}

@@ -9,8 +9,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from comfyui_artifact_db.library import artifacts, attempts, chains, decisions, edits, events, lineage, loads
-from comfyui_artifact_db.library import pages, runs, transfers, trash, workflows
+from comfyui_artifact_db.library import (
+    artifacts,
+    attempts,
+    chains,
+    decisions,
+    edits,
+    events,
+    lineage,
+    loads,
+    pages,
+    runs,
+    transfers,
+    trash,
+    workflows,
+)
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact
 from reviewing import edit
@@ -36,7 +49,10 @@ class Scene:
 
 
 QUESTIONS: dict[str, Ask] = {
-    **{f"artifacts {sort}": lambda s, sort=sort: artifacts.list_artifacts(s.library, PAGE, sort=sort) for sort in artifacts.SORTS},
+    **{
+        f"artifacts {sort}": lambda s, sort=sort: artifacts.list_artifacts(s.library, PAGE, sort=sort)
+        for sort in artifacts.SORTS
+    },
     "artifacts, second page": lambda s: artifacts.list_artifacts(
         s.library, pages.Ask(20, artifacts.list_artifacts(s.library, PAGE).next_cursor)
     ),
@@ -105,7 +121,9 @@ def multiply(library: Library, times: int) -> None:
     for table in TABLES:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         copied = [_copied(table, column) for column in columns]
-        sql = f"INSERT INTO {table} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(copied)} FROM {table}, numbers"
+        sql = (
+            f"INSERT INTO {table} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(copied)} FROM {table}, numbers"
+        )
         if table == "tags":
             sql = sql.replace("FROM tags", "FROM (SELECT * FROM tags LIMIT 0) AS tags")
         connection.execute(sql)
@@ -122,7 +140,9 @@ def _copied(table: str, column: str) -> str:
         return "(SELECT MAX(seq) FROM events) + (i - 1) * (SELECT MAX(seq) FROM events) + seq"
     if column.endswith("_at"):
         return f"{column} || i"
-    references = column == "id" or column.endswith("_id") and column not in ("node_id", "client_id", "step_id", "prompt_id")
+    references = column == "id" or (
+        column.endswith("_id") and column not in ("node_id", "client_id", "step_id", "prompt_id")
+    )
     if references or column in ("local_path", "local_filename"):
         return f'"{column}" || i'
     if column == "prompt_id":
@@ -182,7 +202,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, in
     for times in (40, 4000):
         library = open_library(load_config(tmp_path_factory.mktemp(f"times{times}"), {}))
         scene = Scene(library, Pictures(library))
-        transfer = "INSERT INTO artifact_transfers (id, artifact_id, source_workflow_id, target_server, status, created_at)"
+        transfer = (
+            "INSERT INTO artifact_transfers (id, artifact_id, source_workflow_id, target_server, status, created_at)"
+        )
         with library.writing("tester") as tx:
             values = ("t", scene.first.id, scene.workflow_id, "gpu-a", "failed", tx.at)
             library.database.engine.execute_sql(f"{transfer} VALUES (?, ?, ?, ?, ?, ?)", values)

@@ -1,4 +1,4 @@
-"""Recording never fails a generation: with the database away the bytes and the intent are on disk, and the rows follow."""
+"""Recording never fails a generation: with the database away bytes and intent are on disk, and the rows follow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def of_a_newer_release(database: Path) -> Iterator[None]:
 AWAY = [directory_in_its_place, file_in_place_of_its_folder, damaged, locked_by_another, of_a_newer_release]
 
 
-@pytest.fixture()
+@pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     """A library that was never asked for a row yet, its database in a folder of its own."""
     (tmp_path / "db").mkdir()
@@ -88,9 +88,7 @@ def record(library: Library, run: runs.Run, key: str = "9:images:0", **how: Any)
         part.write(png(len(key)))
         placement = library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
     new = recording.NewArtifact(artifact_id, key, "a.png", "image", "png", tags=("nice",))
-    return recording.record(
-        library, [(new, placement)], actor="node", workflow_id=identities.new_id(), run=run, **how
-    )
+    return recording.record(library, [(new, placement)], actor="node", workflow_id=identities.new_id(), run=run, **how)
 
 
 def wait_for(library: Library, artifact_id: str) -> Any:

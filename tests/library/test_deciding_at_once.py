@@ -76,7 +76,7 @@ def test_of_two_edits_of_one_revision_at_once_one_wins(library: Library, picture
 
 def test_a_double_click_is_one_decision(library: Library, pictures: Any) -> None:
     picture = pictures.one(status="pending")
-    click = lambda: decisions.approve(library, picture.id, by="ann", revision=picture.revision)  # noqa: E731
+    click = lambda: decisions.approve(library, picture.id, by="ann", revision=picture.revision)
     first, second = at_once(click, click)
     assert first == second
     assert [e.action for e in events.history(library, picture.id)].count("artifact.approved") == 1

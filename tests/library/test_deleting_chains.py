@@ -19,7 +19,7 @@ def stored(library: Library) -> set[str]:
     return {path.name for path in (library.store.root / "files").rglob("*") if path.is_file()}
 
 
-@pytest.fixture()
+@pytest.fixture
 def chain_id(library: Library, pictures: Any) -> str:
     """A chain of two steps with versions, an edit, tags and something in the trash."""
     first = pictures.one(run=runs.Run("gpu-a", "p1", "w", chain="film", step="a"))
@@ -81,7 +81,7 @@ def test_a_crash_between_the_commit_and_the_files_is_completed_at_the_next_start
     def crash(path: Path) -> None:
         raise SystemExit
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):  # noqa: PT012
         patch.setattr(type(library.store.root), "unlink", crash)
         chains.delete_chain(library, chain_id, actor="ann")
     assert len(stored(library)) == 5

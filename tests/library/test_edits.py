@@ -87,7 +87,7 @@ def test_an_edit_with_another_status_is_refused(library: Library, pictures: Any,
     assert refused.value.field == "approval_status"
 
 
-@pytest.fixture()
+@pytest.fixture
 def strict(config: Config) -> Iterator[Library]:
     """A library whose configuration wants every output and every edit reviewed."""
     file = config.folder / "artifact-db.toml"

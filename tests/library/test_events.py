@@ -161,7 +161,7 @@ def test_subscribers_hear_of_the_newest_event_after_each_commit(library: Library
     decisions.tag(library, picture.id, "nice", by="ann")
     decisions.tag(library, picture.id, "nice", by="ann")
     assert heard[1:] == [events.last_seq(library)]
-    with pytest.raises(RuntimeError), library.writing("ann") as tx:
+    with pytest.raises(RuntimeError), library.writing("ann") as tx:  # noqa: PT012
         tx.log("artifact.tagged", "artifact", picture.id)
         raise RuntimeError("something else failed")
     end()

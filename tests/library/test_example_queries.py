@@ -12,7 +12,7 @@ from comfyui_artifact_db.library.opening import Library
 from reviewing import edit
 
 
-@pytest.fixture()
+@pytest.fixture
 def chain_id(library: Library, pictures: Any) -> str:
     """A chain of two steps, the second of which has failed."""
     chain, _ = chains.create_chain(library, name="film", actor="tester")
@@ -98,7 +98,7 @@ def test_a_dependency_that_is_not_there_or_not_usable_is_a_clear_answer(
     with pytest.raises(NotUsable, match="waits for a decision"):
         artifacts.get_dependency_artifact(library, chain_id, "extract_frame1")
     decisions.reject(library, waiting.id, by="ann", reason="too dark")
-    with pytest.raises(NotUsable, match="rejected.*too dark"):
+    with pytest.raises(NotUsable, match=r"rejected.*too dark"):
         artifacts.get_dependency_artifact(library, chain_id, "extract_frame1")
 
 

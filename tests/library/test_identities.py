@@ -23,7 +23,9 @@ def test_an_id_is_a_uuid_of_version_7_with_the_time_in_front() -> None:
 
 def test_the_ids_of_a_process_are_in_order_and_never_the_same_whoever_asks() -> None:
     made: list[list[str]] = [[] for _ in range(4)]
-    threads = [threading.Thread(target=lambda own=own: own.extend(identities.new_id() for _ in range(2000))) for own in made]
+    threads = [
+        threading.Thread(target=lambda own=own: own.extend(identities.new_id() for _ in range(2000))) for own in made
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -77,7 +79,9 @@ def test_a_time_is_brought_into_the_form_of_the_database(value: str, written: st
     assert identities.checked_time(value, "since") == written
 
 
-@pytest.mark.parametrize("value", ["", "now", "22.11.2026", "2026-11-31", "2026-11-22T25:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    "value", ["", "now", "22.11.2026", "2026-11-31", "2026-11-22T25:00", "9999-12-31T23:59:59-14:00"]
+)
 def test_what_is_no_time_is_refused(value: str) -> None:
     with pytest.raises(Invalid) as refused:
         identities.checked_time(value, "since")

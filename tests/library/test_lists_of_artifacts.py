@@ -22,7 +22,7 @@ def find(library: Library, **filters: Any) -> list[str]:
     return ids(artifacts.list_artifacts(library, pages.Ask(), **filters).items)
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Every time that is asked for is a minute after the one before."""
     minutes = iter(range(600))

@@ -18,7 +18,8 @@ CONTROL = ["a\0b", "a\rb", "a\x1bb", "a\x7fb", "a\x85b", "a\ud800b"]
 
 
 @pytest.mark.parametrize(
-    "check", [names.checked_text, names.checked_name, names.checked_filename, names.checked_tag, names.checked_subfolder]
+    "check",
+    [names.checked_text, names.checked_name, names.checked_filename, names.checked_tag, names.checked_subfolder],
 )
 @pytest.mark.parametrize("value", [*NO_TEXT, *CONTROL], ids=repr)
 def test_what_is_no_text_or_has_control_characters_is_refused_everywhere(check: Check, value: Any) -> None:
@@ -30,7 +31,20 @@ def test_what_is_no_text_or_has_control_characters_is_refused_everywhere(check: 
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", "\n", "../up", "a/../b", "a..b", "/etc/passwd", "a/b", "\\\\host\\share", "a\\b", "C:film", "c:\\film"),
+        *(
+            "",
+            " ",
+            "\n",
+            "../up",
+            "a/../b",
+            "a..b",
+            "/etc/passwd",
+            "a/b",
+            "\\\\host\\share",
+            "a\\b",
+            "C:film",
+            "c:\\film",
+        ),
         *("http://evil", "file:///etc", "//evil/x", "two\nlines", "a\tb", "x" * 256),
     ],
 )
@@ -39,7 +53,9 @@ def test_a_name_is_neither_a_path_nor_a_url(value: str) -> None:
         names.checked_name(value, "name")
 
 
-@pytest.mark.parametrize("value", ["image-edit-to-video-pipeline", "Von Foto zu Film", "№ 1: 写真", "<b>bold", "'; --", "x" * 255])
+@pytest.mark.parametrize(
+    "value", ["image-edit-to-video-pipeline", "Von Foto zu Film", "№ 1: 写真", "<b>bold", "'; --", "x" * 255]
+)
 def test_an_ordinary_name_stays_what_it_is(value: str) -> None:
     assert names.checked_name(value, "name") == value
 
@@ -62,8 +78,8 @@ def test_a_file_name_that_is_a_path_or_too_long_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["ComfyUI_00001_.png", "a b.png", "12:30.png", "%2e%2e%2f.png", "name [input].png", '"quoted".png', ".hidden", "CON.png",
-     "x" * 251 + ".png", "é" * 125 + ".png"],
+    ["ComfyUI_00001_.png", "a b.png", "12:30.png", "%2e%2e%2f.png", "name [input].png", '"quoted".png', ".hidden",
+     "CON.png", "x" * 251 + ".png", "é" * 125 + ".png"],
 )  # fmt: skip
 def test_an_ordinary_or_odd_file_name_is_kept_as_a_label(value: str) -> None:
     assert names.checked_filename(value) == value
@@ -86,8 +102,9 @@ def test_an_output_key_is_node_kind_and_index_from_the_right(value: str) -> None
 
 @pytest.mark.parametrize(
     "value",
-    [*NO_TEXT, "", "9", "9:images", "9:images:", "9:images:x", "9:images:-1", ":images:0", "9::0", "9:images:0\n", "a/b:images:0",
-     "a b:images:0", "9:images:1234567890", "9:im/ages:0", "x" * 201 + ":images:0", "9:images:0 ", "..\\9:images:0"],
+    [*NO_TEXT, "", "9", "9:images", "9:images:", "9:images:x", "9:images:-1", ":images:0", "9::0", "9:images:0\n",
+     "a/b:images:0", "a b:images:0", "9:images:1234567890", "9:im/ages:0", "x" * 201 + ":images:0", "9:images:0 ",
+     "..\\9:images:0"],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_output_key_is_refused(value: Any) -> None:
@@ -96,13 +113,35 @@ def test_what_is_no_output_key_is_refused(value: Any) -> None:
     assert refused.value.field == "output_key"
 
 
-@pytest.mark.parametrize(("value", "kept"), [("", ""), ("a", "a"), ("a/b/c", "a/b/c"), ("a\\b", "a/b"), ("a/b/", "a/b"), ("ü b", "ü b")])
+@pytest.mark.parametrize(
+    ("value", "kept"), [("", ""), ("a", "a"), ("a/b/c", "a/b/c"), ("a\\b", "a/b"), ("a/b/", "a/b"), ("ü b", "ü b")]
+)
 def test_a_subfolder_is_below_a_folder_of_the_server(value: str, kept: str) -> None:
     assert names.checked_subfolder(value) == kept
 
 
 @pytest.mark.parametrize(
-    "value", ["/a", "\\a", "..", "../a", "a/..", "a/../b", "a\\..\\b", "a//b", ".", "a/./b", "a/.. /b", "a/...", "a\nb", "a\tb", "C:", "C:/a", "c:a", "x" * 256]
+    "value",
+    [
+        "/a",
+        "\\a",
+        "..",
+        "../a",
+        "a/..",
+        "a/../b",
+        "a\\..\\b",
+        "a//b",
+        ".",
+        "a/./b",
+        "a/.. /b",
+        "a/...",
+        "a\nb",
+        "a\tb",
+        "C:",
+        "C:/a",
+        "c:a",
+        "x" * 256,
+    ],
 )
 def test_a_subfolder_that_leads_elsewhere_is_refused(value: str) -> None:
     with pytest.raises(Invalid) as refused:

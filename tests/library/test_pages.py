@@ -15,7 +15,10 @@ from comfyui_artifact_db.library.opening import Library
 List = Callable[[Library, pages.Ask], pages.Page[Any]]
 
 LISTS: dict[str, List] = {
-    **{sort: lambda library, ask, sort=sort: artifacts.list_artifacts(library, ask, sort=sort) for sort in artifacts.SORTS},
+    **{
+        sort: lambda library, ask, sort=sort: artifacts.list_artifacts(library, ask, sort=sort)
+        for sort in artifacts.SORTS
+    },
     "workflows": workflows.list_workflows,
     "chains": chains.list_chains,
     "tags": artifacts.list_tags,
@@ -42,7 +45,7 @@ def walk(library: Library, listed: List, limit: int, between: Callable[[], objec
         between()
 
 
-@pytest.fixture()
+@pytest.fixture
 def many(library: Library, pictures: Any) -> Any:
     """Rows in every list: seven of each, some with the same time, size and name."""
     for number in range(7):
@@ -73,8 +76,8 @@ def test_what_is_recorded_in_between_does_not_shift_what_follows(library: Librar
 
 def test_from_oldest_to_newest_what_is_recorded_in_between_is_seen(library: Library, many: Any) -> None:
     before = walk(library, LISTS["created"], 2)
-    fresh = iter([many.one, many.one])
-    found = walk(library, LISTS["created"], 2, lambda: next(fresh, lambda: None)())
+    left = [1, 2]
+    found = walk(library, LISTS["created"], 2, lambda: left and left.pop() and many.one())
     assert found[: len(before)] == before
     assert len(found) == len(set(found)) == len(before) + 2
 
@@ -90,8 +93,8 @@ def test_versions_and_workflow_artifacts_come_in_pages_too(library: Library, pic
     first = pictures.one()
     made = [first, *(pictures.one(workflow_id=first.workflow_id) for _ in range(4))]
     newest_first = [artifact.id for artifact in reversed(made)]
-    of_output = lambda lib, ask: artifacts.list_versions(lib, first.id, ask)  # noqa: E731
-    of_workflow = lambda lib, ask: artifacts.list_workflow_artifacts(lib, first.workflow_id, ask)  # noqa: E731
+    of_output = lambda lib, ask: artifacts.list_versions(lib, first.id, ask)
+    of_workflow = lambda lib, ask: artifacts.list_workflow_artifacts(lib, first.workflow_id, ask)
     assert walk(library, of_output, 2) == walk(library, of_workflow, 2) == newest_first
 
 

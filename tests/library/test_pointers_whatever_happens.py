@@ -1,4 +1,4 @@
-"""Any order of recording, deciding and deleting: the library agrees with the design's table, written down once more here."""
+"""Recording, deciding and deleting in any order: the library agrees with the design's table, written down once more."""
 
 from __future__ import annotations
 

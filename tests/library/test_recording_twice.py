@@ -15,7 +15,13 @@ from making import png
 
 
 def record(
-    library: Library, artifact_id: str, workflow_id: str, data: bytes, *, key: str = "9:images:0", day: str = "2026-11-22"
+    library: Library,
+    artifact_id: str,
+    workflow_id: str,
+    data: bytes,
+    *,
+    key: str = "9:images:0",
+    day: str = "2026-11-22",
 ) -> recording.Recorded:
     """Record some bytes under an id of our own choosing."""
     with library.store.receiving() as part:

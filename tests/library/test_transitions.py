@@ -97,7 +97,7 @@ def test_a_forbidden_transition_is_a_conflict_and_changes_nothing(
 
 
 def test_what_is_forbidden_is_approving_an_edit_and_asking_again_for_what_was_rejected() -> None:
-    assert FORBIDDEN == [("rejected", ask_again), ("edited", approve)]
+    assert [("rejected", ask_again), ("edited", approve)] == FORBIDDEN
 
 
 @pytest.mark.parametrize("start", STATUSES)

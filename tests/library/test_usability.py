@@ -132,7 +132,12 @@ def test_a_store_that_was_copied_to_another_disk_is_usable(
 @pytest.mark.parametrize("state", ["pending", "rejected", "trash", "removed"])
 def test_a_state_that_does_not_allow_it_is_told_in_words(library: Library, pictures: Any, state: str) -> None:
     picture = pictures.one(status="pending")
-    words = {"pending": "waits for a decision", "rejected": "rejected .too dark.", "trash": "trash", "removed": "removed"}
+    words = {
+        "pending": "waits for a decision",
+        "rejected": "rejected .too dark.",
+        "trash": "trash",
+        "removed": "removed",
+    }
     if state == "rejected":
         decisions.reject(library, picture.id, by="ann", reason="too dark")
     elif state == "trash":

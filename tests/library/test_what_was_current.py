@@ -11,7 +11,7 @@ from comfyui_artifact_db.library import artifacts, decisions, identities, trash
 from comfyui_artifact_db.library.opening import Library
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Every transaction is a second after the one before."""
     seconds = iter(range(60))

@@ -149,7 +149,9 @@ def test_markup_is_told_for_what_it_is(name: str, file_format: str) -> None:
 
 
 def test_only_formats_without_script_are_shown_in_place() -> None:
-    shown = {name for name in [*MADE, "avif", "svg", "html", "xml", "json", "txt", "latent", "bin"] if of_format(name).inline}
+    shown = {
+        name for name in [*MADE, "avif", "svg", "html", "xml", "json", "txt", "latent", "bin"] if of_format(name).inline
+    }
     assert shown == {*("png", "jpg", "webp", "gif", "avif", "mp4", "webm", "flac", "mp3", "wav", "ogg")}
     for name in shown:
         assert of_format(name).media_type.split("/")[0] in SAFE_INLINE
@@ -187,7 +189,7 @@ def test_a_broken_letter_elsewhere_is_no_text() -> None:
         (b'{"a": 1', "x.json", "json"),
         (b"{not json}", "", "txt"),
         (b"7", "", "txt"),
-        ("ein Drache, feuerspeiend".encode(), "x.png", "txt"),
+        (b"ein Drache, feuerspeiend", "x.png", "txt"),
         (b"BM is how this text begins", "", "txt"),
         (b"\xef\xbb\xbfwith a mark", "", "txt"),
         (b"a < b and c > d", "", "txt"),

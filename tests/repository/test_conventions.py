@@ -103,7 +103,14 @@ def test_a_condition_on_a_flag_of_a_partial_index_is_a_literal() -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_data_reaches_the_page_as_text(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
-    for trick in (r"\.innerHTML", r"\.outerHTML", r"insertAdjacentHTML", r"document\.write", r"\beval\(", r"new Function\("):
+    for trick in (
+        r"\.innerHTML",
+        r"\.outerHTML",
+        r"insertAdjacentHTML",
+        r"document\.write",
+        r"\beval\(",
+        r"new Function\(",
+    ):
         assert not re.search(trick, text), f"{script.name}: {trick}"
 
 

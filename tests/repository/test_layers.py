@@ -18,7 +18,17 @@ FLOORS = [
 NEIGHBOURS = {("cli/serving.py", "server_routes")}
 """`artifact-db serve` is the routes in a program of their own."""
 
-COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "server", "folder_paths", "torch", "nodes", "execution"}
+COMFYUI = {
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "comfy_extras",
+    "server",
+    "folder_paths",
+    "torch",
+    "nodes",
+    "execution",
+}
 KNOWS_COMFYUI = ("nodes/", "server_routes/mounting.py", "__init__.py")
 OF_THE_SERVER = {"aiohttp"}
 
@@ -60,8 +70,8 @@ def test_comfyui_and_torch_are_imported_where_comfyui_knocks_and_nowhere_else(pa
 
 @pytest.mark.parametrize(
     ("library", "packages"),
-    [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli")), ("PIL", ("media", "nodes", "library")),
-     ("requests", ("comfyui_client", "client"))],
+    [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli")),
+     ("PIL", ("media", "nodes", "library")), ("requests", ("comfyui_client", "client"))],
 )  # fmt: skip
 def test_each_dependency_is_known_on_its_own_floor_only(library: str, packages: tuple[str, ...]) -> None:
     knowing = {

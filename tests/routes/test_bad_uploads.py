@@ -62,16 +62,12 @@ async def test_a_field_that_is_unknown_or_sent_twice_is_named(door: Door) -> Non
     assert (await door.send(422, multipart(twice, FILE, twice), BY_HAND)).fields == ["metadata"]
 
 
-@pytest.mark.parametrize(
-    "filename",
-    [
-        *(b"../a.png", b"..", b"..a.png", b"/etc/passwd", b"a/b.png", b"a\\\\b.png", b"C:\\\\a.png", b"."),
-        *(b"a\xc2\x85.png", b"a\xe2\x80\xa8/b.png", b"x" * 256, "ü".encode() * 128, b" "),
-    ],
-)
-async def test_a_file_name_that_is_a_path_or_unprintable_or_long_is_refused(door: Door, filename: bytes) -> None:
-    body = multipart(part("file", png(), filename=filename))
-    assert (await door.send(422, body, BY_HAND)).fields == ["file"]
+async def test_a_file_name_that_is_a_path_or_unprintable_or_long_is_refused(door: Door) -> None:
+    paths = (b"../a.png", b"..", b"..a.png", b"/etc/passwd", b"a/b.png", b"a\\\\b.png", b"C:\\\\a.png", b".")
+    others = (b"a\xc2\x85.png", b"a\xe2\x80\xa8/b.png", b"x" * 256, "ü".encode() * 128, b" ")
+    for filename in (*paths, *others):
+        body = multipart(part("file", png(), filename=filename))
+        assert (await door.send(422, body, BY_HAND)).fields == ["file"], filename
 
 
 @pytest.mark.parametrize("filename", [b"a\r\nX-Evil: 1\r\n.png", b"a\n.png", b"a\r.png", b"a\x00.png", b"a\x7f.png"])
@@ -86,35 +82,24 @@ async def test_a_file_name_cannot_add_a_header(door: Door, filename: bytes) -> N
         assert answer.status in (400, 422)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "status"),
-    [
-        ("metadata", "{", 400),
-        ("metadata", "[]", 400),
-        ("metadata", "", 400),
-        ("metadata", '{"a": 1e999}', 400),
-        ("metadata", '{"a": "\\ud800"}', 400),
-        ("approval_status", "great", 422),
-        ("approval_status", "rejected", 422),
-        ("approval_status", "", 422),
-    ],
-)
-async def test_a_field_with_a_wrong_value_is_refused(door: Door, name: str, value: str, status: int) -> None:
-    answer = await door.send(status, form(png(), **{name: value}))
-    assert answer.fields == ([name] if status == 422 else [])
+async def test_a_field_with_a_wrong_value_is_refused(door: Door) -> None:
+    for wrong in ("{", "[]", "", '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": NaN}', "\ufeff"):
+        assert (await door.send(400, form(png(), metadata=wrong))).code == "malformed", wrong
+    for wrong in ("great", "rejected", "", "Approved"):
+        assert (await door.send(422, form(png(), approval_status=wrong))).fields == ["approval_status"], wrong
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("id", "1"), ("id", ""), ("id", "../../x")),
-        *(("output_key", value) for value in ("", "9", "9:images", "9:images:x", "a/b:images:0", "..:images:0 ")),
-        *(("subfolder", value) for value in ("../x", "/x", "a/../b", "a//b", "C:x", "\\x", "a\x00", "x" * 256)),
-        ("approval_status", "edited"),
-    ],
-)
-async def test_an_upload_with_a_wrong_field_is_refused(hub: Hub, name: str, value: str) -> None:
-    assert (await door_of(hub, "upload").send(422, form(png(), **{name: value}))).fields == [name]
+async def test_an_upload_with_a_wrong_field_is_refused(hub: Hub) -> None:
+    wrong = {
+        "id": ("1", "", "../../x"),
+        "output_key": ("", "9", "9:images", "9:images:x", "a/b:images:0", "..:images:0 "),
+        "subfolder": ("../x", "/x", "a/../b", "a//b", "C:x", "\\x", "a\x00", "x" * 256),
+        "approval_status": ("edited",),
+    }
+    door = door_of(hub, "upload")
+    for name, values in wrong.items():
+        for value in values:
+            assert (await door.send(422, form(png(), **{name: value}))).fields == [name], value
 
 
 async def test_a_field_that_is_no_text_or_too_large_is_refused(door: Door) -> None:

@@ -129,14 +129,6 @@ async def test_running_a_chain_is_planned_and_makes_none(hub: Hub) -> None:
     assert hub.state() == before
 
 
-@pytest.mark.parametrize("action", ["cancel", "resume", "rerun"])
-async def test_what_a_runner_will_do_is_planned(hub: Hub, action: str) -> None:
-    chain = (await hub.post("/chains", 201, json=CHAIN)).json["id"]
-    before = hub.state()
-    assert (await hub.post(f"/chains/{chain}/{action}", 501)).code == "not_built"
-    assert hub.state() == before
-
-
 async def test_chains_are_found_by_status_name_and_failed_steps(hub: Hub) -> None:
     def body(name: str, status: str = "initializing") -> dict[str, str]:
         return {"name": name, "status": status}

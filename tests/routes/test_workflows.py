@@ -129,13 +129,3 @@ async def test_workflows_are_found_by_chain_step_status_prompt_and_standing_alon
     assert await found("standalone=true") == [alone]
     assert await found(f"chain={chain}&standalone=1") == []
     assert "workflow_definition" not in (await hub.get("/workflows")).json["items"][0]
-
-
-@pytest.mark.parametrize(
-    ("action", "body"), [("retry", {"parameters": {}}), ("collect", {"server": "gpu-a", "prompt_id": "p"})]
-)
-async def test_running_again_and_collecting_are_planned(hub: Hub, action: str, body: dict[str, Any]) -> None:
-    made = (await hub.post("/workflows", 201, json=WORKFLOW)).json["id"]
-    before = hub.state()
-    assert (await hub.post(f"/workflows/{made}/{action}", 501, json=body)).code == "not_built"
-    assert hub.state() == before

@@ -33,7 +33,9 @@ def test_the_hash_of_a_part_and_of_its_file_are_those_of_hashlib(tmp_path: Path,
 
 @settings(max_examples=50, derandomize=True, database=None, deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=20))
-def test_the_pieces_in_which_a_file_comes_do_not_matter(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
+def test_the_pieces_in_which_a_file_comes_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
     part = Part(tmp_path_factory.mktemp("pieces") / "a.part")
     for piece in pieces:
         assert part.write(memoryview(piece)) == len(piece)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import invariants
 import pytest
@@ -29,7 +28,7 @@ def mount(*arguments: str) -> bool:
         return False
 
 
-@pytest.fixture()
+@pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
     folder = tmp_path / "disk"
@@ -40,7 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def library(tmp_path: Path, disk: Path) -> Iterator[Library]:
     """A library whose store is on the small disk, and its database elsewhere."""
     library = open_library(Config(tmp_path, None, f"sqlite:///{tmp_path / 'artifacts.db'}", disk / "store"))
@@ -64,7 +63,7 @@ def filled(disk: Path, leave: int = 0) -> Iterator[None]:
 
 @contextmanager
 def read_only(disk: Path) -> Iterator[None]:
-    """The same folder through a second, read-only mount; the first one cannot change while a lock file is open in it."""
+    """The same folder through a second, read-only mount; the first cannot change while a lock file is open in it."""
     if not mount("--bind", str(disk), str(disk)) or not mount("-o", "remount,ro,bind", str(disk)):
         pytest.skip("this system does not mount read-only")
     try:
@@ -146,7 +145,7 @@ def test_a_database_whose_disk_is_full_is_unavailable_until_there_is_room_and_no
     pictures = Pictures(library)
     first = pictures.one()
     with filled(disk):
-        with pytest.raises(Unavailable, match="disk is full"):
+        with pytest.raises(Unavailable, match="disk is full"):  # noqa: PT012
             for _ in range(50):
                 pictures.one(workflow_id=first.workflow_id, metadata={"prompt": "x" * 20 * KIB})
         assert artifacts.get_artifact(library, first.id).sha256 == first.sha256

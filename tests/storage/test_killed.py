@@ -1,4 +1,4 @@
-"""kill -9 before every step of recording, editing, restoring and deleting: what was acknowledged is there afterwards."""
+"""kill -9 before every step of recording, editing, restoring and deleting: what was acknowledged is there after it."""
 
 from __future__ import annotations
 

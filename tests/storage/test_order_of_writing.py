@@ -1,4 +1,4 @@
-"""What the operating system is asked for, in which order: nothing is promised before what it promises is on the disk."""
+"""What the operating system is asked for, and in which order: what a promise speaks of is on the disk before it."""
 
 from __future__ import annotations
 

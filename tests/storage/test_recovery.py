@@ -18,6 +18,7 @@ from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage.local import Intent
 
 Reopen = Callable[[], Library]
+RECORD = {"actor": "x", "workflow_id": "y", "run": None, "outputs": []}
 
 
 def artifact_ids(library: Library) -> set[str]:
@@ -109,8 +110,8 @@ def test_a_torn_intent_is_set_aside_and_does_not_hold_up_the_others(
     [
         {"kind": "of another release", "placements": [], "record": {}},
         {"kind": "record", "placements": [], "record": {}},
-        {"kind": "record", "placements": [], "record": {"actor": "x", "workflow_id": "y", "run": None, "outputs": [{"colour": 1}]}},
-        {"kind": "record", "placements": [], "record": {"actor": "", "workflow_id": "y", "run": None, "outputs": []}},
+        {"kind": "record", "placements": [], "record": {**RECORD, "outputs": [{"colour": 1}]}},
+        {"kind": "record", "placements": [], "record": {**RECORD, "actor": ""}},
         {"kind": "purge", "placements": [], "record": {}},
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from comfyui_artifact_db.storage.files import FileState
 from comfyui_artifact_db.storage.local import Placement, Store
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "store")
     store.open()
@@ -138,7 +138,7 @@ def test_a_proof_is_made_once_for_each_state_of_a_file(store: Store) -> None:
 
 def test_a_block_that_raises_leaves_no_part(store: Store) -> None:
     for error in (RuntimeError("the sender went away"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), store.receiving() as part:
+        with pytest.raises(type(error)), store.receiving() as part:  # noqa: PT012
             part.write(b"half of it")
             raise error
     assert everything(store.root) == set()

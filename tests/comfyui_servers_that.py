@@ -1,0 +1,188 @@
+"""Real servers on 127.0.0.1: one that does as ComfyUI does, and ones that do whatever a test needs done wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+TOKEN = "s3cret-t0ken"
+LARGEST_UPLOAD = 100 * 1024 * 1024  # bytes; ComfyUI's default for --max-upload-size
+
+
+class ComfyUI:
+    """The routes /upload/image, /view and /system_stats, with the semantics that ComfyUI 0.3.75 was seen to have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.requests: list[web.Request] = []
+        self.fields: list[dict[str, str]] = []
+        self.after_storing: Callable[[Path], None] = lambda path: None
+        self.app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[self._remember])
+        self.app.router.add_post("/upload/image", self._upload)
+        self.app.router.add_get("/view", self._view)
+        self.app.router.add_get("/system_stats", self._system_stats)
+        self.url = ""
+
+    @web.middleware
+    async def _remember(self, request: web.Request, handler: Any) -> Any:
+        self.requests.append(request)
+        return await handler(request)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        post = await request.post()
+        file = post["image"]
+        assert isinstance(file, web.FileField)
+        self.fields.append({name: value for name, value in post.items() if isinstance(value, str)})
+        subfolder = str(post.get("subfolder", ""))
+        target = self.folder / str(post.get("type", "input")) / subfolder
+        target.mkdir(parents=True, exist_ok=True)
+        path, count = target / file.filename, 1
+        while path.exists() and not _same_bytes(path, file.file):
+            path = target / f"{Path(file.filename).stem} ({count}){Path(file.filename).suffix}"
+            count += 1
+        file.file.seek(0)
+        with path.open("wb") as stored:
+            while block := file.file.read(65536):
+                stored.write(block)
+        self.after_storing(path)
+        return web.json_response({"name": path.name, "subfolder": subfolder, "type": post.get("type", "input")})
+
+    async def _view(self, request: web.Request) -> web.StreamResponse:
+        asked = request.query
+        path = self.folder / asked.get("type", "output") / asked.get("subfolder", "") / asked["filename"]
+        return web.FileResponse(path) if path.is_file() else web.Response(status=404)
+
+    async def _system_stats(self, request: web.Request) -> web.Response:
+        return web.json_response({"system": {"comfyui_version": "0.3.75"}, "devices": []})
+
+
+def _same_bytes(path: Path, file: Any) -> bool:
+    file.seek(0)
+    with path.open("rb") as stored:
+        while True:
+            ours, theirs = stored.read(65536), file.read(65536)
+            if ours != theirs:
+                return False
+            if not ours:
+                return True
+
+
+@pytest.fixture
+def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
+    server = ComfyUI(tmp_path / "comfyui")
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(server.app, shutdown_timeout=0.1)
+
+    async def start() -> None:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    loop.run_until_complete(start())
+    server.url = "http://{}:{}".format(*runner.addresses[0][:2])
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield server
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+class Request(BaseHTTPRequestHandler):
+    """A request to a misbehaving server, as its `behave` function gets it."""
+
+    protocol_version = "HTTP/1.1"
+    server: Misbehaving
+
+    def do_GET(self) -> None:
+        self.server.headers_seen.append(dict(self.headers))
+        self.close_connection = True
+        self.server.behave(self)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        """Read the request's body to its end, then answer and hang up."""
+        self.read_body()
+        self.send_response(status)
+        self.send_header("Connection", "close")
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def read_body(self) -> None:
+        remaining = int(self.headers.get("Content-Length", 0))
+        while remaining:
+            remaining -= len(self.rfile.read(min(65536, remaining)))
+
+    def write_until_hung_up(self, piece: bytes, *, pause: float) -> None:
+        """Write `piece` again and again, every `pause` seconds, until the client goes or the test is over."""
+        try:
+            while not self.server.over.wait(pause):
+                self.wfile.write(piece)
+        except OSError:
+            self.server.hung_up.set()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+class Misbehaving(ThreadingHTTPServer):
+    """A server that does to each request what `behave` does."""
+
+    daemon_threads = False  # so that server_close() waits for them
+
+    def __init__(self, behave: Callable[[Request], object], certificate: Path | None) -> None:
+        super().__init__(("127.0.0.1", 0), Request)
+        self.tls = None
+        if certificate is not None:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(certificate)
+        self.behave = behave
+        self.headers_seen: list[dict[str, str]] = []
+        self.over = threading.Event()
+        self.hung_up = threading.Event()
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_port}"
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None:
+            super().finish_request(request, client_address)
+        else:
+            with self.tls.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that hung up
+
+
+@pytest.fixture
+def server_that() -> Iterator[Callable[..., Misbehaving]]:
+    """Start a server with the behaviour given, with TLS if it gets a certificate.
+
+    `server_that(lambda request: request.answer(500))`
+    """
+    running: list[tuple[Misbehaving, threading.Thread]] = []
+
+    def start(behave: Callable[[Request], object], certificate: Path | None = None) -> Misbehaving:
+        server = Misbehaving(behave, certificate)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield start
+    for server, thread in running:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

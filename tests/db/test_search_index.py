@@ -1,0 +1,147 @@
+"""The full-text index: filled by its migration, kept by its triggers, gone without a trace when it is reverted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from comfyui_artifact_db.db.connections import Database
+from comfyui_artifact_db.db.migrating import migrate, revert
+
+AT = "2026-11-22T10:30:0{}.000Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+def sql(path: Path, statement: str, *values: Any) -> list[Any]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection.execute(statement, values).fetchall()
+
+
+def fill(path: Path) -> None:
+    """Two chains of a workflow each and a workflow alone, of two artifacts each; the older ones come last."""
+    for chain, name in (("c1", "Drachenfilm"), ("c2", "poster")):
+        sql(path, "INSERT INTO chains (id, name, status, started_at) VALUES (?, ?, 'completed', ?)", chain, name, AT)
+    for number, (chain, step) in enumerate((("c1", "extract_frame"), ("c2", "edit_frame"), (None, None)), 1):
+        columns = "id, chain_id, step_id, workflow_name, server_address, prompt_id, status, queued_at"
+        values = (f"w{number}", chain, step, f"graph-{number}", "s", "p", "completed", AT)
+        sql(path, f"INSERT INTO workflows ({columns}) VALUES ({', '.join('?' * 8)})", *values)
+        for nth in (1, 2):
+            artifact(path, f"a{number}{nth}", f"w{number}", created=AT.format(9 - number - nth), latest=nth == 1)
+
+
+def artifact(path: Path, name: str, workflow: str, *, created: str, latest: bool) -> None:
+    columns = "id, workflow_id, filename, local_filename, local_path, file_type, version, created_at, is_latest"
+    values = (name, workflow, f"{name}_.png", name, name, "image", int(name[1:]), created, latest)
+    sql(path, f"INSERT INTO artifacts ({columns}) VALUES ({', '.join('?' * 9)})", *values)
+
+
+def found(path: Path, words: str) -> set[str]:
+    statement = (
+        "SELECT r.artifact_id FROM artifact_search AS s JOIN artifact_search_rows AS r ON r.search_row = s.rowid"
+        " WHERE artifact_search MATCH ?"
+    )
+    return {artifact_id for (artifact_id,) in sql(path, statement, words)}
+
+
+def assert_whole(path: Path) -> None:
+    """The index says what the rows say, no more and no less, and is sound in itself."""
+    sql(path, "INSERT INTO artifact_search (artifact_search) VALUES ('integrity-check')")
+    indexed = sql(
+        path,
+        "SELECT r.artifact_id, s.filename, s.workflow_name, s.step_id, s.chain_name FROM artifact_search AS s"
+        " LEFT JOIN artifact_search_rows AS r ON r.search_row = s.rowid ORDER BY 1",
+    )
+    rows = sql(
+        path,
+        "SELECT a.id, a.filename, w.workflow_name, w.step_id, c.name FROM artifacts AS a"
+        " JOIN workflows AS w ON w.id = a.workflow_id LEFT JOIN chains AS c ON c.id = w.chain_id ORDER BY 1",
+    )
+    assert indexed == rows
+    assert sql(path, "SELECT COUNT(*) FROM artifact_search_rows") == [(len(rows),)]
+
+
+def test_it_is_filled_with_what_is_there_the_oldest_first(database: Database, path: Path) -> None:
+    migrate(database, target="0001_original_design")
+    fill(path)
+    assert "0003_search" in migrate(database)
+    assert_whole(path)
+    assert found(path, "drachen*") == {"a11", "a12"}
+    in_order = sql(path, "SELECT artifact_id FROM artifact_search_rows ORDER BY search_row")
+    by_time = sql(path, "SELECT id FROM artifacts ORDER BY created_at, id")
+    assert in_order == by_time
+
+
+def test_it_goes_without_a_trace_and_comes_again(database: Database, path: Path) -> None:
+    migrate(database, target="0002_rules")
+    before = sql(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    fill(path)
+    kept = sql(path, "SELECT * FROM artifacts ORDER BY id")
+    for _ in range(2):
+        migrate(database, target="0003_search")
+        assert_whole(path)
+        revert(database, target="0003_search")
+        assert sql(path, "SELECT name, sql FROM sqlite_master ORDER BY name") == before
+        assert sql(path, "SELECT * FROM artifacts ORDER BY id") == kept
+
+
+def test_rows_that_come_and_go_come_and_go_in_it(database: Database, path: Path) -> None:
+    migrate(database)
+    fill(path)
+    assert_whole(path)
+    assert found(path, "extract*") == {"a11", "a12"}
+    assert found(path, "graph 2") == {"a21", "a22"}
+    sql(path, "DELETE FROM artifacts WHERE id = 'a11'")
+    assert_whole(path)
+    assert found(path, "a11*") == set()
+    artifact(path, "a13", "w1", created=AT.format(9), latest=False)
+    assert_whole(path)
+    assert found(path, "drachenfilm") == {"a12", "a13"}
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM chains WHERE id = 'c1'", "DELETE FROM workflows WHERE id = 'w1'"])
+def test_what_a_deletion_takes_along_goes_too(database: Database, path: Path, statement: str) -> None:
+    migrate(database)
+    fill(path)
+    sql(path, statement)
+    assert_whole(path)
+    assert found(path, "extract* OR drachen*") == set()
+    assert found(path, "png") == {"a21", "a22", "a31", "a32"}
+
+
+def test_what_is_rolled_back_was_never_in_it(database: Database, path: Path) -> None:
+    migrate(database)
+    fill(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM artifacts WHERE id = 'a21'")
+        connection.execute("ROLLBACK")
+    assert_whole(path)
+    assert found(path, "a21") == {"a21"}
+
+
+def test_packing_the_file_anew_does_not_mix_it_up(database: Database, path: Path) -> None:
+    migrate(database)
+    fill(path)
+    sql(path, "DELETE FROM artifacts WHERE id IN ('a11', 'a22')")
+    sql(path, "VACUUM")
+    assert_whole(path)
+    artifact(path, "a41", "w1", created=AT.format(9), latest=False)
+    assert_whole(path)
+    assert found(path, "a41") == {"a41"}
