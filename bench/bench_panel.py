@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import filling
+from measuring import ROOT, Figure, figure, in_turns
+
 from devtools import environment
 from devtools.servers import ComfyServer
-from measuring import ROOT, Figure, figure, in_turns
 
 sys.path.append(str(ROOT / "tests"))
 from browsing import chromium
@@ -139,7 +140,9 @@ def _page(browser: Any, server: ComfyServer) -> Any:
     page.wait_for_selector(TAB)
     page.wait_for_timeout(2500)  # the frontend goes on with its own start
     # Thumbnails come from the server each time, not out of the browser's cache: the first look is what counts.
-    page.context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     return page
 
 

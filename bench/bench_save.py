@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from measuring import Figure, figure, in_turns
+
 from devtools import environment, pictures
 from devtools.servers import ComfyServer
-from measuring import Figure, figure, in_turns
 
 RUNS = 25
 SIDE = 1024

@@ -6,9 +6,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from measuring import Figure, figure, in_turns
+
 from devtools import environment
 from devtools.servers import ComfyServer
-from measuring import Figure, figure, in_turns
 
 RUNS = 5
 ALLOWED = 0.3

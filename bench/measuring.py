@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from loading import ROOT  # noqa: E402, F401  its import makes the checkout importable
 
 Figure = dict[str, Any]
-
-
-def load(name: str, folder: Path) -> None:
-    """Make a folder importable under a name, as installing it would."""
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-load("comfyui_artifact_db", ROOT)
-load("devtools", ROOT / "devtools")
 
 
 def in_turns(ours: Callable[[], float], rival: Callable[[], float], *, runs: int) -> tuple[float, float]:

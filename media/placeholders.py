@@ -13,10 +13,14 @@ _BACK, _STRONG, _PLAIN = (58, 61, 69), (236, 237, 241), (184, 187, 197)
 
 @lru_cache(maxsize=256)
 def draw(label: str, note: str) -> bytes:
-    """A WebP with a short label, such as a file format, and under it a note of a few words."""
+    """A WebP with a short label, such as a file format, and under it a note of a few words.
+
+    Of the label only letters and digits are drawn: it may be what a database has been made to say.
+    """
+    label = "".join(filter(str.isalnum, label))[:12]
     image = Image.new("RGB", (SIDE, SIDE), _BACK)
     canvas = ImageDraw.Draw(image)
-    for text, size, middle, colour in ((label[:12], 64, 140, _STRONG), (note[:60], 24, 204, _PLAIN)):
+    for text, size, middle, colour in ((label, 64, 140, _STRONG), (note, 24, 204, _PLAIN)):
         font = _fitting(canvas, text, size)
         canvas.text((SIDE // 2, middle), text, fill=colour, font=font, anchor="mm")
     file = io.BytesIO()

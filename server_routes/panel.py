@@ -22,6 +22,8 @@ POLICY = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 
+MAX_NAME = 200
+
 _FOLDERS = {
     "js": (PACKAGE / "web" / "js", re.compile(r"(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.m?js", re.ASCII)),
     "css": (PACKAGE / "web" / "css", re.compile(r"(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(?:css|svg)", re.ASCII)),
@@ -42,7 +44,7 @@ async def redirect_to_page(hub: Hub, request: web.Request) -> web.Response:
     """The page's links count from its folder: without the slash at its end they would miss it."""
     if request.method not in ("GET", "HEAD"):
         raise Refused(405, "method_not_allowed", "this route takes GET", Allow="GET")
-    query = f"?{request.query_string}" if request.query_string else ""
+    query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
     return web.Response(status=302, headers={"Location": f"{request.path.rpartition('/')[2]}/{query}"})
 
 
@@ -68,7 +70,7 @@ def _asset(asset: str) -> Path | None:
     if kind not in _FOLDERS:
         return None
     folder, names = _FOLDERS[kind]
-    return folder / name if names.fullmatch(name) else None
+    return folder / name if len(name) <= MAX_NAME and names.fullmatch(name) else None
 
 
 def _read(path: Path) -> bytes | None:

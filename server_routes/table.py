@@ -107,7 +107,7 @@ ROUTES: tuple[Route, ...] = (
 def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
     """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
     mounted = [(route.method, PREFIX + _mountable(route.path), _guarded(hub, route)) for route in ROUTES]
-    unknown = Route("*", "/{unknown:.*}", _no_route, "public", JSON + FORM)
+    unknown = Route("*", "/{unknown:(?s:.*)}", _no_route, "public", JSON + FORM)
     bare = Route("*", "", panel.redirect_to_page, "public")
     return [*mounted, *(("*", PREFIX + other.path, _guarded(hub, other)) for other in (bare, unknown))]
 
@@ -156,4 +156,4 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _matching(variable: str) -> str:
     """What a variable in a path stands for: an asset is the one thing that lies in folders."""
-    return ".+" if variable == "asset" else "[^/]+"
+    return "(?s:.+)" if variable == "asset" else "[^/]+"

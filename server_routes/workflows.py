@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import NotFound
-from ..library import artifacts, attempts, identities, workflows
+from ..library import artifacts, attempts, workflows
 from ..library.names import checked_object
 from ..library.opening import Library
 from ..library.views import Artifact, Workflow
@@ -99,10 +99,7 @@ async def list_workflow_artifacts(hub: Hub, request: web.Request) -> web.Respons
 async def get_latest_artifact(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
     query = asking.Query(request, "usable", "at")
-    at = query.text("at")
-    artifact = await hub.run(
-        _latest, workflow_id, usable=query.flag("usable"), at=identities.checked_time(at, "at") if at is not None else None
-    )
+    artifact = await hub.run(_latest, workflow_id, usable=query.flag("usable"), at=query.text("at"))
     return rendering.answer(rendering.artifact(hub, artifact), revision=artifact.revision)
 
 

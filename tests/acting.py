@@ -101,7 +101,8 @@ def promise(library: Library, workflow_id: str, shade: int = 4711) -> recording.
 
 
 def recording_one(folder: Path) -> None:
-    """Record the first picture of a day, and a second one, between marks on the standard output."""
+    """Make a store and record the first picture of a day and a second one, between marks on the standard output."""
+    os.write(1, b"open\n")
     library = open_library(load_config(folder, {}))
     library.prepare()
     pictures = Pictures(library)

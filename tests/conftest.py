@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import loading  # noqa: F401  makes the checkout importable
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def _load(name: str, folder: Path) -> None:
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load("comfyui_artifact_db", ROOT)
-_load("devtools", ROOT / "devtools")
-
-from comfyui_artifact_db.config import Config, load_config  # noqa: E402
-from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
+from comfyui_artifact_db.config import Config, load_config
+from comfyui_artifact_db.library.opening import Library, open_library
 
 
 @pytest.fixture

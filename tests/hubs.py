@@ -1,4 +1,4 @@
-"""Serves a real hub on 127.0.0.1 and asks it. Every answer is held against the contract, and may not tell of its host."""
+"""Serves a real hub on 127.0.0.1 and asks it. Every answer is held against the contract, and keeps its secrets."""
 
 from __future__ import annotations
 

@@ -357,7 +357,9 @@ def test_a_spoilt_file_is_a_picture_or_it_is_not_and_nothing_else_happens(save: 
             spoilt = bytearray(whole)
             for _ in range(chance.choice((1, 1, 2, 8))):
                 # Headers are at the beginning, and are where lengths and counts are.
-                spoilt[int(len(spoilt) * chance.random() ** 2)] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+                spoilt[int(len(spoilt) * chance.random() ** 2)] = chance.choice(
+                    (0, 1, 127, 128, 255, chance.randrange(256))
+                )
             try:
                 data = thumbnails.make(save(bytes(spoilt), file_format), file_format)
                 seen.add(Image.open(io.BytesIO(data)).format)

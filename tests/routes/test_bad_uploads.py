@@ -7,7 +7,6 @@ import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +15,7 @@ from comfyui_artifact_db.config import Config
 from hubs import Answer, Hub, Serve
 from making import png
 from sending import BY_HAND, form, multipart, part
+from tampering import tamper
 
 FILE = part("file", png(4), filename=b"a.png")
 
@@ -133,31 +133,32 @@ async def test_a_body_that_is_cut_off_is_malformed_wherever_it_is_cut(door: Door
         assert answer.code == "malformed", end
 
 
+HEAD = b"--edge\r\nContent-Disposition: form-data"
+NESTED = b'--in\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\nx\r\n--in--\r\n'
+IN_NAME_ONLY = (
+    *(b"", b"garbage", b"--edge--\r\nx", b"--edge\r\n\r\nno headers\r\n--edge--\r\n"),
+    HEAD + b"\r\n\r\nx\r\n--edge--\r\n",
+    HEAD + b"; name=file\r\nContent-Length: -5\r\n\r\nx\r\n--edge--\r\n",
+    HEAD + b"; name=file\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\nx\r\n--edge--\r\n",
+    b"--edge\r\nContent-Type: multipart/mixed; boundary=in\r\n\r\n" + NESTED + b"--edge--\r\n",
+    multipart(part("_charset_", b"x" * 40), FILE),
+)
+
+
+async def test_what_is_multipart_in_name_only_is_refused(door: Door) -> None:
+    for data in IN_NAME_ONLY:
+        before = door.hub.state()
+        answer = await door.hub.post(door.path, None, data=data, headers=BY_HAND)
+        assert (answer.status, answer.code) in ((400, "malformed"), (422, "invalid")), data
+        assert door.hub.state() == before
+
+
 @pytest.mark.parametrize(
-    ("data", "content_type"),
-    [
-        (multipart(FILE), "multipart/form-data; boundary=other"),
-        (multipart(FILE), "multipart/form-data"),
-        (multipart(FILE), 'multipart/form-data; boundary="'),
-        (multipart(FILE), "multipart/form-data; boundary=" + "e" * 100),
-        (b"", "multipart/form-data; boundary=edge"),
-        (b"--edge--\r\nx", "multipart/form-data; boundary=edge"),
-        (b"garbage", "multipart/form-data; boundary=edge"),
-        (b"--edge\r\n\r\nno headers\r\n--edge--\r\n", "multipart/form-data; boundary=edge"),
-        (b"--edge\r\nContent-Disposition: form-data\r\n\r\nx\r\n--edge--\r\n", "multipart/form-data; boundary=edge"),
-        (b'--edge\r\nContent-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\nContent-Disposition: form-data; '
-         b'name="file"; filename="a.png"\r\n\r\nx\r\n--in--\r\n--edge--\r\n', "multipart/form-data; boundary=edge"),
-        (multipart(part("_charset_", b"x" * 40), FILE), "multipart/form-data; boundary=edge"),
-        (b"--edge\r\nContent-Disposition: form-data; name=file\r\nContent-Length: -5\r\n\r\nx\r\n--edge--\r\n",
-         "multipart/form-data; boundary=edge"),
-        (b"--edge\r\n" + b"X-Long: " + b"x" * 100_000 + b"\r\n\r\nx\r\n--edge--\r\n", "multipart/form-data; boundary=edge"),
-    ],
-)  # fmt: skip
-async def test_what_is_multipart_in_name_only_is_refused(door: Door, data: bytes, content_type: str) -> None:
-    before = door.hub.state()
-    answer = await door.hub.post(door.path, None, data=data, headers={"Content-Type": content_type})
-    assert (answer.status, answer.code) in ((400, "malformed"), (422, "invalid"))
-    assert door.hub.state() == before
+    "boundary", ["; boundary=other", "", '; boundary="', "; boundary=" + "e" * 100, "; boundary=ü"]
+)
+async def test_a_body_with_another_edge_than_its_header_says_is_malformed(door: Door, boundary: str) -> None:
+    headers = {"Content-Type": "multipart/form-data" + boundary}
+    assert (await door.send(400, multipart(FILE), headers)).code == "malformed"
 
 
 @asynccontextmanager
@@ -216,8 +217,7 @@ async def test_only_bytes_that_may_travel_can_be_brought_back(hub: Hub) -> None:
     first = hub.pictures.one()
     pending, changed, removed = (hub.pictures.one(workflow_id=first.workflow_id) for _ in range(3))
     await hub.patch(f"/artifacts/{pending.id}", json={"approval_status": "pending"})
-    Path(changed.local_path).chmod(0o600)
-    Path(changed.local_path).write_bytes(png(99))
+    tamper(changed, png(99))
     hub.change("UPDATE artifacts SET bytes_removed_at = '2026-11-22T10:00:00.000Z' WHERE id = ?", removed.id)
     before = hub.state()
     for version, status, code in ((pending, 409, "not_usable"), (changed, 409, "not_usable"), (removed, 410, "gone")):

@@ -60,7 +60,8 @@ class Member:
     def longest(self) -> Any:
         """The longest text that the schema allows; None where its length does not matter."""
         free = not {"enum", "pattern", "format"} & self.schema.keys() and self.name != "server"
-        return "ü" * self.schema["maxLength"] if free and "maxLength" in self.schema else None
+        letter = "x" if self.name == "subfolder" else "ü"  # of a folder's name, the bytes count too
+        return letter * self.schema["maxLength"] if free and "maxLength" in self.schema else None
 
 
 def schema_of(route: Route) -> dict[str, Any]:

@@ -40,9 +40,7 @@ async def test_a_change_of_what_has_changed_since_is_refused(hub: Hub, route: Ro
     now = await hub.get(row)
     assert now.etag != seen
     before = hub.state()
-    refused = await hub.ask(
-        route.method, known.path(route), 412, headers={"If-Match": seen}, **known.request(route)
-    )
+    refused = await hub.ask(route.method, known.path(route), 412, headers={"If-Match": seen}, **known.request(route))
     assert refused.code == "stale_revision"
     assert hub.state() == before
     if kind == "artifacts":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import contract
 import pytest
 from hubs import Answer, Hub
+from tampering import tamper
 
 DECISIONS: dict[str, dict[str, Any]] = {
     "approve": {},
@@ -154,8 +154,7 @@ async def test_a_decision_on_bytes_that_were_not_seen_is_a_conflict(hub: Hub) ->
 async def test_what_cannot_be_decided_on_says_why(hub: Hub) -> None:
     thrown, changed, removed, pending = (hub.pictures.one(status="pending") for _ in range(4))
     await hub.delete(f"/artifacts/{thrown.id}")
-    Path(changed.local_path).chmod(0o600)
-    Path(changed.local_path).write_bytes(b"something else")
+    tamper(changed, b"something else")
     hub.change("UPDATE artifacts SET bytes_removed_at = '2026-11-22T10:00:00.000Z' WHERE id = ?", removed.id)
     before = hub.state()
     for artifact in (thrown, changed):

@@ -68,10 +68,13 @@ async def test_a_reader_that_comes_back_again_and_again_misses_nothing_and_has_n
 ) -> None:
     each, other = 60, reopened()
     write(hub.library)
-    writers = [
-        asyncio.get_running_loop().run_in_executor(None, lambda: [write(library) for _ in range(each)])
-        for library in (hub.library, hub.library, other)
-    ]
+
+    def write_all(library: Library) -> None:
+        for _ in range(each):
+            write(library)
+
+    loop = asyncio.get_running_loop()
+    writers = [loop.run_in_executor(None, write_all, library) for library in (hub.library, hub.library, other)]
     seen, last = [], "1"
     while len(seen) < 3 * each:
         async with streaming(hub, Last_Event_ID=last) as stream:

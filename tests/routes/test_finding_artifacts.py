@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,13 +17,13 @@ Find = Callable[[str], Awaitable[list[str]]]
 
 
 @pytest.fixture
-async def find(hub: Hub) -> AsyncIterator[Find]:
+async def find(hub: Hub) -> Find:
     """The ids of what a query finds."""
 
     async def found(query: str) -> list[str]:
         return [artifact["id"] for artifact in (await hub.get(f"/artifacts?{query}")).json["items"]]
 
-    yield found
+    return found
 
 
 async def step(hub: Hub, chain: str, name: str) -> str:

@@ -18,11 +18,14 @@ from yarl import URL
 MOUNTS = {"standalone": "/artifact-db", "ComfyUI": "/artifact-db", "ComfyUI's twin": "/api/artifact-db"}
 HEADS = [replace(route, method="HEAD") for route in READING]
 NOT_PUBLIC = [route for route in [*ROUTES, *HEADS] if route.permission != "public"]
+ACROSS = {"Sec-Fetch-Site": "cross-site"}
+VISIT = {**ACROSS, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+"""What a browser sends when somebody follows a link on another site."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """Requests that are refused: by `headers`, in which {host} stands for the hub's own, with a `body` if one is given."""
+    """Requests that are refused: with `headers`, in which {host} is the hub's own, and a `body` if one is given."""
 
     name: str
     status: int
@@ -49,9 +52,12 @@ ATTACKS = [
     origin("no origin at all", ""),
     origin("a host alone", "{host}"),
     origin("a broken address", "http://["),
-    Attack("across sites", 403, {"Sec-Fetch-Site": "cross-site"}),
-    Attack("across sites with our origin", 403, {"Sec-Fetch-Site": "cross-site", "Origin": "http://{host}"}),
-    Attack("across sites as a navigation", 403, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+    Attack("across sites", 403, ACROSS),
+    Attack("across sites with our origin", 403, {**ACROSS, "Origin": "http://{host}"}),
+    Attack("across sites as a navigation", 403, {**ACROSS, "Sec-Fetch-Mode": "navigate"}),
+    Attack("across sites as a visit", 403, VISIT, [*NOT_PUBLIC, *CHANGING]),
+    Attack("across sites in a frame", 403, {**VISIT, "Sec-Fetch-Dest": "iframe"}),
+    Attack("across sites as a picture", 403, {**ACROSS, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
     *(
         Attack(f"without an Origin, {site}", 403, {"Sec-Fetch-Site": site}, list(CHANGING))
         for site in ("same-site", "same-origin", "strange")
@@ -123,9 +129,7 @@ async def test_only_json_and_only_forms_where_they_are_taken(hub: Hub) -> None:
         for kind in {"application/json", "multipart/form-data; boundary=x"} - {
             kind + "; boundary=x" * (kind != "application/json") for kind in route.bodies
         }:
-            await hub.ask(
-                route.method, known.path(route), 415, data=b'{"name": "x"}', headers={"Content-Type": kind}
-            )
+            await hub.ask(route.method, known.path(route), 415, data=b'{"name": "x"}', headers={"Content-Type": kind})
     assert hub.state() == before
 
 
@@ -190,6 +194,13 @@ async def test_our_own_pages_and_programs_may_ask(serve: Serve, config: Config, 
 async def test_a_browser_may_read_with_a_link_of_its_own(hub: Hub) -> None:
     for site in ("same-origin", "same-site", "none"):
         await hub.get("/artifacts", headers={"Sec-Fetch-Site": site})
+
+
+async def test_whoever_follows_a_link_to_our_page_may_see_it_and_nothing_else(hub: Hub) -> None:
+    known = fill(hub)
+    for route in READING:
+        expect = 200 if route.permission == "public" else 403
+        await hub.get(known.path(route), expect, headers=VISIT)
 
 
 async def raw(hub: Hub, head: str) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from hubs import Hub
 from making import png
+from tampering import tamper
 
 
 async def test_a_workflow_offers_its_current_artifact_usable_or_not(hub: Hub) -> None:
@@ -26,12 +25,7 @@ async def test_a_workflow_offers_its_current_artifact_usable_or_not(hub: Hub) ->
 
 async def test_bytes_that_changed_are_not_offered_as_usable_whatever_their_file_looks_like(hub: Hub) -> None:
     picture = hub.pictures.one(data=png(1))
-    file = Path(picture.local_path)
-    times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    file.chmod(0o600)
-    with file.open("r+b") as opened:
-        opened.write(png(2))
-    os.utime(file, ns=times)
+    tamper(picture, png(2), unseen=True)
     refused = await hub.get(f"/workflows/{picture.workflow_id}/latest?usable=1", 409)
     assert refused.code == "not_usable"
 

@@ -1,4 +1,4 @@
-"""Pins what all lists have in common: pages, cursors that survive what is added meanwhile, limits, unknown parameters."""
+"""Pins what all lists have in common: pages, cursors that outlive what is added meanwhile, limits, parameters."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from urllib.parse import quote
 import pytest
 from hubs import Hub
 
-
 TAGS = ("hero", "Zürich / Süd", "..", "a?b#c%d", "{cut}", "🐉")
 
 

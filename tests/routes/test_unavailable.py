@@ -62,9 +62,7 @@ async def test_everything_asks_to_come_again_while_the_database_is_damaged(hub: 
     known = fill(hub)
     before = hub.state()
     with away(hub):
-        assert_come_again(
-            await hub.ask(route.method, known.path(route), **known.request(route)), "unavailable"
-        )
+        assert_come_again(await hub.ask(route.method, known.path(route), **known.request(route)), "unavailable")
     assert hub.state() == before
 
 
@@ -96,7 +94,7 @@ async def test_a_wrong_configuration_is_told_to_the_log_and_mended_without_a_res
     right = (config.folder / "artifact-db.toml").read_text()
     (config.folder / "artifact-db.toml").write_text('databse = "x"')
     hub = await serve(load=lambda: load_config(config.folder, {}))
-    nobody = Known({name: "x" for name in ("chain_id", "workflow_id", "artifact_id", "transfer_id", "tag")})
+    nobody = Known(dict.fromkeys(("chain_id", "workflow_id", "artifact_id", "transfer_id", "tag", "asset"), "x"))
     for route in [route for route in ROUTES if route.permission != "public" or route.path == "/health"]:
         answer = await hub.ask(route.method, nobody.path(route), **nobody.request(route))
         assert_come_again(answer, "bad_configuration")
@@ -108,9 +106,7 @@ async def test_a_wrong_configuration_is_told_to_the_log_and_mended_without_a_res
 
 
 @pytest.mark.parametrize("place", ["database", "store"])
-async def test_a_folder_that_cannot_be_made_is_told_without_its_path(
-    serve: Serve, config: Config, place: str
-) -> None:
+async def test_a_folder_that_cannot_be_made_is_told_without_its_path(serve: Serve, config: Config, place: str) -> None:
     (config.folder / "file").write_text("in the way")
     setting = {"database": "sqlite:///file/below/artifacts.db", "store": "file/below/store"}[place]
     hub = await serve(load=lambda: load_config(config.folder, {f"ARTIFACT_DB_{place.upper()}": setting}))

@@ -104,7 +104,10 @@ async def test_pictures_films_and_sounds_are_shown_under_the_type_of_their_bytes
 
 @pytest.mark.parametrize(
     "filename",
-    ['a"b.png', 'a"; filename="evil.html', "a\\b.png", "größe 🐉.png", "a;b=c.png", "a%22b%0d%0aX: 1.png", "'*.png", "…"],
+    [
+        *('a"b.png', 'a"; filename="evil.html', "a\\b.png", "größe 🐉.png"),
+        *("a;b=c.png", "a%22b%0d%0aX: 1.png", "'*.png", "…"),
+    ],
 )
 async def test_a_name_stays_inside_of_its_header(hub: Hub, filename: str) -> None:
     picture = hub.pictures.one()

@@ -75,6 +75,13 @@ def test_one_record_reaches_the_disk_in_the_order_of_rule_2(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+def test_the_folders_of_a_new_store_are_on_the_disk_before_anything_is_in_them(tmp_path: Path) -> None:
+    calls = traced(tmp_path, "open", "first")
+    made = max(calls.index(f"mkdir {name}") for name in ("files", "staging", "quarantine"))
+    assert made < calls.index("fsync store") < calls.index("mkdir staging", made + 1) < calls.index("fsync staging")
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 def test_the_folder_of_a_new_day_is_on_the_disk_before_the_first_file_in_it(tmp_path: Path) -> None:
     calls = collapsed(traced(tmp_path, "first", "begin"))
     made, synced, renamed = (calls.index(c) for c in ("mkdir folder", "fsync files", "rename part to file"))

@@ -14,6 +14,7 @@ from comfyui_artifact_db.server_routes import transfers
 from comfyui_servers_that import TOKEN, ComfyUI
 from hubs import Answer, Hub
 from making import png
+from tampering import kept
 
 
 async def deliver(hub: Hub, artifact: Artifact, expect: int = 201, **body: Any) -> Answer:
@@ -40,7 +41,7 @@ async def test_a_delivery_puts_the_bytes_under_a_name_made_of_them_and_proves_it
     assert answer.headers["Location"] == f"/artifact-db/transfers/{transfer['id']}"
     assert (await hub.get(f"/transfers/{transfer['id']}")).json == transfer
     there = comfyui.folder / "input" / transfer["target_filename"]
-    assert there.read_bytes() == Path(picture.local_path).read_bytes()
+    assert there.read_bytes() == kept(picture)
     assert {request.headers["Authorization"] for request in comfyui.requests} == {f"Bearer {TOKEN}"}
     assert asked(comfyui) == ["GET /view", "POST /upload/image", "GET /view"]
 
@@ -77,7 +78,7 @@ async def test_a_name_that_is_taken_by_other_bytes_is_told_as_it_became(hub: Hub
     taken.write_bytes(b"somebody else's")
     first = (await deliver(hub, picture)).json
     assert first["target_filename"] == f"{picture.sha256} (1).png"
-    assert (comfyui.folder / "input" / first["target_filename"]).read_bytes() == Path(picture.local_path).read_bytes()
+    assert (comfyui.folder / "input" / first["target_filename"]).read_bytes() == kept(picture)
     assert taken.read_bytes() == b"somebody else's"
     asked(comfyui)
     assert (await deliver(hub, picture)).json["target_filename"] == first["target_filename"]

@@ -1,4 +1,4 @@
-"""Pins what becomes of a delivery to a server that refuses, lies, hangs or is down: it fails, says why, can be retried."""
+"""Pins what becomes of a delivery to a server that refuses, lies, hangs or is down: it fails, and says why."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from comfyui_artifact_db.library import transfers
 from comfyui_artifact_db.library.views import Artifact
 from comfyui_servers_that import TOKEN, ComfyUI, Misbehaving, Request
 from hubs import Hub
+from tampering import kept
 
 HubFor = Callable[[str], Awaitable[Hub]]
 Behave = Callable[[Request], object]
@@ -123,7 +124,7 @@ async def test_a_server_that_spoils_what_it_takes_is_found_out_and_works_again_o
     again = (await hub.post(f"/transfers/{transfer['id']}/retry")).json
     assert (again["status"], again["attempts"], again["error_message"]) == ("completed", 2, None)
     there = comfyui.folder / "input" / again["target_filename"]
-    assert there.read_bytes() == Path(picture.local_path).read_bytes()
+    assert there.read_bytes() == kept(picture)
     assert again["receipt_sha256"] == picture.sha256
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +12,7 @@ from comfyui_artifact_db.library.views import Artifact
 from comfyui_servers_that import ComfyUI
 from hubs import Hub
 from making import png
+from tampering import tamper
 
 
 def pending(hub: Hub) -> Artifact:
@@ -29,18 +29,8 @@ def deleted(hub: Hub) -> Artifact:
 
 def changed(hub: Hub) -> Artifact:
     picture = hub.pictures.one(data=png(1))
-    change(picture)
+    tamper(picture, png(2), unseen=True)
     return picture
-
-
-def change(picture: Artifact) -> None:
-    """Put other bytes there, of which size, time and inode are as they were."""
-    file = Path(picture.local_path)
-    times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    file.chmod(0o600)
-    with file.open("r+b") as opened:
-        opened.write(png(2))
-    os.utime(file, ns=times)
 
 
 def without_its_file(hub: Hub) -> Artifact:
@@ -52,9 +42,7 @@ def without_its_file(hub: Hub) -> Artifact:
 @pytest.mark.parametrize(
     "make", [pending, rejected, deleted, changed, without_its_file], ids=lambda make: make.__name__
 )
-async def test_what_is_not_usable_does_not_travel(
-    hub: Hub, comfyui: ComfyUI, make: Callable[[Hub], Artifact]
-) -> None:
+async def test_what_is_not_usable_does_not_travel(hub: Hub, comfyui: ComfyUI, make: Callable[[Hub], Artifact]) -> None:
     artifact = make(hub)
     before = hub.state()
     refused = await hub.post(f"/artifacts/{artifact.id}/transfer", 409, json={"server": "gpu-b"})
@@ -119,9 +107,7 @@ async def test_what_is_not_there_does_not_travel(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("how", ["rejected", "deleted", "changed", "removed"])
-async def test_what_is_revoked_before_its_delivery_fails_and_is_not_sent(
-    hub: Hub, comfyui: ComfyUI, how: str
-) -> None:
+async def test_what_is_revoked_before_its_delivery_fails_and_is_not_sent(hub: Hub, comfyui: ComfyUI, how: str) -> None:
     picture = hub.pictures.one(data=png(1))
     waiting = transfers.create_transfer(hub.library, picture.id, server="gpu-b", by="runner")
     if how == "rejected":
@@ -129,7 +115,7 @@ async def test_what_is_revoked_before_its_delivery_fails_and_is_not_sent(
     elif how == "deleted":
         trash.delete(hub.library, picture.id, by="ada")
     elif how == "changed":
-        change(picture)
+        tamper(picture, png(2), unseen=True)
     else:
         remove(hub, picture)
     failed = transfers.deliver(hub.library, waiting.id, by="runner")

@@ -1,6 +1,12 @@
 /**
  * Owns the artifacts that a list shows: pages as they are asked for, changes as they are heard. No page, no DOM.
+ *
+ * `all` is what the hub has told, newest first; `items` is what is shown of it: of each output the newest version, as a
+ * stack. In the queue each version that waits stands for itself, since each is decided on its own.
  */
+
+const PAGE = 200;
+const LARGEST_PAGE = 500;
 
 /** Whether an artifact belongs into a list with these filters, as far as the artifact itself can tell; else null. */
 export function belongs(artifact, filters) {
@@ -11,9 +17,19 @@ export function belongs(artifact, filters) {
   if (filters.tag && !artifact.tags.includes(filters.tag)) return false;
   if (filters.workflow && artifact.workflow_id !== filters.workflow) return false;
   if (filters.queue && artifact.approval_status !== "pending") return false;
-  // The chain, the step and the words of a search are not in the artifact: only the hub can tell.
+  // The chain, the step, the words of a search, and whether a newer version waits are not in the artifact.
   for (const name of ["chain", "step", "q"]) if (filters[name]) return null;
-  return true;
+  return filters.queue && !artifact.is_latest ? null : true;
+}
+
+/** The output that an artifact is a version of. */
+export function outputOf(artifact) {
+  return `${artifact.workflow_id}/${artifact.output_key}`;
+}
+
+function order(one, other) {
+  if (one.created_at !== other.created_at) return one.created_at < other.created_at ? 1 : -1;
+  return one.id < other.id ? 1 : -1;
 }
 
 export class Collection {
@@ -25,6 +41,7 @@ export class Collection {
     this.client = client;
     this.onchange = onchange;
     this.filters = {};
+    this.all = new Map();
     this.items = [];
     this.places = new Map();
     this.cursor = null;
@@ -32,32 +49,20 @@ export class Collection {
     this.loading = false;
     this.error = null;
     this.asked = 0;
+    this.heard = [];
+    this.asking = new Map();
+    this.unsure = false;
   }
 
   /** Show another list; what was shown stays until the first page of the new one is there. */
   async show(filters) {
     this.filters = { ...filters };
-    await this.reload();
+    await this.#load(0);
   }
 
-  /** Ask for the first page anew. */
-  async reload() {
-    const turn = ++this.asked;
-    this.loading = true;
-    this.error = null;
-    this.onchange("all");
-    try {
-      const page = await this.client.artifacts(this.filters);
-      if (turn !== this.asked) return;
-      this.#replace(page.items);
-      this.cursor = page.next_cursor;
-      this.complete = page.next_cursor === null;
-    } catch (error) {
-      if (turn !== this.asked) return;
-      this.error = error;
-    }
-    this.loading = false;
-    this.onchange("all");
+  /** Ask anew for as much as is there. */
+  reload() {
+    return this.#load(this.all.size);
   }
 
   /** Ask for the next page, unless there is none or it is on its way. */
@@ -66,77 +71,147 @@ export class Collection {
     const turn = this.asked;
     this.loading = true;
     try {
-      const page = await this.client.artifacts(this.filters, { cursor: this.cursor });
+      const page = await this.client.artifacts(this.filters, { cursor: this.cursor, limit: PAGE });
       if (turn !== this.asked) return;
-      for (const artifact of page.items) {
-        if (!this.places.has(artifact.id)) {
-          this.places.set(artifact.id, this.items.length);
-          this.items.push(artifact);
-        }
-      }
+      for (const artifact of page.items) if (!this.all.has(artifact.id)) this.all.set(artifact.id, artifact);
       this.cursor = page.next_cursor;
       this.complete = page.next_cursor === null;
     } catch (error) {
-      if (turn === this.asked) this.error = error;
+      if (turn !== this.asked) return;
+      this.error = error;
     }
-    if (turn === this.asked) this.loading = false;
+    this.#settle();
     this.onchange("more");
   }
 
-  /** Take in an artifact as it is now: redraw it, add it in front, or take it out. */
+  /** Take in an artifact as it is now: redraw it, add it where it belongs, or take it out. */
   update(artifact) {
-    const place = this.places.get(artifact.id);
+    if (this.loading) this.heard.push(artifact);
+    const known = this.all.get(artifact.id);
+    if (known && known.revision > artifact.revision) return;
     const fits = belongs(artifact, this.filters);
-    if (place !== undefined) {
-      if (fits === false) return this.#remove(place);
-      this.items[place] = artifact;
-      return this.onchange("one", artifact.id);
-    }
-    if (fits === null) return this.#perhaps(artifact);
-    if (!fits) return undefined;
-    return this.#insert(artifact);
+    if (fits === false) {
+      if (known) this.#remove([artifact.id]);
+    } else if (known) this.#put(artifact);
+    else if (fits) this.#insert([artifact]);
+    const beside = this.filters.queue && [...this.all.values()].some((other) => outputOf(other) === outputOf(artifact));
+    if (fits === null ? !known || this.filters.queue : beside) this.#ask(artifact.workflow_id);
+  }
+
+  /** An artifact is no more, not even in the trash. */
+  forget(id) {
+    if (this.all.has(id)) this.#remove([id]);
   }
 
   get(id) {
-    const place = this.places.get(id);
-    return place === undefined ? undefined : this.items[place];
+    return this.all.get(id);
   }
 
   indexOf(id) {
     return this.places.get(id) ?? -1;
   }
 
-  #insert(artifact) {
-    // Lists are newest first; one that came back from the trash finds its old place.
-    const later = (other) => other.created_at < artifact.created_at;
-    const place = this.items.findIndex(later);
-    if (place === -1 && !this.complete) return;
-    this.items.splice(place === -1 ? this.items.length : place, 0, artifact);
-    this.#count();
+  async #load(least) {
+    const turn = ++this.asked;
+    this.loading = true;
+    this.error = null;
+    this.unsure = false;
+    this.heard = [];
+    this.onchange("all");
+    const found = [];
+    let cursor = null;
+    try {
+      do {
+        const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, least - found.length));
+        const page = await this.client.artifacts(this.filters, { cursor, limit });
+        if (turn !== this.asked) return;
+        found.push(...page.items);
+        cursor = page.next_cursor;
+      } while (cursor !== null && found.length < least);
+      this.all = new Map(found.map((artifact) => [artifact.id, artifact]));
+      this.cursor = cursor;
+      this.complete = cursor === null;
+    } catch (error) {
+      if (turn !== this.asked) return;
+      this.error = error;
+    }
+    this.#settle();
     this.onchange("all");
   }
 
-  #remove(place) {
-    this.items.splice(place, 1);
-    this.#count();
+  /** A page is there; what was heard while it was on its way may be newer than what it says. */
+  #settle() {
+    this.loading = false;
+    this.#arrange();
+    for (const artifact of this.heard.splice(0)) this.update(artifact);
+  }
+
+  #put(artifact) {
+    this.all.set(artifact.id, artifact);
+    const place = this.places.get(artifact.id);
+    if (place === undefined) return;
+    this.items[place] = artifact;
+    this.onchange("one", artifact.id);
+  }
+
+  #insert(artifacts) {
+    const oldest = [...this.all.values()].at(-1);
+    for (const artifact of artifacts) {
+      // What is older than all that is there comes with a later page.
+      if (this.complete || !oldest || order(artifact, oldest) < 0) this.all.set(artifact.id, artifact);
+    }
+    this.all = new Map([...this.all].sort(([, one], [, other]) => order(one, other)));
+    this.#arrange();
     this.onchange("all");
   }
 
-  async #perhaps(artifact) {
-    // The hub decides on a page that begins where this one would be.
-    const turn = this.asked;
-    const page = await this.client.artifacts(this.filters, { limit: 50 });
-    if (turn !== this.asked) return;
-    const found = page.items.find((item) => item.id === artifact.id);
-    if (found) this.#insert(found);
+  #remove(ids) {
+    for (const id of ids) this.all.delete(id);
+    this.#arrange();
+    this.onchange("all");
   }
 
-  #replace(items) {
-    this.items = items;
-    this.#count();
-  }
-
-  #count() {
+  #arrange() {
+    const shown = new Set();
+    this.items = [...this.all.values()].filter((artifact) => {
+      if (this.filters.queue) return true;
+      const output = outputOf(artifact);
+      return shown.has(output) ? false : shown.add(output);
+    });
     this.places = new Map(this.items.map((artifact, index) => [artifact.id, index]));
+  }
+
+  /** The hub says which artifacts of one workflow belong here; asked again when something changes meanwhile. */
+  async #ask(workflow) {
+    if (this.asking.has(workflow)) {
+      this.asking.set(workflow, true);
+      return;
+    }
+    const turn = this.asked;
+    try {
+      do {
+        this.asking.set(workflow, false);
+        const page = await this.client.artifacts({ ...this.filters, workflow }, { limit: LARGEST_PAGE });
+        if (turn !== this.asked) return;
+        if (!this.asking.get(workflow)) this.#reconcile(workflow, page);
+      } while (this.asking.get(workflow));
+    } catch {
+      this.unsure = true;
+    } finally {
+      this.asking.delete(workflow);
+    }
+  }
+
+  #reconcile(workflow, page) {
+    const found = new Map(page.items.map((artifact) => [artifact.id, artifact]));
+    const ours = [...this.all.values()].filter((artifact) => artifact.workflow_id === workflow);
+    const gone = page.next_cursor === null ? ours.filter((one) => !found.has(one.id)).map((one) => one.id) : [];
+    const fresh = page.items.filter((one) => !this.all.has(one.id));
+    for (const one of page.items) {
+      const known = this.all.get(one.id);
+      if (known && one.revision > known.revision) this.#put(one);
+    }
+    if (gone.length) this.#remove(gone);
+    if (fresh.length) this.#insert(fresh);
   }
 }

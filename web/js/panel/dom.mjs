@@ -31,6 +31,18 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** As `fill`, unless it would change nothing; the focus stays on the control that has the same `data-do`. */
+export function refill(element, ...children) {
+  const fresh = fill(element.cloneNode(false), ...children);
+  if (fresh.isEqualNode(element)) return;
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const sought = focused?.closest("[data-do]")?.dataset.do;
+  element.replaceChildren(...fresh.childNodes);
+  if (!focused || focused.isConnected) return;
+  const same = sought && [...element.querySelectorAll("[data-do]")].find((one) => one.dataset.do === sought);
+  (same && !same.disabled ? same : element.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
 /** Outlines on a 16 by 16 grid, drawn with the text's colour, so that no icon font has to be there. */
 const ICONS = {
   check: "M3 8.5l3.2 3.2L13 4.8",
@@ -51,7 +63,8 @@ const ICONS = {
   warning: "M8 2.6l6 10.6H2zM8 6.6v3.2M8 11.6v.3",
   graph: "M3 3h3.5v3.5H3zM9.5 9.5H13V13H9.5zM6.5 4.8h3v6.4",
   search: "M7 2.8a4.2 4.2 0 1 1 0 8.4 4.2 4.2 0 0 1 0-8.4zM10.2 10.2L13.4 13.4",
-  more: "M3 8h.1M8 8h.1M13 8h.1",
+  retry: "M12.8 6.2A5.2 5.2 0 1 0 13 9M13 3v3.4H9.6",
+  filter: "M2.5 3.5h11L9.4 8.6v4.2l-2.8-1.4V8.6z",
   fit: "M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3",
 };
 
@@ -68,7 +81,7 @@ export function icon(name) {
 }
 
 /** A button with an icon, a name for everybody, and a text where there is room for one. */
-export function button(name, { label, text, onclick, keys, primary, danger, pressed, disabled }) {
+export function button(name, { label, text, onclick, keys, primary, danger, pressed, disabled, does }) {
   const title = keys ? `${label} (${keys})` : label;
   return el(
     "button",
@@ -78,6 +91,7 @@ export function button(name, { label, text, onclick, keys, primary, danger, pres
       title,
       disabled: Boolean(disabled),
       onclick,
+      dataset: does ? { do: does } : null,
       "aria-label": label,
       "aria-keyshortcuts": keys ?? null,
       "aria-pressed": pressed === undefined ? null : String(pressed),

@@ -1,19 +1,21 @@
 /**
- * Owns what is asked for: waiting or all, narrowed by state, kind, chain, step, tag and words.
+ * Owns what is asked for: waiting or all, narrowed by state, kind, chain, step, workflow, tag and words.
  */
 
 import { button, el, fill } from "./dom.mjs";
+import { when } from "./words.mjs";
 
 const STATES = ["pending", "approved", "auto_approved", "edited", "rejected"];
 const KINDS = ["image", "video", "audio", "text", "latent", "3d", "other"];
+const TYPING_PAUSE = 180;
 
 export class Filters {
   /**
-   * @param {{client: any, t: any, live: any}} tools
+   * @param {{client: any, t: any, live: any, language: string}} tools
    * @param {(filters: Record<string, any>) => void} onchange
    */
-  constructor({ client, t, live }, onchange) {
-    Object.assign(this, { client, t, onchange });
+  constructor({ client, t, live, language }, onchange) {
+    Object.assign(this, { client, t, language, onchange });
     this.value = { queue: true };
     this.waiting = el("span", { class: "adb-count", hidden: true });
     this.tabs = {
@@ -25,20 +27,28 @@ export class Filters {
       class: "adb-search",
       placeholder: t("search.placeholder"),
       "aria-label": t("search.label"),
+      maxLength: 255,
       oninput: () => this.#typed(),
     });
-    this.toggle = button("more", { label: t("filter.more"), onclick: () => this.#open(), pressed: false });
-    this.more = el("div", { class: "adb-filters", hidden: true });
+    this.toggle = button("filter", { label: t("filter.more"), onclick: () => this.#open() });
+    this.toggle.setAttribute("aria-expanded", "false");
+    this.more = el("div", { class: "adb-filters", hidden: true, role: "group", "aria-label": t("filter.more") });
     this.element = el(
       "div",
       { class: "adb-head" },
-      el("div", { class: "adb-tabs", role: "tablist", "aria-label": t("tab.label") }, this.tabs.queue, this.tabs.all),
+      el("div", { class: "adb-tabs", role: "group", "aria-label": t("tab.label") }, this.tabs.queue, this.tabs.all),
       el("div", { class: "adb-row" }, this.words, this.toggle),
       this.more,
     );
     this.#mark();
     this.count();
-    live.listen((event) => event.entity_type === "artifact" && this.#countSoon());
+    this.end = live.listen((event) => event.entity_type === "artifact" && this.#countSoon());
+  }
+
+  destroy() {
+    this.end();
+    clearTimeout(this.soon);
+    clearTimeout(this.typing);
   }
 
   /** Ask how many wait. */
@@ -52,6 +62,13 @@ export class Filters {
     }
   }
 
+  /** Waiting, or all; narrowed no more. */
+  clear({ queue = this.value.queue } = {}) {
+    this.words.value = "";
+    this.#show({ queue });
+    if (!this.more.hidden) this.#fill();
+  }
+
   #countSoon() {
     this.soon ??= setTimeout(() => {
       this.soon = undefined;
@@ -60,12 +77,8 @@ export class Filters {
   }
 
   #tab(key, label, count) {
-    return el(
-      "button",
-      { type: "button", role: "tab", class: "adb-tab", onclick: () => this.#show({ ...this.value, queue: key === "queue" }) },
-      label,
-      count,
-    );
+    const onclick = () => this.#show({ ...this.value, queue: key === "queue" });
+    return el("button", { type: "button", class: "adb-tab", dataset: { tab: key }, onclick }, label, count);
   }
 
   #show(value) {
@@ -75,30 +88,41 @@ export class Filters {
   }
 
   #mark() {
-    this.tabs.queue.setAttribute("aria-selected", String(Boolean(this.value.queue)));
-    this.tabs.all.setAttribute("aria-selected", String(!this.value.queue));
+    this.tabs.queue.setAttribute("aria-pressed", String(Boolean(this.value.queue)));
+    this.tabs.all.setAttribute("aria-pressed", String(!this.value.queue));
+    const narrowed = Object.entries(this.value).some(([name, value]) => value && name !== "queue" && name !== "q");
+    this.toggle.classList.toggle("adb-narrowed", narrowed);
+    this.toggle.title = this.t(narrowed ? "filter.more_active" : "filter.more");
   }
 
   #typed() {
     clearTimeout(this.typing);
-    this.typing = setTimeout(() => this.#show({ ...this.value, q: this.words.value.trim() }), 180);
+    this.typing = setTimeout(() => this.#show({ ...this.value, q: this.words.value.trim() }), TYPING_PAUSE);
   }
 
   async #open() {
     this.more.hidden = !this.more.hidden;
-    this.toggle.setAttribute("aria-pressed", String(!this.more.hidden));
-    if (this.more.hidden) return;
+    this.toggle.setAttribute("aria-expanded", String(!this.more.hidden));
+    if (!this.more.hidden) await this.#fill();
+  }
+
+  async #fill() {
     const { t } = this;
-    const [tags, chains] = await Promise.all([
-      this.client.get("/tags?limit=200").catch(() => ({ items: [] })),
-      this.client.get("/chains?limit=100").catch(() => ({ items: [] })),
+    const none = { items: [] };
+    const [tags, chains, workflows] = await Promise.all([
+      this.client.get("/tags?limit=200").catch(() => none),
+      this.client.get("/chains?limit=100").catch(() => none),
+      this.client.get("/workflows?limit=100").catch(() => none),
     ]);
+    const run = ({ workflow_name: name, step_id: step, created_at: at }) =>
+      [step ?? name, when(at, this.language)].filter(Boolean).join(" · ");
     fill(
       this.more,
       this.#select("status", STATES.map((state) => [state, t(`status.${state}`)])),
       this.#select("kind", KINDS.map((kind) => [kind, t(`kind.${kind}`)])),
       this.#select("chain", chains.items.map((chain) => [chain.id, chain.name])),
       this.#text("step"),
+      this.#select("workflow", workflows.items.map((workflow) => [workflow.id, run(workflow)])),
       this.#select("tag", tags.items.map(({ tag, count }) => [tag, `${tag} (${count})`])),
       this.#flag("latest"),
     );
@@ -122,7 +146,7 @@ export class Filters {
     const { t } = this;
     return el("input", {
       type: "text",
-      placeholder: t(`filter.${name}`),
+      placeholder: t(`filter.any_${name}`),
       "aria-label": t(`filter.${name}`),
       value: this.value[name] ?? "",
       onchange: (event) => this.#show({ ...this.value, [name]: event.target.value.trim() }),

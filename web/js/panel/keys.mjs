@@ -1,104 +1,116 @@
 /**
- * Owns the keys: what each does, and the sheet that tells of them. Nothing is heard while somebody types.
+ * Owns the keys: what each does, and that none of them reaches what is behind the panel.
  */
 
-import { button, el } from "./dom.mjs";
+const FOCUSABLE = "a[href], button:not(:disabled), input:not([hidden]), select, textarea, [tabindex='0']";
 
-const SHOWN = [
-  ["ArrowLeft ArrowRight", "previous_next"],
-  ["Enter", "open"],
-  ["a", "approve"],
-  ["r", "reject"],
-  ["s", "select"],
-  ["c", "compare"],
-  ["z + −", "zoom"],
-  ["e", "edit"],
-  ["d", "download"],
-  ["g", "into_graph"],
-  ["Delete", "delete"],
-  ["u", "undo"],
-  ["/", "search"],
-  ["?", "sheet"],
-  ["Escape", "close"],
-];
-
-const NAMES = { ArrowLeft: "←", ArrowRight: "→", Enter: "⏎", Delete: "⌦", Escape: "Esc" };
-
-/** Whether a key is meant for what has the focus. */
-function typing(target) {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
+/** Whether a key is meant for the control that has the focus. */
+function owned(target, key) {
+  if (!(target instanceof Element)) return false;
+  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
+  if (target.matches("input[type=checkbox]")) return key === " ";
+  return target.closest("input, textarea, select, [contenteditable]") !== null;
 }
 
-/** Hear keys for a panel: all of them while the viewer is open, else those within the panel. Returns what ends it. */
+/** Hear keys for a panel: all of them while it lies over everything, else those within it. Returns what ends it. */
 export function listen(panel) {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const inside = (event) => panel.element.contains(event.target) || panel.overlay.contains(event.target);
+  const over = () => panel.viewer.isOpen || panel.sheet.isOpen;
+
   const hear = (event) => {
-    const { viewer } = panel;
-    const inside = panel.element.contains(event.target) || panel.overlay.contains(event.target);
-    if (!viewer.isOpen && !inside) return;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (typing(event.target)) {
-      if (event.key === "Escape" && inside) event.target.blur();
-      if (viewer.isOpen) event.stopImmediatePropagation();
-      return;
-    }
-    const done = viewer.isOpen ? inViewer(panel, event.key) : inList(panel, event.key);
+    if (!over() && !inside(event)) return;
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    const done = event.key === "Tab" ? over() && turn(panel, event) : plain && act(panel, event);
     if (done) event.preventDefault();
     // While a picture is open nothing of ComfyUI's hears a key: Delete must not reach the graph behind it.
-    if (done || viewer.isOpen) event.stopPropagation();
+    if (done || (over() && !inside(event))) event.stopImmediatePropagation();
   };
-  window.addEventListener("keydown", hear, true);
-  return () => window.removeEventListener("keydown", hear, true);
+  const paste = (event) => {
+    if (!panel.viewer.isOpen || owned(event.target, "v")) return;
+    panel.viewer.take(event.clipboardData?.files, event);
+    event.stopImmediatePropagation();
+  };
+  const keep = (event) => {
+    if (panel.overlay.contains(event.target) || !(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation();
+  };
+  window.addEventListener("keydown", hear, { capture: true, signal });
+  window.addEventListener("paste", paste, { capture: true, signal });
+  for (const root of [panel.element, panel.overlay]) root.addEventListener("keydown", keep, { signal });
+  return () => ended.abort();
 }
 
-function inList(panel, key) {
-  if (key === "?") panel.toggleSheet();
-  else if (key === "u") panel.actions.undo();
-  else if (key === "/") panel.filters.words.focus();
-  else if (key === "Escape" && panel.overlay.querySelector(".adb-sheet")) panel.toggleSheet();
+function act(panel, event) {
+  if (panel.sheet.isOpen) return inSheet(panel, event.key);
+  if (owned(event.target, event.key)) return event.target === panel.filters.words && inSearch(panel, event.key);
+  return panel.viewer.isOpen ? inViewer(panel, event) : inList(panel, event.key);
+}
+
+function inSheet({ sheet }, key) {
+  if (key !== "?" && key !== "Escape") return false;
+  sheet.toggle();
+  return true;
+}
+
+function inSearch({ filters, list }, key) {
+  if (key === "ArrowDown" || (key === "Escape" && !filters.words.value)) list.focus();
   else return false;
   return true;
 }
 
-function inViewer(panel, key) {
-  const { viewer, actions } = panel;
+function inList({ actions, filters, sheet }, key) {
+  if (key === "?") sheet.toggle();
+  else if (key === "u") actions.undo();
+  else if (key === "/") filters.words.focus();
+  else return false;
+  return true;
+}
+
+const PAN = 60;
+
+function inViewer(panel, { key, shiftKey }) {
+  const { viewer, actions, sheet } = panel;
   const { artifact, stage } = viewer;
-  const current = viewer.versions.find((version) => version.is_latest);
+  const pans = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] };
+  if (shiftKey && key in pans) {
+    stage.zoom.pan(...pans[key]);
+    return true;
+  }
   const doing = {
     ArrowLeft: () => panel.step(-1),
     ArrowRight: () => panel.step(1),
     a: () => actions.approve(artifact),
     r: () => viewer.askReason(),
-    s: () => actions.select(artifact, current),
+    s: () => actions.select(artifact, viewer.current),
     c: () => viewer.compare(),
     z: () => stage.zoom.toggle(),
     "+": () => stage.zoom.by(1.25),
+    "=": () => stage.zoom.by(1.25),
     "-": () => stage.zoom.by(0.8),
     e: () => viewer.pickFile(),
     d: () => viewer.download(),
-    g: () => viewer.graph?.add(artifact),
+    g: () => viewer.intoGraph(),
     Delete: () => actions.remove(artifact),
     u: () => actions.undo(),
-    "?": () => panel.toggleSheet(),
-    Escape: () => (panel.overlay.querySelector(".adb-sheet") ? panel.toggleSheet() : panel.leave()),
+    "?": () => sheet.toggle(),
+    Escape: () => panel.leave(),
   };
   if (!Object.hasOwn(doing, key)) return false;
   doing[key]();
   return true;
 }
 
-/** The sheet of keys. */
-export function keySheet(t, close) {
-  return el(
-    "div",
-    { class: "adb-sheet", role: "dialog", "aria-label": t("keys.title") },
-    el("header", {}, el("h2", {}, t("keys.title")), button("close", { label: t("action.close"), onclick: close })),
-    el(
-      "dl",
-      {},
-      ...SHOWN.flatMap(([keys, name]) => [
-        el("dt", {}, ...keys.split(" ").map((key) => el("kbd", {}, NAMES[key] ?? key))),
-        el("dd", {}, t(`keys.${name}`)),
-      ]),
-    ),
-  );
+/** Tab goes round within what lies over everything. */
+function turn(panel, event) {
+  const root = panel.sheet.isOpen ? panel.sheet.element : panel.overlay;
+  const stops = [...root.querySelectorAll(FOCUSABLE)].filter((one) => one.checkVisibility());
+  if (!stops.length) return true;
+  const [first, last] = [stops[0], stops.at(-1)];
+  const at = document.activeElement;
+  if (!root.contains(at)) (event.shiftKey ? last : first).focus();
+  else if (at === last && !event.shiftKey) first.focus();
+  else if (event.shiftKey && (at === first || at === panel.viewer.element)) last.focus();
+  else return false;
+  return true;
 }

@@ -1,25 +1,28 @@
 /**
- * Owns the list: a grid of which only the seen cells exist, each redrawn alone when its artifact changes.
+ * Owns the list: cells of which only the seen ones exist, each redrawn alone when its artifact changes.
  */
 
-import { button, el, fill, icon } from "./dom.mjs";
+import { el, fill } from "./dom.mjs";
+import { Cell } from "./cell.mjs";
 import * as grid from "./grid.mjs";
-import { badge } from "./status.mjs";
+import { message } from "./messages.mjs";
 
 const LOOK = { least: 92, gap: 8, caption: 22 };
+const SKELETONS = 12;
 
 export class List {
   /**
    * @param {import("./collection.mjs").Collection} collection
-   * @param {{client: any, t: any, open: (id: string) => void, drag?: (event: DragEvent, artifact: any) => void}} tools
+   * @param {{client: any, t: any, open: (id: string) => void, clear: () => void,
+   *          drag?: (event: DragEvent, artifact: any) => void}} tools
    */
   constructor(collection, tools) {
     this.collection = collection;
     this.tools = tools;
     this.cells = new Map();
-    this.current = 0;
+    this.current = { index: 0, id: null };
     this.look = grid.layout(280, LOOK);
-    this.canvas = el("div", { class: "adb-canvas", role: "grid", "aria-label": tools.t("list.label") });
+    this.canvas = el("div", { class: "adb-canvas", role: "listbox", "aria-label": tools.t("list.label") });
     this.message = el("div", { class: "adb-message", role: "status" });
     this.element = el("div", { class: "adb-list", tabIndex: -1 }, this.message, this.canvas);
     this.element.addEventListener("scroll", () => this.#later(), { passive: true });
@@ -36,19 +39,29 @@ export class List {
   /** Something of the collection changed: one artifact, a further page, or all. */
   changed(kind, id) {
     if (kind === "one") {
-      const cell = this.cells.get(id);
-      if (cell) this.#draw(cell, this.collection.get(id));
+      this.cells.get(id)?.draw(this.collection.get(id));
       return;
     }
-    if (kind === "all") this.current = Math.min(this.current, Math.max(0, this.collection.items.length - 1));
+    const narrowed = kind === "all" && this.collection.loading && this.shown !== this.collection.filters;
+    if (narrowed) {
+      this.shown = this.collection.filters;
+      this.current = { index: 0, id: null };
+      this.element.scrollTop = 0;
+    }
     this.#say();
     this.#later();
   }
 
-  /** Put the focus on an artifact's cell, and scroll to it. */
-  focus(id) {
+  /** Put the focus on an artifact's cell, or on what took its place, and scroll to it. */
+  focus(id = this.current.id) {
     const index = this.collection.indexOf(id);
-    if (index >= 0) this.#focus(index);
+    this.#focus(index >= 0 ? index : this.#currentIndex());
+  }
+
+  #currentIndex() {
+    const { items } = this.collection;
+    const index = this.collection.indexOf(this.current.id);
+    return index >= 0 ? index : Math.max(0, Math.min(this.current.index, items.length - 1));
   }
 
   #measure() {
@@ -65,125 +78,89 @@ export class List {
   }
 
   #arrange() {
-    const { items, loading, complete } = this.collection;
-    const waiting = loading && items.length === 0 ? 12 : 0;
-    const count = items.length + waiting;
+    const { items, loading, complete, error } = this.collection;
+    const count = loading && items.length === 0 ? SKELETONS : items.length;
     this.canvas.style.height = `${grid.height(count, this.look)}px`;
-    this.canvas.setAttribute("aria-rowcount", complete ? Math.ceil(count / this.look.columns) : -1);
-    const [first, last] = grid.range(this.element.scrollTop, this.element.clientHeight, count, this.look);
-    const kept = new Set();
-    for (let index = first; index < last; index += 1) {
-      const artifact = items[index];
-      const key = artifact?.id ?? `waiting-${index}`;
-      kept.add(key);
+    const focused = this.canvas.contains(document.activeElement);
+    const index = this.#currentIndex();
+    this.current = { index, id: items[index]?.id ?? null };
+    const indexes = this.#seen(count, index);
+    const keys = new Map(indexes.map((at) => [items[at]?.id ?? `skeleton-${at}`, at]));
+    for (const [key, cell] of this.cells) {
+      if (keys.has(key)) continue;
+      cell.element.remove();
+      this.cells.delete(key);
+    }
+    // In the order in which they are seen, which is the order in which a screen reader reads them.
+    let before = null;
+    for (const [key, at] of keys) {
       let cell = this.cells.get(key);
       if (!cell) {
-        cell = this.#cell(artifact);
+        cell = new Cell(items[at], this.tools, (id) => this.#open(id));
         this.cells.set(key, cell);
-        this.canvas.append(cell.element);
+        this.canvas.insertBefore(cell.element, before ? before.nextSibling : this.canvas.firstChild);
       }
-      const { x, y } = grid.place(index, this.look);
-      cell.element.style.transform = `translate(${x}px, ${y}px)`;
-      cell.index = index;
-      cell.element.tabIndex = index === this.current ? 0 : -1;
+      cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index);
+      before = cell.element;
     }
-    for (const [key, cell] of this.cells) {
-      if (!kept.has(key)) {
-        cell.element.remove();
-        this.cells.delete(key);
-      }
-    }
-    if (last > items.length - this.look.columns * 6) this.collection.more();
+    if (focused && !this.canvas.contains(document.activeElement)) this.#focus(index);
+    const last = Math.max(0, ...indexes);
+    if (!error && last + 1 > items.length - this.look.columns * 6) this.collection.more();
   }
 
-  #cell(artifact) {
-    const element = el("div", { class: "adb-cell", role: "gridcell" });
-    const cell = { element, id: artifact?.id };
-    if (!artifact) {
-      element.classList.add("adb-skeleton");
-      return cell;
-    }
-    cell.picture = el("img", { class: "adb-thumb", alt: "", loading: "eager", decoding: "async", draggable: true });
-    cell.marks = el("div", { class: "adb-marks" });
-    cell.caption = el("div", { class: "adb-caption" });
-    element.append(el("div", { class: "adb-frame" }, cell.picture, cell.marks), cell.caption);
-    cell.picture.addEventListener("load", () => element.classList.add("adb-loaded"));
-    element.addEventListener("click", () => {
-      this.current = cell.index;
-      this.tools.open(cell.id);
-    });
-    element.addEventListener("dragstart", (event) => this.tools.drag?.(event, this.collection.get(cell.id)));
-    this.#draw(cell, artifact);
-    return cell;
+  /** The indexes that must be there: what is seen, and what has the focus, so that it is never lost by scrolling. */
+  #seen(count, current) {
+    const [first, last] = grid.range(this.element.scrollTop, this.element.clientHeight, count, this.look);
+    const indexes = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
+    if (current < count && current < first) indexes.unshift(current);
+    else if (current < count && current >= last) indexes.push(current);
+    return indexes;
   }
 
-  #draw(cell, artifact) {
-    const { t, client } = this.tools;
-    const url = client.link(artifact.thumbnail_url);
-    if (cell.url !== url) {
-      cell.url = url;
-      cell.picture.src = url;
-    }
-    fill(
-      cell.marks,
-      badge(artifact, t),
-      artifact.version > 1 ? el("span", { class: "adb-mark" }, t("cell.version", { n: artifact.version })) : null,
-      artifact.is_latest
-        ? el("span", { class: "adb-mark adb-current", title: t("cell.current") }, icon("star"))
-        : null,
-    );
-    cell.caption.textContent = artifact.filename;
-    cell.caption.title = artifact.filename;
-    cell.element.setAttribute(
-      "aria-label",
-      t("cell.label", {
-        name: artifact.filename,
-        version: artifact.version,
-        status: t(`status.${artifact.approval_status}`),
-      }),
-    );
+  #open(id) {
+    this.current = { index: this.collection.indexOf(id), id };
+    this.#later();
+    this.tools.open(id);
   }
 
   #say() {
-    const { t } = this.tools;
-    const { items, loading, error, filters } = this.collection;
+    const { collection, tools } = this;
+    const { loading, items } = collection;
     this.canvas.setAttribute("aria-busy", String(loading));
-    if (error) {
-      fill(
-        this.message,
-        el("p", {}, t("list.failed", { reason: error.message })),
-        button("undo", { label: t("list.retry"), text: t("list.retry"), onclick: () => this.collection.reload() }),
-      );
-    } else if (!loading && items.length === 0) {
-      const narrowed = Object.entries(filters).some(([name, value]) => value && name !== "queue");
-      const key = narrowed ? "list.nothing" : filters.queue ? "list.caught_up" : "list.empty";
-      fill(this.message, icon(filters.queue && !narrowed ? "check" : "stack"), el("p", {}, t(key)));
-    } else fill(this.message);
+    fill(this.message, ...message(collection, tools));
     this.message.hidden = !this.message.childElementCount;
+    this.message.classList.toggle("adb-above", items.length > 0);
   }
 
   #key(event) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.look.columns, ArrowDown: this.look.columns };
-    const count = this.collection.items.length;
+    const page = Math.max(1, Math.floor(this.element.clientHeight / this.look.rowHeight)) * this.look.columns;
+    Object.assign(steps, { PageUp: -page, PageDown: page });
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button")) return;
+    const { items } = this.collection;
+    const current = this.#currentIndex();
     if (event.key === "Enter" || event.key === " ") {
-      const artifact = this.collection.items[this.current];
-      if (artifact && event.target.closest(".adb-cell")) this.tools.open(artifact.id);
-      else return;
+      if (!items[current] || !event.target.closest(".adb-cell")) return;
+      this.#open(items[current].id);
     } else if (event.key === "Home") this.#focus(0);
-    else if (event.key === "End") this.#focus(count - 1);
-    else if (event.key in steps) this.#focus(this.current + steps[event.key]);
+    else if (event.key === "End") this.#focus(items.length - 1);
+    else if (event.key in steps) this.#focus(current + steps[event.key]);
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  #focus(index) {
-    const count = this.collection.items.length;
-    if (!count) return;
-    this.current = Math.max(0, Math.min(count - 1, index));
+  #focus(wanted) {
+    const { items } = this.collection;
+    if (!items.length) {
+      this.element.focus({ preventScroll: true });
+      return;
+    }
+    const index = Math.max(0, Math.min(items.length - 1, wanted));
+    this.current = { index, id: items[index].id };
     const { scrollTop, clientHeight } = this.element;
-    this.element.scrollTop = grid.scrollTo(this.current, scrollTop, clientHeight, this.look);
+    this.element.scrollTop = grid.scrollTo(index, scrollTop, clientHeight, this.look);
     this.#arrange();
-    this.cells.get(this.collection.items[this.current].id)?.element.focus({ preventScroll: true });
+    this.cells.get(this.current.id)?.element.focus({ preventScroll: true });
   }
 }
