@@ -4,6 +4,7 @@
     python3 dev.py test [pytest arguments]   install what is needed and run all tests
     python3 dev.py lint                      format, lint and types
     python3 dev.py bench [NAME ...]          measure against named rivals
+    python3 dev.py screenshots               take the README's pictures anew
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ def main() -> int:
     bench.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     bench.set_defaults(run=_bench)
+
+    screenshots = commands.add_parser("screenshots", help="take the README's pictures anew")
+    screenshots.add_argument("--folder", type=Path, default=ROOT / "docs", help="where to (default: docs)")
+    screenshots.set_defaults(run=_screenshots)
 
     options, further = parser.parse_known_args()
     if further and options.run is not _test:
@@ -80,6 +85,12 @@ def _bench(options: argparse.Namespace, _: list[str]) -> int:
     environment.comfyui()
     written = ["--json", str(options.json.resolve())] if options.json else []
     return _call([str(python), str(ROOT / "bench"), *options.names, *written])
+
+
+def _screenshots(options: argparse.Namespace, _: list[str]) -> int:
+    python = environment.dev_python()
+    environment.comfyui()
+    return _call([str(python), "-m", "devtools.screenshots", str(options.folder.resolve())])
 
 
 def _call(command: list[str]) -> int:

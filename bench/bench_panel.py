@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import filling
-from measuring import ROOT, Figure, figure, in_turns
+from browsing import chromium
+from measuring import Figure, figure, in_turns
 
 from devtools import environment
 from devtools.servers import ComfyServer
-
-sys.path.append(str(ROOT / "tests"))
-from browsing import chromium
 
 MANY, FEW = 10_000, 100
 OPENINGS = 11
@@ -75,17 +73,18 @@ SCROLL = """async ([selector, seconds, speed]) => {
   });
   return { frames, behind };
 }"""
-"""The milliseconds between frames while it scrolls. The cells that are simply there have an end: there it turns back."""
+"""The milliseconds between frames of a scroll. Cells that are simply there have an end, where it turns back."""
 
 SIMPLY_THERE = """async ([count]) => {
   const list = document.querySelector(".adb-list"), box = list.getBoundingClientRect();
-  const cells = [...document.querySelectorAll(".adb-cell:not(.adb-skeleton)")].map((cell) => cell.getBoundingClientRect());
+  const cells = [...document.querySelectorAll(".adb-cell")].map((cell) => cell.getBoundingClientRect());
   const { items } = await (await fetch(`/artifact-db/artifacts?queue=1&limit=${count}`)).json();
   const side = cells[0].width, columns = new Set(cells.map(({ left }) => left)).size;
   const there = document.createElement("div");
   there.id = "simply-there";
   Object.assign(there.style, {
-    position: "fixed", zIndex: 5000, overflow: "hidden auto", padding: "8px", scrollbarGutter: "stable", contain: "strict",
+    position: "fixed", zIndex: 5000, contain: "strict",
+    overflow: "hidden auto", padding: "8px", scrollbarGutter: "stable",
     left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px`,
     display: "grid", gap: "8px", gridTemplateColumns: `repeat(${columns}, ${side}px)`, alignContent: "start",
     background: getComputedStyle(document.querySelector(".adb-panel")).backgroundColor,
@@ -104,7 +103,7 @@ SIMPLY_THERE = """async ([count]) => {
   await Promise.all([...there.querySelectorAll("img")].map((picture) => picture.decode()));
   return there.querySelectorAll("img").length;
 }"""
-"""A plain grid over the list, as large, with cells as large and the same pictures; all of it is there from the start."""
+"""A plain grid over the list, as large, with cells as large and the same pictures, all of it there from the start."""
 
 
 def run() -> list[Figure]:

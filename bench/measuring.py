@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from loading import ROOT  # noqa: E402, F401  its import makes the checkout importable
+from loading import ROOT  # noqa: F401  its import makes the checkout importable
 
 Figure = dict[str, Any]
 

@@ -13,6 +13,9 @@ from ..library.opening import SharedLibrary
 
 DEFAULT_PORT = 8190
 
+GRACE = 3.0
+"""Seconds that requests under way have to finish once the program is told to stop. Streams end at once."""
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -28,19 +31,24 @@ def serve(options: argparse.Namespace, folder: Path | None) -> int:
     Raises:
         BadConfiguration, TooNew, Unavailable, StoreFailed: it cannot start; the message says why.
     """
+    shared = SharedLibrary()
+    shared.configure(lambda: load_config(folder))
+    try:
+        shared.get().prepare()
+        return _run(shared, options.host, options.port)
+    finally:
+        shared.close()
+
+
+def _run(shared: SharedLibrary, host: str, port: int) -> int:
     from aiohttp import web
 
     from ..server_routes.application import application
 
-    shared = SharedLibrary()
-    shared.configure(lambda: load_config(folder))
-    shared.get().prepare()
-    app = application(shared, __version__)
     try:
-        web.run_app(app, host=options.host, port=options.port, print=_say, handle_signals=True)
+        web.run_app(application(shared, __version__), host=host, port=port, print=_say, shutdown_timeout=GRACE)
     except OSError as error:
-        shared.close()
-        print(f"artifact-db: cannot listen at {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
+        print(f"artifact-db: cannot listen at {host}:{port}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
@@ -53,7 +61,6 @@ def _say(banner: str) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is 0 to 65535")
-    return port
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is 0 to 65535, not {text!r}")
+    return int(text)

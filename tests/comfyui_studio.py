@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
 import time
 import uuid
@@ -22,6 +23,8 @@ from devtools.servers import ComfyServer
 
 T = TypeVar("T")
 
+PACK = Path(__file__).resolve().parent / "comfyui_pack"
+
 SECONDS = 20.0
 """How long anything may take before a test gives up on it."""
 
@@ -39,6 +42,11 @@ def pixels(data: bytes) -> tuple[str, tuple[int, int], bytes]:
     """What a picture shows: its mode, size and pixels."""
     with Image.open(io.BytesIO(data)) as picture:
         return picture.mode, picture.size, picture.tobytes()
+
+
+def add_pack(server: ComfyServer) -> None:
+    """Put the tests' own pack of nodes among a server's, before it starts."""
+    os.symlink(PACK, server.folder / "custom_nodes" / PACK.name)
 
 
 def picture() -> bytes:

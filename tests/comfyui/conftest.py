@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import invariants
 import pytest
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
-from comfyui_studio import Studio
+from comfyui_studio import Studio, add_pack
 
 from devtools.environment import ComfyUI, comfyui
 from devtools.servers import ComfyServer, free_port
-
-PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +31,7 @@ def servers(
     )
     a = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-a"), port=ports[0], config=config)
     b = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-b"), port=ports[1], extension=False)
-    os.symlink(PACK, a.folder / "custom_nodes" / "tests-pack")
+    add_pack(a)
     for server in (a, b):
         server.launch()
     try:

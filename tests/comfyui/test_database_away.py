@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import uuid
@@ -15,13 +14,11 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
-from comfyui_studio import Outcome, Studio, until
+from comfyui_studio import Outcome, Studio, add_pack, until
 from locking import locked
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer
-
-PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
 
 
 class Kept:
@@ -116,7 +113,7 @@ def asked_all_the_while(look: Callable[[], Any]) -> Iterator[list[float]]:
 def doomed(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kept, Future[None]]]:
     """A server of its own whose database is locked, and a prompt that runs on it from now on."""
     server = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-doomed"))
-    os.symlink(PACK, server.folder / "custom_nodes" / "tests-pack")
+    add_pack(server)
     try:
         kept = Kept(Studio(server.start()))
         kept.studio.get("/health")

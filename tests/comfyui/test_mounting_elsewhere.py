@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph, saved_picture
-from comfyui_studio import Studio, pixels
+from comfyui_studio import Studio, add_pack, pixels
 from comfyui_visitors import MOUNTS, attacks, state, visits
 from PIL import Image
 
@@ -18,7 +18,6 @@ from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACK = ROOT / "tests" / "comfyui_pack"
 EVIL = "http://evil.example"
 WRONG = {
     "a wrong key": ("[aproval]\n", ["unknown key 'aproval'", "accepted here: ", "approval"]),
@@ -55,7 +54,7 @@ def odd(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iter
         arguments=("--enable-cors-header", "*", "--disable-metadata"),
     )
     os.symlink(ROOT, server.folder / "custom_nodes" / "main copy")
-    os.symlink(PACK, server.folder / "custom_nodes" / "tests-pack")
+    add_pack(server)
     studio, file = Studio(server), server.data / "artifact-db.toml"
     try:
         server.start()

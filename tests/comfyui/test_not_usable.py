@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from comfyui_graphs import Graph, loaded_picture
 from comfyui_studio import Studio, picture
 
@@ -129,6 +131,22 @@ def test_block_stops_its_branch_in_silence_until_it_is_usable(studio: Studio, ma
     outcome = studio.run(graph)
     assert set(outcome.entry["outputs"]) == {node.id for node in (load, other, *blocked)}
     assert other.id in outcome.cached
+
+
+async def test_a_block_tells_the_page_of_no_error(studio: Studio, make_step: MakeStep) -> None:
+    step = await asyncio.to_thread(make_step, "pending")
+    graph = Graph()
+    graph.write(graph.load(**step.names, if_not_usable="block"))
+    events: list[str] = []
+    url = f"{studio.server.url}/ws?clientId=page"
+    async with ClientSession() as session, session.ws_connect(url) as page:
+        prompt_id = await asyncio.to_thread(studio.queue, graph, client_id="page")
+        while "execution_success" not in events:
+            message = await page.receive_json(timeout=20)
+            if message["data"].get("prompt_id") == prompt_id:
+                events.append(message["type"])
+    assert "execution_error" not in events
+    assert events.count("executed") == 1
 
 
 def test_a_block_tells_the_newest_reason(studio: Studio, make_step: MakeStep) -> None:

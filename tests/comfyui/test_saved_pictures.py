@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
-from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
@@ -34,8 +34,8 @@ def test_its_text_chunks_say_what_was_queued(studio: Studio) -> None:
     with Image.open(io.BytesIO(studio.data(artifact_id))) as picture:
         chunks = dict(picture.info)
     assert set(chunks) == {"prompt", "workflow"}
-    assert json_of(chunks["prompt"]) == graph
-    assert json_of(chunks["workflow"]) == WORKFLOW
+    assert json.loads(chunks["prompt"]) == graph
+    assert json.loads(chunks["workflow"]) == WORKFLOW
 
 
 def test_a_picture_of_one_channel_is_grey(studio: Studio) -> None:
@@ -104,9 +104,7 @@ def test_overwriting_a_temporary_copy_leaves_the_artifact_alone(studio: Studio) 
         (" ends with blanks  ", "", "ends with blanks_00001_.png"),
     ],
 )
-def test_the_prefix_names_the_picture_as_in_save_image(
-    studio: Studio, request: Any, prefix: str, subfolder: str, name: str
-) -> None:
+def test_the_prefix_names_the_picture_as_in_save_image(studio: Studio, prefix: str, subfolder: str, name: str) -> None:
     graph = Graph()
     save = graph.save(graph.picture(), filename_prefix=prefix)
     outcome = studio.run(graph)
@@ -132,9 +130,3 @@ def test_names_count_on_and_do_not_meet(studio: Studio) -> None:
     outcome = studio.run(graph)
     shown = [image["filename"] for node in (first, second) for image in outcome.ui(node)["images"]]
     assert sorted(shown) == [f"counted_{number:05}_.png" for number in range(1, 5)]
-
-
-def json_of(text: str) -> Any:
-    import json
-
-    return json.loads(text)

@@ -8,6 +8,7 @@ export function artifact(changes = {}) {
     id: `id-${made}`,
     workflow_id: "workflow",
     filename: `picture-${made}.png`,
+    output_key: `output-${made}`,
     file_type: "image",
     approval_status: "pending",
     usable: false,

@@ -119,7 +119,14 @@ def test_fifty_who_ask_at_once_get_one_that_is_made_once(library: Library, pictu
 
 def test_two_are_made_at_a_time_at_most(library: Library, pictures: Any, maker: Maker) -> None:
     many = [pictures.one(data=png(n, (40, 40))) for n in range(12)]
+    maker.may_finish.clear()
     asked = [thumbnails.begin(library, artifact.id)[1] for artifact in many]
+    end = time.monotonic() + 20
+    while maker.at_once < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert (maker.at_once, maker.calls) == (2, 2)
+    maker.may_finish.set()
     assert all(future.result(30).path for future in asked)
     assert (maker.calls, maker.most_at_once) == (12, 2)
 

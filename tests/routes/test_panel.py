@@ -43,6 +43,7 @@ async def test_the_page_is_bare_and_its_policy_strict(hub: Hub) -> None:
         "form-action": "'self'",
         "frame-ancestors": "'self'",
     }
+    assert (await hub.get("/", 304, headers={"If-None-Match": page.etag})).body == b""
     text = page.body.decode()
     assert not re.search(r"<style|style=|\son\w+=|javascript:", text)
     assert all("src=" in script for script in re.findall(r"<script[^>]*>", text))

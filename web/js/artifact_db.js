@@ -10,7 +10,7 @@ import { Client } from "./panel/client.mjs";
 import { Graph } from "./panel/graph.mjs";
 import { Live } from "./panel/live.mjs";
 import { Panel } from "./panel/panel.mjs";
-import { scheme } from "./panel/scheme.mjs";
+import { watchScheme } from "./panel/scheme.mjs";
 import { loadWords } from "./panel/words.mjs";
 
 const TAB = "artifact-db";
@@ -64,7 +64,7 @@ app.registerExtension({
           ...{ client, live, t, language, graph },
           who: () => setting("Name", ""),
           drag: (event, artifact) => graph.drag(event, artifact),
-          scheme,
+          watchScheme,
         });
       },
       destroy() {
@@ -73,7 +73,7 @@ app.registerExtension({
       },
     });
 
-    const badge = new Badge({ client, live, tab: () => tabOf(TAB), label: t("title") });
+    const badge = new Badge({ client, live, tab: () => tabOf(TAB) });
     badge.onmore = (more) => {
       if (!setting("Toasts", true) || panel) return;
       const detail = t("toast.waiting", { n: more });

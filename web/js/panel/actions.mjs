@@ -76,7 +76,7 @@ export class Actions {
       this.notify("success", this.t(`done.${what}`, { name: now.filename, version: now.version }), this.undone);
       return now;
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, artifact);
       return null;
     } finally {
       this.busy.delete(artifact.id);
@@ -84,23 +84,23 @@ export class Actions {
   }
 
   async #back(now, back) {
+    this.undone = null;
     try {
       this.changed(await back(now));
       this.notify("info", this.t("done.undone"));
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, now);
     }
   }
 
-  #failed(error) {
+  #failed(error, artifact) {
     if (!(error instanceof Problem)) {
       this.notify("error", this.t("failed.away"));
       return;
     }
     // Somebody else was faster, or the file has changed: show how it is now; nothing of theirs is lost.
     if (error.artifact) this.changed(error.artifact);
-    const stale = error.status === 412 ? this.t("failed.stale") : error.message;
-    this.notify("error", stale);
-    if (error.status === 412) this.onstale?.();
+    this.notify("error", error.status === 412 ? this.t("failed.stale") : error.message);
+    if (!error.artifact) this.onstale?.(artifact);
   }
 }

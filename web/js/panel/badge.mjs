@@ -22,16 +22,16 @@ export class Badge {
 
   async #count() {
     this.timer = undefined;
-    let now;
+    let now, more;
     try {
-      now = (await this.client.waiting()).waiting;
+      ({ waiting: now, more } = await this.client.waiting());
     } catch {
       return; // the stream's connection tells when to ask again
     }
     const before = this.waiting;
     this.waiting = now;
     const tab = this.tab();
-    if (tab) tab.iconBadge = now ? String(now) : null;
+    if (tab) tab.iconBadge = now ? `${now}${more ? "+" : ""}` : null;
     if (before !== null && now > before) this.onmore(now - before);
   }
 }

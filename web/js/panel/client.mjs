@@ -57,6 +57,11 @@ export class Client {
     return this.request("GET", path, { signal });
   }
 
+  /** How a route that is linked to would answer. */
+  head(link) {
+    return this.fetcher(this.link(link), { method: "HEAD" });
+  }
+
   /** A page of artifacts: {items, next_cursor}. Filters that are empty are left out. */
   artifacts(filters, { cursor, limit = 200, signal } = {}) {
     const query = new URLSearchParams({ limit: String(limit) });

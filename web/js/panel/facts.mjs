@@ -2,11 +2,35 @@
  * Owns what is told beside the picture: what the artifact is, and what happened to it.
  */
 
-import { el } from "./dom.mjs";
+import { button, el } from "./dom.mjs";
+import { badge, stateOf } from "./status.mjs";
 import { size, when } from "./words.mjs";
 
+/** Its name, its state, and who decided so and why. */
+export function heading(artifact, { t }) {
+  return [
+    el("h2", { title: artifact.filename }, artifact.filename),
+    badge(artifact, t, { wide: true }),
+    artifact.is_latest
+      ? el("span", { class: "adb-chip", title: t("cell.current_hint") }, t("cell.current"))
+      : null,
+    el("p", { class: "adb-told" }, decided(artifact, t)),
+  ];
+}
+
+function decided(artifact, t) {
+  const who = artifact.decided_by ?? artifact.approved_by;
+  if (artifact.deleted_at) return t("state.deleted");
+  if (stateOf(artifact).key === "changed") return t("state.changed");
+  if (artifact.approval_status === "rejected") {
+    return t("state.rejected", { who: who ?? "?", reason: artifact.rejection_reason ?? "" });
+  }
+  return artifact.approval_status === "approved" && who ? t("state.decided", { who }) : "";
+}
+
 /** What an artifact is, as a list of terms. */
-export function facts(artifact, workflow, { t, language, graph }) {
+export function facts(artifact, workflow, viewer) {
+  const { t, language } = viewer;
   const attempt = workflow?.attempts?.find((one) => one.id === artifact.attempt_id);
   const { width, height } = artifact.metadata;
   const rows = [
@@ -24,10 +48,8 @@ export function facts(artifact, workflow, { t, language, graph }) {
     ["sha256", artifact.sha256],
     ["id", artifact.id],
   ];
-  const hasWorkflow = Boolean(attempt?.extra_pnginfo?.workflow);
-  return el(
-    "section",
-    { class: "adb-facts" },
+  const made = attempt?.extra_pnginfo?.workflow;
+  return [
     el("h3", {}, t("facts.title")),
     el(
       "dl",
@@ -36,14 +58,15 @@ export function facts(artifact, workflow, { t, language, graph }) {
         .filter(([, value]) => value)
         .flatMap(([name, value]) => [el("dt", {}, t(`facts.${name}`)), el("dd", { title: value }, String(value))]),
     ),
-    graph && hasWorkflow
-      ? el(
-          "button",
-          { type: "button", class: "adb-button", onclick: () => graph.open(attempt.extra_pnginfo.workflow) },
-          t("action.open_workflow"),
-        )
+    viewer.graph && made
+      ? button("graph", {
+          label: t("action.open_workflow"),
+          text: t("action.open_workflow"),
+          onclick: () => viewer.graph.open(made, workflow.workflow_name, () => viewer.leave()),
+          does: "open_workflow",
+        })
       : null,
-  );
+  ];
 }
 
 const TOLD = new Set([
@@ -55,9 +78,7 @@ const TOLD = new Set([
 /** What happened to an artifact, newest first: who, when, why. */
 export function story(events, { t, language }) {
   const told = events.filter((event) => TOLD.has(event.action)).reverse();
-  return el(
-    "section",
-    { class: "adb-story" },
+  return [
     el("h3", {}, t("history.title")),
     el(
       "ol",
@@ -67,12 +88,12 @@ export function story(events, { t, language }) {
           "li",
           {},
           el("b", {}, t(`event.${event.action.split(".")[1]}`)),
-          el("span", {}, t("history.by", { who: event.actor })),
+          el("span", {}, t("history.by", { who: event.after?.approved_by ?? event.actor })),
           el("time", { dateTime: event.at, title: event.at }, when(event.at, language)),
           event.after?.rejection_reason ? el("q", {}, event.after.rejection_reason) : null,
-          event.after?.tag ? el("q", {}, event.after.tag) : null,
+          event.after?.tag || event.before?.tag ? el("q", {}, event.after?.tag ?? event.before.tag) : null,
         ),
       ),
     ),
-  );
+  ];
 }

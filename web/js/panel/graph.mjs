@@ -21,16 +21,18 @@ export class Graph {
     widget.callback?.(artifact.id);
     this.app.canvas.selectNode?.(node);
     this.app.graph.setDirtyCanvas(true, true);
+    this.app.canvas.canvas.focus?.();
   }
 
   /** Open the workflow that made a picture; a graph with unsaved changes is never replaced without a question. */
-  async open(workflow) {
+  async open(workflow, name, leave) {
     const { app, t } = this;
-    if (this.#hasChanges()) {
+    leave(); // the question, and what is opened, are behind the viewer
+    if (this.#isUnsaved()) {
       const sure = await app.extensionManager.dialog.confirm({ title: t("graph.replace_title"), message: t("graph.replace") });
       if (!sure) return;
     }
-    await app.loadGraphData(workflow);
+    await app.loadGraphData(workflow, true, true, name);
   }
 
   /** A drag out of the panel carries the artifact under a type of our own, and no link that the frontend would load. */
@@ -71,9 +73,9 @@ export class Graph {
     return this.app.clientPosToCanvasPos([box.left + box.width / 2, box.top + box.height / 2]);
   }
 
-  #hasChanges() {
+  #isUnsaved() {
+    if (this.app.graph.nodes.length === 0) return false;
     const active = this.app.extensionManager.workflow?.activeWorkflow;
-    if (active && "isModified" in active) return active.isModified;
-    return this.app.graph.nodes.length > 0;
+    return !active || active.isModified !== false || active.isPersisted !== true;
   }
 }

@@ -18,6 +18,7 @@ export class Live {
     this.listeners = new Set();
     this.stateListeners = new Set();
     this.connected = false;
+    this.tried = false;
     this.wait = FIRST_WAIT;
     this.stream = null;
     this.stopped = true;
@@ -75,6 +76,7 @@ export class Live {
   }
 
   #again() {
+    this.tried = true;
     this.#tell(false);
     if (this.stopped) return;
     this.later(() => !this.stopped && this.#connect(), this.wait);

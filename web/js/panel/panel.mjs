@@ -5,64 +5,82 @@
  */
 
 import { Actions } from "./actions.mjs";
+import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
-import { button, el, fill, icon } from "./dom.mjs";
+import { el, fill, icon } from "./dom.mjs";
 import { Filters } from "./filters.mjs";
-import { keySheet, listen } from "./keys.mjs";
+import { listen } from "./keys.mjs";
 import { List } from "./list.mjs";
+import { Notices } from "./notices.mjs";
+import { Sheet } from "./sheet.mjs";
 import { Viewer } from "./viewer.mjs";
-
-const SAID_FOR = 6000;
 
 export class Panel {
   /**
    * @param {HTMLElement} element
    * @param {{client: any, live: import("./live.mjs").Live, t: any, language: string, who: () => string, graph?: any,
-   *          scheme?: () => string, drag?: (event: DragEvent, artifact: any) => void}} host
+   *          drag?: (event: DragEvent, artifact: any) => void,
+   *          watchScheme?: (listener: (scheme: string) => void) => () => void}} host
+   *        `watchScheme` tells "dark" or "light" at once and when it changes; without it the system's is taken
    */
   constructor(element, host) {
     Object.assign(this, { element, host });
     const { client, t, live } = host;
+    this.near = { index: 0 };
+    this.notices = new Notices(t, () => this.refocus());
     this.actions = new Actions(client, {
       t,
       who: host.who,
-      notify: (...said) => this.notify(...said),
+      notify: (...said) => this.notices.say(...said),
       changed: (artifact) => this.changed(artifact),
     });
-    this.actions.onstale = () => this.refresh();
-    this.collection = new Collection(client, { onchange: (...what) => this.list?.changed(...what) });
-    this.list = new List(this.collection, { ...host, open: (id) => this.open(id) });
+    this.actions.onstale = (artifact) => this.changes.refetch(artifact.id);
+    this.collection = new Collection(client, { onchange: (...what) => this.#listed(...what) });
+    this.list = new List(this.collection, {
+      ...host,
+      open: (id) => this.open(id),
+      clear: () => this.filters.clear(),
+      showAll: () => this.filters.clear({ queue: false }),
+    });
     this.filters = new Filters(host, (filters) => this.collection.show(filters));
     this.viewer = new Viewer({
       ...host,
       actions: this.actions,
       leave: () => this.leave(),
       step: (by) => this.step(by),
+      help: () => this.sheet.toggle(),
+      seen: (artifact) => this.collection.get(artifact.id) && this.collection.update(artifact),
     });
-    this.said = el("div", { class: "adb-said", role: "status", "aria-live": "polite" });
+    this.changes = new Changes(client, live, {
+      changed: (artifact) => this.changed(artifact),
+      gone: (id) => this.#gone(id),
+      refresh: () => this.refresh(),
+      isBehind: () => Boolean(this.collection.error) || this.collection.unsure,
+    });
     this.lost = el("div", { class: "adb-lost", hidden: true, role: "status" }, icon("warning"), t("live.lost"));
     element.classList.add("adb-panel");
     fill(element, this.filters.element, this.lost, this.list.element);
-    this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.said);
+    this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
+    this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
-    // light-dark() in the styles goes by this; a page of its own follows the system.
-    for (const root of [element, this.overlay]) root.style.colorScheme = host.scheme?.() ?? "light dark";
     this.endings = [
-      live.listen((event) => this.#hear(event)),
-      live.watchConnection((...state) => this.#connection(...state)),
+      // light-dark() in the styles goes by this; a page of its own follows the system.
+      host.watchScheme?.((scheme) => {
+        for (const root of [element, this.overlay]) root.style.colorScheme = scheme;
+      }),
+      live.watchConnection((connected) => {
+        this.lost.hidden = connected;
+      }),
       listen(this),
     ];
-    this.pending = new Set();
+    this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
   }
 
   /** Give everything back; the element is the host's. */
   destroy() {
-    for (const end of this.endings) end();
-    clearTimeout(this.timer);
-    clearTimeout(this.silence);
-    this.list.destroy();
-    this.viewer.destroy();
+    for (const end of this.endings) end?.();
+    for (const part of [this.changes, this.filters, this.notices, this.list, this.viewer]) part.destroy();
     this.overlay.remove();
     fill(this.element);
   }
@@ -70,22 +88,23 @@ export class Panel {
   open(id) {
     const artifact = this.collection.get(id);
     if (!artifact) return;
-    this.position = this.collection.indexOf(id);
     this.viewer.open(artifact);
+    this.#remember();
   }
 
   leave() {
     const id = this.viewer.artifact?.id;
     this.viewer.close();
-    if (id) this.list.focus(id);
+    this.list.focus(this.collection.indexOf(id) >= 0 ? id : this.collection.items[this.near.index]?.id);
   }
 
   /** The next or the one before; where a decision took the shown one off the list, those that took its place. */
   step(by) {
-    const index = this.collection.indexOf(this.viewer.artifact?.id);
-    const next = index >= 0 ? index + by : this.position + Math.min(by, 0);
-    const artifact = this.collection.items[next];
+    const { items } = this.collection;
+    const index = this.collection.indexOf(this.near.id);
+    const artifact = items[index >= 0 ? index + by : this.near.index + Math.min(by, 0)];
     if (artifact) this.open(artifact.id);
+    else this.notices.say("info", this.host.t(by < 0 ? "viewer.first" : "viewer.last"));
   }
 
   /** An artifact as it is now, from whoever knows it. */
@@ -97,69 +116,40 @@ export class Panel {
   /** Ask anew for all that is shown. */
   async refresh() {
     await this.collection.reload();
-    const id = this.viewer.artifact?.id;
-    if (id) this.changed(await this.host.client.artifact(id));
+    this.filters.count();
+    if (this.viewer.artifact) this.changes.refetch(this.viewer.artifact.id);
   }
 
-  /** Say something for a while, with a way back where there is one. */
-  notify(kind, text, undo) {
-    clearTimeout(this.silence);
-    const { t } = this.host;
-    const hush = () => fill(this.said);
-    fill(
-      this.said,
-      el(
-        "div",
-        { class: `adb-notice adb-${kind}` },
-        el("span", {}, text),
-        undo
-          ? button("undo", {
-              label: t("action.undo"),
-              text: t("action.undo"),
-              keys: "u",
-              onclick: () => {
-                hush();
-                this.actions.undo();
-              },
-            })
-          : null,
-        button("close", { label: t("action.dismiss"), onclick: hush }),
-      ),
-    );
-    this.silence = setTimeout(hush, SAID_FOR);
+  /** Put the focus where the keys are heard. */
+  refocus() {
+    if (this.viewer.isOpen) this.viewer.element.focus({ preventScroll: true });
+    else this.list.focus();
   }
 
-  toggleSheet() {
-    const shown = this.overlay.querySelector(".adb-sheet");
-    if (shown) shown.remove();
-    else this.overlay.append(keySheet(this.host.t, () => this.toggleSheet()));
+  #listed(...what) {
+    this.list?.changed(...what);
+    if (this.viewer?.isOpen) this.#remember();
   }
 
-  #hear(event) {
-    if (event.entity_type === "artifact") this.pending.add(event.entity_id);
-    else if (event.action === "workflow.current_changed") {
-      for (const side of [event.before, event.after]) if (side?.latest_artifact_id) this.pending.add(side.latest_artifact_id);
-    } else if (event.action === "chain.deleted") this.gone = true;
-    else return;
-    // Events come in handfuls, one transaction's together; each artifact is asked for once.
-    this.timer ??= setTimeout(() => this.#catchUp(), 60);
-  }
-
-  async #catchUp() {
-    this.timer = undefined;
-    const ids = [...this.pending];
-    this.pending.clear();
-    if (this.gone || ids.length > 40) {
-      this.gone = false;
-      await this.refresh();
+  /** Where in the list the shown one is; once it is off the list, where it was, whatever comes before it. */
+  #remember() {
+    const { collection, viewer } = this;
+    const ids = new Set(viewer.versions.map((version) => version.id)).add(viewer.artifact.id);
+    const shown = [viewer.artifact.id, ...ids].find((id) => collection.indexOf(id) >= 0);
+    if (shown) {
+      const index = collection.indexOf(shown);
+      this.near = { id: shown, index, next: collection.items[index + 1]?.id };
       return;
     }
-    const found = await Promise.all(ids.map((id) => this.host.client.artifact(id).catch(() => null)));
-    for (const artifact of found) if (artifact) this.changed(artifact);
+    const next = collection.indexOf(this.near.next);
+    const index = next >= 0 ? next : Math.min(this.near.index, collection.items.length);
+    this.near = { index, next: collection.items[index]?.id };
   }
 
-  #connection(connected, missed) {
-    this.lost.hidden = connected;
-    if (missed) this.refresh();
+  #gone(id) {
+    this.collection.forget(id);
+    if (this.viewer.artifact?.id !== id) return;
+    this.leave();
+    this.notices.say("info", this.host.t("viewer.gone"));
   }
 }

@@ -13,3 +13,18 @@ export function scheme(style = getComputedStyle(document.body)) {
   const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 128 ? "light" : "dark";
 }
+
+/** Tell "dark" or "light" now and whenever the palette changes; returns what ends it. */
+export function watchScheme(listener) {
+  let last;
+  const look = () => {
+    const now = scheme();
+    if (now !== last) listener((last = now));
+  };
+  const watched = new MutationObserver(look);
+  for (const root of [document.documentElement, document.body]) {
+    watched.observe(root, { attributes: true, attributeFilter: ["style", "class"] });
+  }
+  look();
+  return () => watched.disconnect();
+}

@@ -14,6 +14,11 @@ export class Stage {
     this.element.addEventListener("pointermove", (event) => this.#slide(event));
     this.zoom = new Zoom(this.element, () => this.#natural(), (view) => this.#show(view));
     this.layers = [];
+    this.handle = el("input", {
+      ...{ type: "range", class: "adb-split", min: "0", max: "100", step: "1" },
+      "aria-label": t("compare.slider"),
+      oninput: () => this.#cut(Number(this.handle.value) / 100),
+    });
   }
 
   destroy() {
@@ -25,19 +30,26 @@ export class Stage {
    * @param {any} [other] what it is compared with, in `mode` "side" or "slider"
    */
   show(artifact, other, mode = "one") {
-    const same = this.layers[0]?.id === artifact.id && this.layers[1]?.id === other?.id && this.mode === mode;
-    if (same) return;
-    this.mode = other ? mode : "one";
+    const wanted = other ? mode : "one";
+    const keys = [artifact, other].filter(Boolean).map((one) => `${one.id} ${Boolean(one.deleted_at)}`);
+    if (this.mode === wanted && keys.join() === this.layers.map((layer) => layer.key).join()) return;
+    // Another way of looking at the same pictures: where one was looking stays.
+    const same = this.layers[0]?.key === keys[0] && this.zoom.panes === (wanted === "side" ? 2 : 1);
+    this.mode = wanted;
     this.layers = other ? [this.#layer(artifact, "after"), this.#layer(other, "before")] : [this.#layer(artifact, "one")];
     this.element.dataset.mode = this.mode;
-    fill(this.element, ...this.layers.map((layer) => layer.element));
-    if (this.mode === "slider") this.element.append(this.#handle());
-    this.zoom.fit();
+    this.zoom.panes = this.mode === "side" ? 2 : 1;
+    // What is before comes first, on the left and for a screen reader.
+    fill(this.element, ...this.layers.map((layer) => layer.element).reverse());
+    if (this.mode === "slider") this.element.append(this.handle);
+    if (same && !this.zoom.isFitted) this.#show(this.zoom.view);
+    else this.zoom.fit();
+    this.#cut(this.split);
   }
 
   #layer(artifact, role) {
     const { t } = this;
-    const layer = { id: artifact.id, artifact };
+    const layer = { key: `${artifact.id} ${Boolean(artifact.deleted_at)}`, artifact };
     const version = t("cell.version", { n: artifact.version });
     layer.picture = el("img", { class: "adb-picture", alt: artifact.filename, draggable: false, decoding: "async" });
     layer.label = role === "one" ? null : el("span", { class: "adb-layer-label" }, version);
@@ -50,15 +62,15 @@ export class Stage {
     return layer;
   }
 
-  #cannot(layer) {
-    // What a browser cannot show has a placeholder that says why; the file can still be downloaded.
-    if (layer.fallen) {
-      layer.note.hidden = false;
-      layer.note.textContent = this.t("stage.failed");
-      return;
-    }
+  /** What cannot be shown has a placeholder, and says why; where the bytes are right, the file can be downloaded. */
+  async #cannot(layer) {
+    if (layer.fallen) return;
     layer.fallen = true;
     layer.picture.src = this.client.link(layer.artifact.thumbnail_url);
+    const { status } = await this.client.head(layer.artifact.url).catch(() => ({ status: 0 }));
+    const why = { 0: "failed.no_answer", 409: "state.changed", 410: "state.gone" }[status] ?? "stage.failed";
+    layer.note.textContent = this.t(why);
+    layer.note.hidden = false;
   }
 
   #natural() {
@@ -66,53 +78,37 @@ export class Stage {
     if (!picture) return { width: 0, height: 0 };
     const width = picture.naturalWidth || artifact.metadata.width || 0;
     const height = picture.naturalHeight || artifact.metadata.height || 0;
-    return this.mode === "side" ? { width: width * 2, height } : { width, height };
+    return { width, height };
   }
 
   #show({ scale, x, y }) {
-    const first = this.layers[0];
-    if (!first) return;
+    if (!this.layers.length) return;
     const { width, height } = this.#natural();
-    const wide = this.mode === "side" ? width / 2 : width;
-    for (const [index, layer] of this.layers.entries()) {
-      const shift = this.mode === "side" && index === 0 ? wide * scale : 0;
+    for (const layer of this.layers) {
       Object.assign(layer.picture.style, {
-        width: `${wide}px`,
+        width: `${width}px`,
         height: `${height}px`,
-        transform: `translate(${x + shift}px, ${y}px) scale(${scale})`,
+        transform: `translate(${x}px, ${y}px) scale(${scale})`,
         imageRendering: scale >= 3 ? "pixelated" : "auto",
       });
     }
-    this.#cut();
   }
 
-  #cut() {
-    const [after] = this.layers;
+  /** In the slider's mode the one before is seen left of the line, the one after right of it. */
+  #cut(split) {
+    this.split = split;
     if (this.mode !== "slider") return;
-    after.element.style.clipPath = `inset(0 0 0 ${this.split * 100}%)`;
-    this.element.style.setProperty("--adb-split", `${this.split * 100}%`);
-  }
-
-  #handle() {
-    const range = el("input", {
-      type: "range",
-      class: "adb-split",
-      min: "0",
-      max: "100",
-      value: String(this.split * 100),
-      "aria-label": this.t("compare.slider"),
-      oninput: (event) => {
-        this.split = Number(event.target.value) / 100;
-        this.#cut();
-      },
-    });
-    return range;
+    const [after, before] = this.layers;
+    const percent = split * 100;
+    after.element.style.clipPath = `inset(0 0 0 ${percent}%)`;
+    before.element.style.clipPath = `inset(0 ${100 - percent}% 0 0)`;
+    this.element.style.setProperty("--adb-split", `${percent}%`);
+    if (Number(this.handle.value) !== Math.round(percent)) this.handle.value = String(Math.round(percent));
   }
 
   #slide(event) {
     if (this.mode !== "slider" || event.buttons || event.target.closest("input, button")) return;
     const box = this.element.getBoundingClientRect();
-    this.split = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-    this.#cut();
+    this.#cut(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
   }
 }

@@ -5,7 +5,7 @@
 const SMALLEST = 0.05;
 const LARGEST = 32;
 
-/** The view after zooming by `factor` about a point of the stage, which stays where it is. */
+/** The view after zooming by `factor` about a point of a pane, which stays where it is. */
 export function zoomed({ scale, x, y }, factor, point) {
   const next = Math.min(LARGEST, Math.max(SMALLEST, scale * factor));
   const by = next / scale;
@@ -31,6 +31,7 @@ export class Zoom {
    */
   constructor(stage, picture, show) {
     Object.assign(this, { stage, picture, show });
+    this.panes = 1; // side by side, each with the same view
     this.isFitted = true;
     this.pointers = new Map();
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
@@ -39,7 +40,7 @@ export class Zoom {
     for (const name of ["pointerup", "pointercancel"]) {
       stage.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
     }
-    stage.addEventListener("dblclick", () => this.toggle());
+    stage.addEventListener("dblclick", (event) => !event.target.closest("input, button") && this.toggle());
     this.sizes = new ResizeObserver(() => this.isFitted && this.fit());
     this.sizes.observe(stage);
     this.view = { scale: 1, x: 0, y: 0 };
@@ -67,8 +68,13 @@ export class Zoom {
     this.#set(zoomed(this.view, factor, { x: width / 2, y: height / 2 }));
   }
 
+  pan(x, y) {
+    this.isFitted = false;
+    this.#set({ ...this.view, x: this.view.x + x, y: this.view.y + y });
+  }
+
   #size() {
-    return { width: this.stage.clientWidth, height: this.stage.clientHeight };
+    return { width: this.stage.clientWidth / this.panes, height: this.stage.clientHeight };
   }
 
   #set(view) {
@@ -78,7 +84,7 @@ export class Zoom {
 
   #point(event) {
     const box = this.stage.getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top };
+    return { x: (event.clientX - box.left) % (box.width / this.panes), y: event.clientY - box.top };
   }
 
   #wheel(event) {
@@ -90,21 +96,19 @@ export class Zoom {
   #down(event) {
     if (event.button !== 0 || event.target.closest("button, input")) return;
     this.stage.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, this.#point(event));
+    this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   }
 
   #move(event) {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
-    const now = this.#point(event);
+    const now = { x: event.clientX, y: event.clientY };
     this.pointers.set(event.pointerId, now);
     this.isFitted = false;
     if (this.pointers.size === 2) {
       const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
       const distance = (point) => Math.hypot(point.x - other.x, point.y - other.y) || 1;
-      this.#set(zoomed(this.view, distance(now) / distance(before), other));
-    } else {
-      this.#set({ ...this.view, x: this.view.x + now.x - before.x, y: this.view.y + now.y - before.y });
-    }
+      this.#set(zoomed(this.view, distance(now) / distance(before), this.#point({ clientX: other.x, clientY: other.y })));
+    } else this.pan(now.x - before.x, now.y - before.y);
   }
 }

@@ -1,0 +1,145 @@
+"""One browser page with the panel in it, worked as a person does: by mouse, by keys, and by looking."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+from comfyui_artifact_db.library.views import Artifact
+from playwright.sync_api import Locator, Page, expect
+
+SECONDS = 15_000
+expect.set_options(timeout=SECONDS)
+
+FILES = """([selector, kind, name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type: "image/png" }));
+  const target = document.querySelector(selector);
+  const how = { bubbles: true, cancelable: true };
+  if (kind === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...how, clipboardData: transfer }));
+  else for (const type of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(type, { ...how, dataTransfer: transfer }));
+}"""
+"""Hands a file to the page as the desktop would: a browser without a screen has no desktop to drag from."""
+
+
+class Screen:
+    """A page; what goes wrong in it without being asked for is in `troubles`."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        page.set_default_timeout(SECONDS)
+        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda message: message.type == "error" and self._logged(message.text))
+
+    def _logged(self, text: str) -> None:
+        # Chromium itself logs every answer that is an error.
+        if not text.startswith("Failed to load resource"):
+            self.troubles.append(f"console: {text}")
+
+    def visit(self, url: str) -> Screen:
+        self.page.goto(url)
+        self.tab("Waiting").wait_for()
+        self.connected()
+        return self
+
+    def connected(self) -> None:
+        """Wait until changes are heard."""
+        self.page.wait_for_function("globalThis.artifactDbPanel?.host.live.connected ?? true")
+
+    def tab(self, name: str) -> Locator:
+        return self.page.locator(".adb-tab", has_text=name)
+
+    def show_all(self) -> Screen:
+        self.tab("All").click()
+        return self
+
+    @property
+    def cells(self) -> Locator:
+        return self.page.locator(".adb-cell[role=option]")
+
+    def cell(self, name: str) -> Locator:
+        return self.page.locator(".adb-cell[role=option]", has_text=name)
+
+    def names(self) -> list[str]:
+        """The names in the list, in the order in which they are read."""
+        return self.page.locator(".adb-cell .adb-caption").all_inner_texts()
+
+    @property
+    def viewer(self) -> Locator:
+        return self.page.locator(".adb-viewer")
+
+    @property
+    def title(self) -> Locator:
+        return self.viewer.locator("h2")
+
+    @property
+    def state(self) -> Locator:
+        return self.viewer.locator("header .adb-badge")
+
+    @property
+    def said(self) -> Locator:
+        return self.page.locator(".adb-said")
+
+    def button(self, name: str) -> Locator:
+        return self.viewer.get_by_role("button", name=name, exact=True)
+
+    def open(self, name: str) -> Screen:
+        self.cell(name).click()
+        expect(self.title).to_have_text(name)
+        expect(self.viewer.locator(".adb-story li").first).to_be_visible()
+        return self
+
+    def press(self, *keys: str) -> Screen:
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self
+
+    def sees(self, name: str, state: str | None = None) -> None:
+        """The viewer shows this one, in this state."""
+        expect(self.title).to_have_text(name)
+        if state:
+            expect(self.state).to_have_text(state)
+
+    def hand_in(self, kind: str, data: bytes, name: str = "edited.png", selector: str = ".adb-stage") -> None:
+        """Drop or paste a file."""
+        self.page.evaluate(FILES, [selector, kind, name, base64.b64encode(data).decode()])
+
+    def focused(self) -> str:
+        """What has the focus, as a screen reader would call it."""
+        return str(
+            self.page.evaluate(
+                "(at => at === document.body ? 'nothing' : at.getAttribute('aria-label') || at.textContent || at.className)"
+                "(document.activeElement)"
+            )
+        )
+
+    def view(self) -> dict[str, float]:
+        """How the picture lies on the stage."""
+        return dict(
+            self.page.evaluate(
+                "(({a, e, f}) => ({scale: a, x: e, y: f}))"
+                "(new DOMMatrix(getComputedStyle(document.querySelector('.adb-picture')).transform))"
+            )
+        )
+
+    def shown(self) -> None:
+        """Wait until the picture is there."""
+        self.page.wait_for_function("document.querySelector('.adb-picture')?.naturalWidth > 0")
+
+
+def until(look: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Ask again and again until the answer is true; returns it."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def names_of(artifacts: list[Artifact]) -> list[str]:
+    return [artifact.filename for artifact in artifacts]
