@@ -1,10 +1,10 @@
 """The commands for developers. Standard library only: `python3 dev.py demo` works on a fresh machine.
 
-    python3 dev.py demo [--auto-approve]     two real ComfyUI servers, a picture, a decision, a second step
-    python3 dev.py test [pytest arguments]   install what is needed and run all tests
-    python3 dev.py lint                      format, lint and types
-    python3 dev.py bench [NAME ...]          measure against named rivals
-    python3 dev.py screenshots               take the README's pictures anew
+python3 dev.py demo [--auto-approve]     two real ComfyUI servers, a picture, a decision, a second step
+python3 dev.py test [pytest arguments]   install what is needed and run all tests
+python3 dev.py lint                      format, lint and types
+python3 dev.py bench [NAME ...]          measure against named rivals
+python3 dev.py screenshots               take the README's pictures anew
 """
 
 from __future__ import annotations

@@ -38,9 +38,10 @@ def main() -> int:
         figures += module.run()
     for figure in figures:
         verdict = "reached" if figure["ratio"] <= figure["goal"] else "MISSED"
+        ours, rival = (f"{figure[side]:>10.4g} {figure['unit']:<6}" for side in ("ours", "rival"))
         print(
-            f"{figure['name']:<44} {figure['ours']:>10.4g} {figure['unit']:<6} {figure['rival']:>10.4g} {figure['unit']:<6}"
-            f" ratio {figure['ratio']:.3f}  goal {figure['goal']:.2f}  {verdict}   ({figure['rival_name']})"
+            f"{figure['name']:<44} {ours} {rival} ratio {figure['ratio']:.3f}  goal {figure['goal']:.2f}  {verdict}"
+            f"   ({figure['rival_name']})"
         )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -63,7 +63,9 @@ def demo(folder: Path, *, auto_approve: bool) -> int:
 
 
 def _run_chain(a: ComfyServer, b: ComfyServer, decide: Callable[[ComfyServer, Json], None]) -> Json:
-    chain = a.post(f"{ROUTES}/chains", {"name": CHAIN, "description": "The demo's two steps.", "status": "executing_level_0"})
+    chain = a.post(
+        f"{ROUTES}/chains", {"name": CHAIN, "description": "The demo's two steps.", "status": "executing_level_0"}
+    )
 
     _say("step 1, on gpu-a: a picture, saved through SaveToArtifactDB as pending")
     (a.folder / "input" / "dusk.png").write_bytes(pictures.photo(768, 512, seed=int(time.time())))
@@ -92,7 +94,9 @@ def _run_chain(a: ComfyServer, b: ComfyServer, decide: Callable[[ComfyServer, Js
     change = {"prompt_id": prompt_id, "status": "executing", "workflow_definition": graph}
     a.request("PATCH", f"{ROUTES}/workflows/{step['id']}", change)  # written down before it is queued
     (image,) = b.run(graph, prompt_id=prompt_id)["3"]["images"]
-    _upload(a, f"{ROUTES}/workflows/{step['id']}/artifacts", image["filename"], _view(b, image), output_key="3:images:0")
+    _upload(
+        a, f"{ROUTES}/workflows/{step['id']}/artifacts", image["filename"], _view(b, image), output_key="3:images:0"
+    )
     a.request("PATCH", f"{ROUTES}/workflows/{step['id']}", {"status": "completed"})
     return dict(a.request("PATCH", f"{ROUTES}/chains/{chain['id']}", {"status": "completed"}))
 
@@ -199,7 +203,8 @@ def _tell(a: ComfyServer, chain: Json) -> None:
         print(f"  lineage of {last['filename']}:")
         for ancestor in lineage["ancestors"]:
             found = ancestor["artifact"]
-            print(f"    {ancestor['relation']:<7} {found['filename']} (version {found['version']}, {found['approval_status']})")
+            state = f"version {found['version']}, {found['approval_status']}"
+            print(f"    {ancestor['relation']:<7} {found['filename']} ({state})")
     print(f"\n  database   {a.data / 'artifacts.db'}")
     print(f"  files      {a.data / 'store'}")
     print(f"  routes     {a.url}{ROUTES}/chains/{chain['id']}")

@@ -81,7 +81,7 @@ def comfyui() -> ComfyUI:
 
 
 def newest_frontend() -> Path:
-    """The folder of a newer frontend than ComfyUI's own here, for its `--front-end-root`; fetched when not there yet."""
+    """The folder of a newer frontend than ComfyUI's own here, for `--front-end-root`; fetched when it is not there."""
     target = cache_folder() / f"frontend-{NEWEST_FRONTEND}"
     static = target / "comfyui_frontend_package" / "static"
     if (static / "index.html").exists():

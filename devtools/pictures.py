@@ -23,7 +23,11 @@ def photo(width: int, height: int, *, seed: int = 1) -> bytes:
         noise = grain.randbytes(3 * width)
         for x in range(width):
             hill = next(
-                (k for k in (2, 1, 0) if sky > ridges[k][0] + ridges[k][3] * math.sin(ridges[k][2] + ridges[k][1] * x / width * 3)),
+                (
+                    k
+                    for k in (2, 1, 0)
+                    if sky > ridges[k][0] + ridges[k][3] * math.sin(ridges[k][2] + ridges[k][1] * x / width * 3)
+                ),
                 None,
             )
             if hill is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from PIL import Image
+from PIL import Image, ImageOps
 
 from . import environment, pictures
 from .environment import ROOT
@@ -27,8 +27,28 @@ PANEL_WIDTH = 460
 
 EXAMPLE = ROOT / "example_workflows" / "save_and_review.json"
 
-HOURS = {"dusk": (0, 1.0, 1.0), "dawn": (12, 0.75, 1.12), "noon": (138, 0.75, 1.15), "night": (165, 0.85, 0.55)}
-"""What makes another hour of a dusk: the turn of its colours (of 256), and factors of how strong and light they are."""
+HOURS = {
+    "dusk": None,
+    "dawn": ((40, 30, 66), (236, 150, 160), (255, 240, 200)),
+    "noon": ((24, 54, 44), (88, 152, 212), (255, 248, 220)),
+    "night": ((6, 10, 26), (28, 44, 92), (232, 236, 255)),
+}
+"""The colours of the ground, the sky and the sun at each hour; a dusk is as it was drawn."""
+
+SCENES = {
+    "valley": (960, 640, 3, "dusk"),
+    "shore": (480, 270, 21, "dusk"),
+    "pass": (400, 400, 12, "night"),
+    "cliff": (360, 480, 31, "dusk"),
+    "ridge": (480, 320, 5, "dawn"),
+    "ridge_2": (480, 320, 6, "dawn"),
+    "ridge_3": (480, 320, 14, "dawn"),
+    "ridge_4": (480, 320, 9, "dawn"),
+    "lake": (320, 400, 8, "noon"),
+    "lake_2": (320, 400, 17, "noon"),
+    "harbour": (480, 300, 33, "night"),
+}
+"""Width, height, seed and hour of the pictures that the graphs load."""
 
 Json = dict[str, Any]
 
@@ -68,29 +88,31 @@ def screenshots(folder: Path) -> int:
 
 def _record(server: ComfyServer) -> Json:
     """A dozen pictures in every state; returns the version that is to be compared with the one before."""
-    for name, (width, height), seed, hour in [
-        *[("valley", (960, 640), 3, "dusk"), ("ridge", (480, 320), 5, "dawn"), ("lake", (320, 400), 8, "noon")],
-        *[("pass", (400, 400), 12, "night"), ("shore", (480, 270), 21, "dusk")],
-    ]:
+    for name, (width, height, seed, hour) in SCENES.items():
         (server.folder / "input" / f"{name}.png").write_bytes(_scene(width, height, seed, hour))
 
     shore = _save(server, "shore", step="sketch", approval="auto")[0]
     _save(server, "pass", step="sketch", approval="auto")
-    ridges = _save(server, "ridge", step="keyframes", tags="ridge, morning", amount=4)
+    _save(server, "cliff", step="sketch", approval="auto")
+    ridges = _save(server, "ridge", "ridge_2", "ridge_3", "ridge_4", step="keyframes", tags="ridge, morning")
     _post(server, ridges[1], "approve", {"approved_by": "ben"})
     reason = "The sun is cut off by the hill: move the camera up a little."
     _post(server, ridges[2], "reject", {"reason": reason, "approved_by": "ben"})
-    _save(server, "lake", step="keyframes", tags="lake", amount=2)
+    lakes = _save(server, "lake", "lake_2", step="keyframes", tags="lake")
+    _post(server, lakes[0], "approve", {"approved_by": "anna"})
+    _save(server, "harbour", step="keyframes", tags="night")
     _edit(server, shore, "shore_by_night.png", _scene(480, 270, 21, "night"), by="clara")
 
     valley = _save(server, "valley", step="photograph", tags="valley, hero")[0]
     _post(server, valley, "reject", {"reason": "Too late in the day, make it an early morning.", "approved_by": "anna"})
     second = _edit(server, valley, "valley_dawn.png", _scene(960, 640, 3, "dawn"), by="ben", approval_status="pending")
     _post(server, second["id"], "approve", {"approved_by": "anna"})
+    half = {"image": ["1", 0], "upscale_method": "lanczos", "scale_by": 0.5}
+    small = _kept("valley_small", ["2", 0], step="develop", approval="required", tags="valley")
     developed = {
         "1": {"class_type": "LoadFromArtifactDB", "inputs": _asked(chain="short film", step="photograph")},
-        "2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "lanczos", "scale_by": 0.5}},
-        "3": {"class_type": "SaveToArtifactDB", "inputs": _kept("valley_small", ["2", 0], "develop", "required", "valley")},
+        "2": {"class_type": "ImageScaleBy", "inputs": half},
+        "3": {"class_type": "SaveToArtifactDB", "inputs": small},
     }
     server.run(developed, actor="anna")
     return _edit(
@@ -98,18 +120,22 @@ def _record(server: ComfyServer) -> Json:
     )
 
 
-def _save(
-    server: ComfyServer, name: str, *, step: str, approval: str = "required", tags: str = "", amount: int = 1
-) -> list[str]:
-    graph = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": f"{name}.png"}},
-        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": amount}},
-        "3": {"class_type": "SaveToArtifactDB", "inputs": _kept(name, ["2", 0], step, approval, tags)},
-    }
-    return list(server.run(graph, actor="anna")["3"]["artifact_ids"])
+def _save(server: ComfyServer, *names: str, step: str, approval: str = "required", tags: str = "") -> list[str]:
+    """Save pictures as one batch, called as its first."""
+    graph: Json = {}
+    batch = None
+    for index, name in enumerate(names):
+        graph[f"{index}"] = {"class_type": "LoadImage", "inputs": {"image": f"{name}.png"}}
+        picture = [f"{index}", 0]
+        if batch is not None:
+            graph[f"batch {index}"] = {"class_type": "ImageBatch", "inputs": {"image1": batch, "image2": picture}}
+            picture = [f"batch {index}", 0]
+        batch = picture
+    graph["save"] = {"class_type": "SaveToArtifactDB", "inputs": _kept(names[0], batch, step, approval, tags)}
+    return list(server.run(graph, actor="anna")["save"]["artifact_ids"])
 
 
-def _kept(name: str, value: list[Any], step: str, approval: str, tags: str) -> Json:
+def _kept(name: str, value: list[Any] | None, step: str, approval: str, tags: str) -> Json:
     return {
         **{"value": value, "filename_prefix": name, "chain": "short film"},
         **{"step": step, "approval": approval, "tags": tags},
@@ -134,16 +160,14 @@ def _post(server: ComfyServer, artifact_id: str, verb: str, body: Json) -> None:
 
 def _scene(width: int, height: int, seed: int, hour: str) -> bytes:
     """The landscape of `pictures.photo` at another hour."""
-    turn, strength, light = HOURS[hour]
-    with Image.open(io.BytesIO(pictures.photo(width, height, seed=seed))) as dusk:
-        hue, saturation, value = dusk.convert("HSV").split()
-    bands = (
-        hue.point(lambda shade: (shade + turn) % 256),
-        saturation.point(lambda shade: min(255, int(shade * strength))),
-        value.point(lambda shade: min(255, int(shade * light))),
-    )
+    dusk = pictures.photo(width, height, seed=seed)
+    colours = HOURS[hour]
+    if colours is None:
+        return dusk
+    ground, sky, sun = colours
     file = io.BytesIO()
-    Image.merge("HSV", bands).convert("RGB").save(file, "PNG")
+    with Image.open(io.BytesIO(dusk)) as picture:
+        ImageOps.colorize(picture.convert("L"), ground, sun, sky, 20, 226, 130).save(file, "PNG")
     return file.getvalue()
 
 
@@ -153,24 +177,28 @@ def _open(page: Page, server: ComfyServer) -> None:
     page.wait_for_function("window.app && document.querySelector('canvas')", timeout=60_000)
     page.wait_for_selector("[aria-label*='Artifact DB' i]")
     page.wait_for_timeout(2500)
-    for close in page.query_selector_all("[role=alert] button, .p-toast-close-button, .p-message-close-button"):
-        close.click()
-    banner = page.get_by_role("button", name="Dismiss")
-    if banner.count():
-        banner.first.click()
-    page.evaluate("(graph) => app.loadGraphData(graph)", json.loads(EXAMPLE.read_text(encoding="utf-8")))
+    banner = page.query_selector(".pi-rocket, [class*=rocket]")
+    if banner is not None:  # the one that advertises "Nodes 2.0" pushes everything down
+        page.mouse.click(SIZE["width"] - 32, 20)
+    graph = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    graph["nodes"][2]["pos"][1] += 150  # the picture that the node before shows once it has run
+    page.evaluate(
+        "(graph) => app.loadGraphData(graph, true, true, app.extensionManager.workflow?.activeWorkflow)", graph
+    )
     page.click("[aria-label*='Artifact DB' i]")
     page.wait_for_selector(".adb-loaded")
     _widen(page)
     page.evaluate("() => app.queuePrompt(0, 1)")
     page.click(".adb-tab:nth-child(2)")
-    page.wait_for_function("document.querySelectorAll('.adb-loaded').length > 12")
+    page.wait_for_selector(".adb-cell.adb-loaded[aria-label*='tile_']")
     page.evaluate("""() => {
       const { ds, canvas } = app.canvas;
       ds.scale = 1;
-      ds.offset = [-20, 60];
+      ds.offset = [555, 60];
       app.canvas.setDirty(true, true);
     }""")
+    page.wait_for_timeout(1500)
+    page.wait_for_function("!document.body.innerText.includes('job completed')")  # the frontend says so for a while
     _settle(page)
 
 

@@ -20,7 +20,7 @@ def draw(label: str, note: str) -> bytes:
     label = "".join(filter(str.isalnum, label))[:12]
     image = Image.new("RGB", (SIDE, SIDE), _BACK)
     canvas = ImageDraw.Draw(image)
-    for text, size, middle, colour in ((label, 64, 140, _STRONG), (note, 24, 204, _PLAIN)):
+    for text, size, middle, colour in ((label, 76, 138, _STRONG), (note, 32, 212, _PLAIN)):
         font = _fitting(canvas, text, size)
         canvas.text((SIDE // 2, middle), text, fill=colour, font=font, anchor="mm")
     file = io.BytesIO()

@@ -38,7 +38,9 @@ class Visit:
         return studio.ask(self.method, self.path, stream=True, **{**self.body, **more})
 
 
-def visits(studio: Studio, mount: str, methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")) -> list[Visit]:
+def visits(
+    studio: Studio, mount: str, methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+) -> list[Visit]:
     """One visit of each route, to a chain, a workflow and an artifact made for it."""
     chain = studio.post("/chains", {"name": "visited"}, 201)
     artifact = studio.uploaded(chain_id=chain["id"], step_id="a", requires_approval=True)
@@ -89,6 +91,9 @@ def attacks(visit: Visit, url: str) -> Iterator[tuple[str, dict[str, Any]]]:
     ):
         yield str(headers), {"headers": headers}
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml", ""):
-        yield f"a body of {kind!r}", {"data": b'{"name": "x"}', "json": None, "files": None, "headers": {"Content-Type": kind}}
+        yield (
+            f"a body of {kind!r}",
+            {"data": b'{"name": "x"}', "json": None, "files": None, "headers": {"Content-Type": kind}},
+        )
     if "multipart/form-data" not in visit.bodies:
         yield "a form", {"files": {"file": ("a.png", b"x")}, "json": None}

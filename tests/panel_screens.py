@@ -49,7 +49,7 @@ class Screen:
 
     def connected(self) -> None:
         """Wait until changes are heard."""
-        self.page.wait_for_function("globalThis.artifactDbPanel?.host.live.connected ?? true")
+        until(lambda: self.page.evaluate("globalThis.artifactDbPanel?.host.live.connected ?? true"))
 
     def tab(self, name: str) -> Locator:
         return self.page.locator(".adb-tab", has_text=name)
@@ -129,7 +129,7 @@ class Screen:
 
     def shown(self) -> None:
         """Wait until the picture is there."""
-        self.page.wait_for_function("document.querySelector('.adb-picture')?.naturalWidth > 0")
+        until(lambda: self.page.evaluate("document.querySelector('.adb-picture')?.naturalWidth > 0"))
 
 
 def until(look: Callable[[], Any], seconds: float = 15.0) -> Any:

@@ -65,6 +65,10 @@ QUESTIONS: dict[str, Ask] = {
     "current artifacts": lambda s: artifacts.list_artifacts(s.library, PAGE, latest=True),
     "the queue": lambda s: artifacts.list_artifacts(s.library, PAGE, queue=True),
     "artifacts since": lambda s: artifacts.list_artifacts(s.library, PAGE, since="2026-01-01"),
+    "artifacts by words": lambda s: artifacts.list_artifacts(s.library, PAGE, q="comfyui film"),
+    "artifacts by words, second page": lambda s: artifacts.list_artifacts(
+        s.library, pages.Ask(20, artifacts.list_artifacts(s.library, PAGE, q="png").next_cursor), q="png"
+    ),
     "large artifacts by size": lambda s: artifacts.list_artifacts(s.library, PAGE, sort="-size", min_size=3),
     "artifacts of a workflow": lambda s: artifacts.list_workflow_artifacts(s.library, s.workflow_id, PAGE),
     "heads of a workflow": lambda s: artifacts.list_workflow_artifacts(s.library, s.workflow_id, PAGE, heads=True),

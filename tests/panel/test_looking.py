@@ -70,7 +70,7 @@ def test_it_is_downloaded_under_its_own_name(hub: PanelHub, screen: Screen) -> N
 
 
 def test_a_broken_picture_has_a_placeholder(hub: PanelHub, screen: Screen) -> None:
-    hub.one("broken.png", data=picture(3)[:300])
+    hub.one("broken.png", data=picture(3)[:40])
     expect(screen.page.locator(".adb-cell.adb-loaded")).to_have_count(1)
     screen.open("broken.png")
     expect(screen.viewer.locator(".adb-note")).to_have_text("This cannot be shown here; download it instead.")

@@ -70,7 +70,7 @@ def test_an_edited_file_becomes_a_version(hub: PanelHub, screen: Screen, how: st
 
 def test_a_file_that_is_no_picture_is_refused_with_a_word(hub: PanelHub, screen: Screen) -> None:
     artifact = hub.one("shot.png")
-    screen.open("shot.png").hand_in("drop", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.png")
+    screen.open("shot.png").hand_in("drop", b"no picture at all", "a.png")
     expect(screen.said.locator(".adb-error")).to_be_visible()
     screen.sees("shot.png", "Waiting")
     assert len(hub.versions(artifact)) == 1

@@ -1,0 +1,88 @@
+"""Pins that axe finds nothing serious on any view, dark and light, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from panel_hub import PanelHub
+from panel_screens import Screen
+from playwright.sync_api import expect
+
+Look = Callable[[str], None]
+
+
+def serious(screen: Screen) -> list[str]:
+    # evaluate: the page's policy forbids a script tag of ours.
+    found: dict[str, Any] = Axe().run(screen.page, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("width", [1280, 280])
+def test_axe_finds_nothing_serious(hub: PanelHub, screens: Callable[..., Screen], scheme: str, width: int) -> None:
+    first = hub.one("shot.png", tags=("hero",))
+    hub.one("shot_b.png", of=first, status="edited")
+    hub.reject(hub.one("rejected.png"))
+    hub.one("approved.png", status="approved")
+    screen = screens(hub.url + "/", scheme=scheme, width=width)
+    found: dict[str, list[str]] = {}
+
+    def look(name: str) -> None:
+        screen.page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})))") if not screen.page.locator(".adb-skeleton").count() else None
+        if problems := serious(screen):
+            found[name] = problems
+
+    expect(screen.cells.first).to_be_visible()
+    look("the queue")
+    screen.show_all()
+    expect(screen.cells).to_have_count(3)
+    screen.page.get_by_role("button", name="More filters").click()
+    expect(screen.page.get_by_label("State")).to_be_visible()
+    look("all, with filters")
+    screen.page.get_by_label("Search by name").fill("nowhere")
+    expect(screen.page.locator(".adb-message")).to_be_visible()
+    look("nothing")
+    screen.page.get_by_role("button", name="Clear the filters").click()
+    screen.open("shot_b.png")
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    look("the viewer")
+    screen.press("r", "Enter")
+    look("the reject form")
+    screen.press("Escape", "c")
+    look("side by side")
+    screen.press("c")
+    look("the slider")
+    screen.press("?")
+    look("the sheet")
+    screen.press("Escape", "Delete")
+    expect(screen.said.locator(".adb-notice")).to_be_visible()
+    look("the trash, and a notice")
+    assert found == {}
+
+
+def test_nothing_is_wider_than_a_narrow_sidebar(hub: PanelHub, screens: Callable[..., Screen]) -> None:
+    first = hub.one("a_very_long_name_without_a_blank_in_it_that_goes_on_and_on_and_on.png", size=(1200, 800))
+    hub.one("shot_b.png", of=first, status="edited")
+    screen = screens(hub.url + "/", width=280, height=600)
+    screen.show_all()
+    screen.page.get_by_role("button", name="More filters").click()
+    expect(screen.page.get_by_label("State")).to_be_visible()
+    wide = "document.documentElement.scrollWidth > innerWidth"
+    assert not screen.page.evaluate(wide)
+    columns = {round((cell.bounding_box() or {"x": 0})["x"]) for cell in screen.cells.all()}
+    assert len(columns) == 1
+    screen.open("shot_b.png").press("r")
+    assert not screen.page.evaluate(wide)
+    for button in screen.viewer.locator("button:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        strip = button.evaluate("(at) => at.closest('.adb-strip') !== null")
+        assert strip or (box["x"] >= 0 and box["x"] + box["width"] <= 280), button.get_attribute("aria-label")
