@@ -65,6 +65,7 @@ def _demo(options: argparse.Namespace, _: list[str]) -> int:
 def _test(_: argparse.Namespace, further: list[str]) -> int:
     python = environment.dev_python()
     environment.comfyui()  # before the tests, so that none of them waits for it
+    environment.browser()
     return _call([str(python), "-m", "pytest", *further])
 
 

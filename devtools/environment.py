@@ -71,6 +71,17 @@ def dev_python() -> Path:
     return _environment("dev", runtime_requirements() + packages)
 
 
+def browser() -> None:
+    """See to it that there is a Chromium for the panel's tests: the system's, else one that playwright fetches.
+
+    Where neither is to be had those tests fail and say how to get one; the others run.
+    """
+    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")):
+        return
+    with _progress("fetching a Chromium for the tests of the panel"):
+        subprocess.run([str(dev_python()), "-m", "playwright", "install", "chromium"], check=False)
+
+
 def comfyui() -> ComfyUI:
     """The ComfyUI to test with: the user's own where `COMFYUI_PATH` names one, else one made from packages."""
     if named := os.environ.get("COMFYUI_PATH"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
@@ -15,8 +16,8 @@ import contract
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
-from comfyui_artifact_db.config import Config
-from comfyui_artifact_db.library.opening import Library, SharedLibrary
+from comfyui_artifact_db.config import Config, load_config
+from comfyui_artifact_db.library.opening import Library, SharedLibrary, open_library
 from comfyui_artifact_db.server_routes.application import application
 from contract import PREFIX
 from making import Pictures
@@ -148,8 +149,18 @@ class Hub:
 Serve = Callable[..., Awaitable[Hub]]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database as the migrations leave it: each hub begins with a copy, since they take longer than a test."""
+    folder = tmp_path_factory.mktemp("migrated")
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    library.close()
+    return folder / "artifacts.db"
+
+
 @pytest.fixture
-async def serve(config: Config) -> AsyncIterator[Serve]:
+async def serve(config: Config, migrated: Path) -> AsyncIterator[Serve]:
     """Serves a hub with a configuration, or with that of a fresh installation.
 
     `load` finds the configuration anew, as a program does; the hub may then be one that cannot work.
@@ -169,9 +180,12 @@ async def serve(config: Config) -> AsyncIterator[Serve]:
         server = TestServer(make(shared, VERSION), host=host)
         await server.start_server()
         running.append(Hub(config, shared, server, ClientSession()))
+        hub = running[-1]
         if load is None:
-            running[-1].library.prepare()
-        return running[-1]
+            if not hub.database.exists():
+                shutil.copy(migrated, hub.database)
+            hub.library.prepare()
+        return hub
 
     yield start
     for hub in running:

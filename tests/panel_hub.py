@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from commanding import Shell
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, chains, decisions, identities, pages, recording, runs
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Artifact
+from commanding import Shell
 from PIL import Image, ImageDraw
 
 from devtools.servers import free_port

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfyui_artifact_db.library.views import Artifact
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
 
 SECONDS = 15_000
 expect.set_options(timeout=SECONDS)
@@ -19,8 +19,9 @@ FILES = """([selector, kind, name, data]) => {
   transfer.items.add(new File([bytes], name, { type: "image/png" }));
   const target = document.querySelector(selector);
   const how = { bubbles: true, cancelable: true };
-  if (kind === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...how, clipboardData: transfer }));
-  else for (const type of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(type, { ...how, dataTransfer: transfer }));
+  const hand = (event) => target.dispatchEvent(event);
+  if (kind === "paste") hand(new ClipboardEvent("paste", { ...how, clipboardData: transfer }));
+  else for (const type of ["dragover", "drop"]) hand(new DragEvent(type, { ...how, dataTransfer: transfer }));
 }"""
 """Hands a file to the page as the desktop would: a browser without a screen has no desktop to drag from."""
 
@@ -32,14 +33,30 @@ class Screen:
         self.page = page
         self.troubles: list[str] = []
         page.set_default_timeout(SECONDS)
-        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (self.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("console", lambda message: message.type == "error" and self._logged(message.text))
+        page.on("pageerror", self._failed)
+        page.on("dialog", self._asked)
+        page.on("console", self._logged)
 
-    def _logged(self, text: str) -> None:
+    def leave(self) -> None:
+        """Look no longer; the page is somebody else's."""
+        self.page.remove_listener("pageerror", self._failed)
+        self.page.remove_listener("dialog", self._asked)
+        self.page.remove_listener("console", self._logged)
+
+    def _failed(self, error: Error) -> None:
+        self.troubles.append(f"error: {error}")
+
+    def _asked(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":  # ComfyUI's own, for a graph that is not saved
+            dialog.accept()
+            return
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _logged(self, message: ConsoleMessage) -> None:
         # Chromium itself logs every answer that is an error.
-        if not text.startswith("Failed to load resource"):
-            self.troubles.append(f"console: {text}")
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.troubles.append(f"console: {message.text}")
 
     def visit(self, url: str) -> Screen:
         self.page.goto(url)
@@ -113,7 +130,8 @@ class Screen:
         """What has the focus, as a screen reader would call it."""
         return str(
             self.page.evaluate(
-                "(at => at === document.body ? 'nothing' : at.getAttribute('aria-label') || at.textContent || at.className)"
+                "(at => at === document.body ? 'nothing'"
+                " : at.getAttribute('aria-label') || at.textContent || at.className)"
                 "(document.activeElement)"
             )
         )

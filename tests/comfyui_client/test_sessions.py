@@ -143,7 +143,7 @@ def test_a_server_that_drips_through_tls_is_left_after_the_deadline_too(
     there = server_that(lambda request: request.write_until_hung_up(b"1", pause=0.02), certificate)
     with (
         connect(there.url, timeout=0.3, deadline=0.4) as server,
-        pytest.raises(errors.ServerUnreachable, match=r"within 0[.]4 s"),
+        pytest.raises(errors.ServerUnreachable, match=r"within 0[.][34] s"),
     ):
         server.system_stats()
 
@@ -336,7 +336,7 @@ def test_a_server_that_drips_is_left_after_the_deadline(
     began = time.monotonic()
     with (
         connect(there.url, timeout=0.3, deadline=0.4) as server,
-        pytest.raises(errors.ServerUnreachable, match=r"within 0[.]4 s") as failed,
+        pytest.raises(errors.ServerUnreachable, match=r"within 0[.][34] s") as failed,
     ):
         call(server)
     assert time.monotonic() - began < 3
@@ -355,7 +355,7 @@ def test_a_server_that_reads_the_upload_in_sips_is_left_after_the_deadline(
     began = time.monotonic()
     with (
         connect(there.url, timeout=0.3, deadline=0.4) as server,
-        pytest.raises(errors.ServerUnreachable, match=r"within 0[.]4 s"),
+        pytest.raises(errors.ServerUnreachable, match=r"within 0[.][34] s"),
     ):
         upload(server, 64 * 1024 * 1024)
     assert time.monotonic() - began < 3

@@ -1,4 +1,4 @@
-"""One hub for all tests of the panel's page, emptied for each; a browser for each module, a fresh context for each test."""
+"""One hub for all tests of the panel's page, emptied for each; a browser for each module, a new page for each test."""
 
 from __future__ import annotations
 

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from panel_hub import PanelHub
-from panel_screens import Screen
+from panel_screens import Screen, until
 from playwright.sync_api import expect
-
-Look = Callable[[str], None]
 
 
 def serious(screen: Screen) -> list[str]:
@@ -32,18 +30,20 @@ def test_axe_finds_nothing_serious(hub: PanelHub, screens: Callable[..., Screen]
     hub.one("shot_b.png", of=first, status="edited")
     hub.reject(hub.one("rejected.png"))
     hub.one("approved.png", status="approved")
+    hub.one("waits.png")
     screen = screens(hub.url + "/", scheme=scheme, width=width)
     found: dict[str, list[str]] = {}
 
     def look(name: str) -> None:
-        screen.page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})))") if not screen.page.locator(".adb-skeleton").count() else None
+        # A colour that fades in is not yet the one that is read.
+        until(lambda: screen.page.evaluate("document.getAnimations().every((one) => one.playState === 'finished')"))
         if problems := serious(screen):
             found[name] = problems
 
     expect(screen.cells.first).to_be_visible()
     look("the queue")
     screen.show_all()
-    expect(screen.cells).to_have_count(3)
+    expect(screen.cells).to_have_count(4)
     screen.page.get_by_role("button", name="More filters").click()
     expect(screen.page.get_by_label("State")).to_be_visible()
     look("all, with filters")

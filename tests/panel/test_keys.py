@@ -49,7 +49,13 @@ def test_arrows_walk_through_the_list_and_tab_comes_back_to_where_one_was(hub: P
     screen.page.get_by_label("Search by name").focus()
     screen.press("ArrowDown")
     assert "one.png" in screen.focused()
-    for key, name in (("ArrowRight", "two"), ("ArrowRight", "three"), ("End", "five"), ("Home", "one"), ("ArrowLeft", "one")):
+    for key, name in (
+        ("ArrowRight", "two"),
+        ("ArrowRight", "three"),
+        ("End", "five"),
+        ("Home", "one"),
+        ("ArrowLeft", "one"),
+    ):
         screen.press(key)
         assert f"{name}.png" in screen.focused(), key
     screen.press("ArrowRight", "Shift+Tab")

@@ -12,12 +12,13 @@ from playwright.sync_api import expect
 
 WATCH = """() => {
   globalThis.touched = new Set();
+  const watched = { subtree: true, childList: true, attributes: true, characterData: true };
   new MutationObserver((records) => {
     for (const { target } of records) {
       const at = target.nodeType === 1 ? target : target.parentElement;
       touched.add(at.closest(".adb-cell")?.textContent ?? at.className);
     }
-  }).observe(document.querySelector(".adb-canvas"), { subtree: true, childList: true, attributes: true, characterData: true });
+  }).observe(document.querySelector(".adb-canvas"), watched);
 }"""
 
 

@@ -12,12 +12,20 @@ from panel_hub import PanelHub, picture
 from panel_screens import Screen, until
 from playwright.sync_api import expect
 
-EVIL = ["<img src=x onerror=alert(1)>", '"><script>alert(2)</script>', "javascript:alert(3)", "{name} | {n}", "'onload='alert(4)"]
+EVIL = [
+    "<img src=x onerror=alert(1)>",
+    '"><script>alert(2)</script>',
+    "javascript:alert(3)",
+    "{name} | {n}",
+    "'onload='alert(4)",
+]
 
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_markup_in_every_field_is_shown_as_text(hub: PanelHub, screen: Screen, evil: str) -> None:
-    artifact = hub.one(f"{evil}.png", chain=f"chain {evil}", step=f"step {evil}", workflow_name=f"run {evil}", tags=(evil,), actor=evil)
+    artifact = hub.one(
+        f"{evil}.png", chain=f"chain {evil}", step=f"step {evil}", workflow_name=f"run {evil}", tags=(evil,), actor=evil
+    )
     hub.reject(artifact, evil, by=evil)
     second = hub.one(f"{evil} 2.png", of=artifact)
     elements = "document.querySelectorAll('script:not([src]), [onerror], [onload], img[src=x]').length"
@@ -46,10 +54,14 @@ def test_markup_in_an_answer_is_shown_as_text(hub: PanelHub, screen: Screen) -> 
     hub.one("shot.png")
     screen.open("shot.png")
     body = json.dumps({"type": "about:blank", "title": "x", "status": 409, "detail": EVIL[0], "code": "conflict"})
-    screen.page.route("**/approve", lambda route: route.fulfill(status=409, body=body, content_type="application/problem+json"))
+    screen.page.route(
+        "**/approve", lambda route: route.fulfill(status=409, body=body, content_type="application/problem+json")
+    )
     screen.press("a")
     expect(screen.said).to_contain_text(EVIL[0])
-    screen.page.route("**/artifacts?**", lambda route: route.fulfill(status=500, body=EVIL[1], content_type="text/html"))
+    screen.page.route(
+        "**/artifacts?**", lambda route: route.fulfill(status=500, body=EVIL[1], content_type="text/html")
+    )
     screen.press("Escape")
     screen.tab("All").click()
     expect(screen.page.locator(".adb-message")).to_contain_text("HTTP 500")
@@ -59,7 +71,9 @@ def test_an_event_with_markup_from_elsewhere_is_shown_as_text(hub: PanelHub, scr
     artifact = hub.one("shot.png")
     screen.open("shot.png")
     tag = quote("<b>bold</b>", safe="")
-    requests.put(f"{hub.url}/artifacts/{artifact.id}/tags/{tag}", headers={"X-Artifact-Actor": quote(EVIL[0])}, timeout=20)
+    requests.put(
+        f"{hub.url}/artifacts/{artifact.id}/tags/{tag}", headers={"X-Artifact-Actor": quote(EVIL[0])}, timeout=20
+    )
     expect(screen.viewer.locator(".adb-story")).to_contain_text("<b>bold</b>")
     expect(screen.viewer.locator(".adb-story")).to_contain_text(f"by {EVIL[0]}")
     decisions.untag(hub.library, artifact.id, "<b>bold</b>", by="carol")

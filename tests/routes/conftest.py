@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hubs import hub, serve
+from hubs import hub, migrated, serve
 from locking import impatient
 
-__all__ = ["hub", "impatient", "serve"]
+__all__ = ["hub", "impatient", "migrated", "serve"]
 
 ASKING = tuple(Path(__file__).resolve().parent.parent / folder for folder in ("routes", "transfers"))
 """The folders whose tests ask a hub."""

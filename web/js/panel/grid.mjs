@@ -4,9 +4,12 @@
 
 /**
  * @param {number} width of the list in pixels
- * @param {{least: number, gap: number, caption: number}} look least width of a cell, gap between cells, caption's height
+ * @param {{least: number, most?: number, gap: number, caption: number}} look least width of a cell in a narrow list and
+ *        in a wide one, gap between cells, caption's height
  */
-export function layout(width, { least, gap, caption }) {
+export function layout(width, { least: smallest, most = smallest, gap, caption }) {
+  // Two columns and more in a sidebar; where there is room for many, larger pictures rather than more of them.
+  const least = Math.max(smallest, Math.min(most, width / 6));
   const columns = Math.max(1, Math.floor((width + gap) / (least + gap)));
   const side = Math.floor((width - gap * (columns - 1)) / columns);
   return { columns, side, rowHeight: side + caption + gap, gap };

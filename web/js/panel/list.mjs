@@ -7,7 +7,7 @@ import { Cell } from "./cell.mjs";
 import * as grid from "./grid.mjs";
 import { message } from "./messages.mjs";
 
-const LOOK = { least: 92, gap: 8, caption: 22 };
+const LOOK = { least: 92, most: 168, gap: 8, caption: 22 };
 const SKELETONS = 12;
 
 export class List {
@@ -60,7 +60,7 @@ export class List {
 
   #currentIndex() {
     const { items } = this.collection;
-    const index = this.collection.indexOf(this.current.id);
+    const index = this.current.id ? this.collection.indexOf(this.current.id) : -1;
     return index >= 0 ? index : Math.max(0, Math.min(this.current.index, items.length - 1));
   }
 
@@ -83,7 +83,8 @@ export class List {
     this.canvas.style.height = `${grid.height(count, this.look)}px`;
     const focused = this.canvas.contains(document.activeElement);
     const index = this.#currentIndex();
-    this.current = { index, id: items[index]?.id ?? null };
+    // Until somebody has chosen one, Tab leads to the first, whatever comes in before it.
+    this.current = { index, id: this.current.id || focused ? (items[index]?.id ?? null) : null };
     const indexes = this.#seen(count, index);
     const keys = new Map(indexes.map((at) => [items[at]?.id ?? `skeleton-${at}`, at]));
     for (const [key, cell] of this.cells) {

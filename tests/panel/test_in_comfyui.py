@@ -1,0 +1,260 @@
+"""Pins the panel inside of ComfyUI, on the frontend that ComfyUI ships with and on a newer one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from comfyui_studio import Studio
+from panel_comfyui import ComfyScreen, saved, workflow_of
+from panel_screens import until
+from playwright.sync_api import Browser, Page, expect
+
+from devtools.environment import comfyui, newest_frontend
+from devtools.servers import ComfyServer
+
+PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
+
+
+@pytest.fixture(scope="module", params=["own", "newest"])
+def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A ComfyUI with the extension, with its own frontend and with a newer one."""
+    arguments = ["--front-end-root", str(newest_frontend())] if request.param == "newest" else []
+    server = ComfyServer(comfyui(), tmp_path_factory.mktemp(f"panel-{request.param}"), arguments=arguments)
+    os.symlink(PACK, server.folder / "custom_nodes" / "tests-pack")
+    server.start()
+    try:
+        # Else the templates cover everything the first time.
+        server.post("/settings", {"Comfy.TutorialCompleted": True})
+        yield Studio(server)
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, studio: Studio) -> Iterator[Page]:
+    """Shared, since a frontend takes longer to start than any of these tests."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def screen(page: Page, studio: Studio) -> Iterator[ComfyScreen]:
+    """ComfyUI with the panel closed and nothing in the queue; started anew where a test before has left it open."""
+    for artifact in studio.get("/artifacts", queue=1, limit=500)["items"]:
+        studio.post(f"/artifacts/{artifact['id']}/approve")
+    screen = ComfyScreen(page, studio)
+    if page.url == "about:blank" or page.locator(".adb-panel, [role=dialog]:visible").count():
+        screen.visit()
+    until(lambda: screen.count() == "")
+    yield screen
+    if screen.page.locator(".adb-panel").count():
+        screen.close_panel()
+    screen.leave()
+    assert screen.troubles == []
+
+
+def test_the_tab_counts_what_waits_and_a_toast_tells_of_more(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio)
+    until(lambda: screen.count() == "1")
+    expect(screen.page.get_by_text("1 picture waits for you").first).to_be_visible()
+    saved(studio)
+    until(lambda: screen.count() == "2")
+    studio.post(f"/artifacts/{artifact['id']}/approve")
+    until(lambda: screen.count() == "1")
+
+
+def test_a_node_that_runs_is_seen_in_the_open_panel(screen: ComfyScreen, studio: Studio) -> None:
+    screen.open_panel()
+    expect(screen.page.locator(".adb-message")).to_contain_text("Nothing waits for you.")
+    artifact = saved(studio)
+    expect(screen.cells).to_have_count(1)
+    screen.open(artifact["filename"]).press("a")
+    screen.sees(artifact["filename"], "Approved")
+    assert studio.artifact(artifact["id"])["approval_status"] == "approved"
+
+
+def test_the_settings_are_shown_and_decisions_carry_the_name_in_them(screen: ComfyScreen, studio: Studio) -> None:
+    screen.page.evaluate("window.app.extensionManager.command.execute('Comfy.ShowSettingsDialog')")
+    screen.page.get_by_text("Artifact DB", exact=True).last.click()
+    for name in ("Your name, as decisions record it", "Say when something new waits for a decision"):
+        expect(screen.page.get_by_text(name).first).to_be_visible()
+    screen.page.evaluate("window.app.extensionManager.setting.set('ArtifactDB.Name', 'Grace Hopper')")
+    screen.press("Escape")
+    try:
+        artifact = saved(studio)
+        screen.open_panel()
+        screen.open(artifact["filename"]).press("a")
+        expect(screen.viewer.locator(".adb-story")).to_contain_text("by Grace Hopper")
+        assert studio.artifact(artifact["id"])["approved_by"] == "Grace Hopper"
+    finally:
+        screen.page.evaluate("window.app.extensionManager.setting.set('ArtifactDB.Name', '')")
+
+
+def test_a_button_and_a_key_put_a_picture_into_the_graph(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio, approval="auto")
+    screen.open_panel().show_all()
+    screen.empty_graph()
+    screen.open(artifact["filename"]).button("Load into the graph").click()
+    until(lambda: screen.loaders() == [artifact["id"]])
+    expect(screen.viewer).to_be_hidden()
+    screen.open(artifact["filename"]).press("g")
+    until(lambda: screen.loaders() == [artifact["id"]] * 2)
+
+
+def test_a_picture_is_dragged_onto_the_canvas_with_the_mouse(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio, approval="auto", workflow=workflow_of("EmptyLatentImage", "EmptyLatentImage"))
+    screen.open_panel().show_all()
+    screen.empty_graph()
+    picture = screen.cell(artifact["filename"]).locator("img")
+    expect(screen.page.locator(".adb-loaded").first).to_be_visible()
+    box = picture.bounding_box()
+    assert box is not None
+    mouse = screen.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.down()
+    mouse.move(700, 350, steps=5)
+    mouse.move(760, 400, steps=5)
+    mouse.up()
+    until(lambda: screen.loaders() == [artifact["id"]])
+    assert screen.graph("nodes.length") == 1, "the workflow within the picture did not replace the graph"
+    x, y = screen.page.evaluate("window.app.clientPosToCanvasPos([760, 400])")
+    assert screen.graph("[...nodes[0].pos]") == pytest.approx([x, y], abs=3)
+
+
+def test_the_workflow_that_made_a_picture_never_replaces_unsaved_work_without_asking(
+    screen: ComfyScreen, studio: Studio
+) -> None:
+    artifact = saved(studio, approval="auto", workflow=workflow_of("EmptyLatentImage", "EmptyLatentImage"))
+    screen.open_panel().show_all()
+    screen.empty_graph()
+    screen.add_node("LoadFromArtifactDB")
+    kinds = "nodes.map((one) => one.type)"
+    ask = lambda: screen.open(artifact["filename"]).button("Open the workflow that made this").click()
+    question = screen.page.get_by_text("has changes that are not saved")
+    ask()
+    expect(question).to_be_visible()
+    assert screen.graph(kinds) == ["LoadFromArtifactDB"]
+    screen.press("Escape")
+    expect(question).to_be_hidden()
+    assert screen.graph(kinds) == ["LoadFromArtifactDB"]
+    ask()
+    expect(question).to_be_visible()
+    screen.page.get_by_role("button", name="Confirm").click()
+    until(lambda: screen.graph(kinds) == ["EmptyLatentImage"] * 2)
+
+
+def test_no_key_of_the_panel_reaches_the_graph(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio)
+    screen.open_panel()
+    screen.empty_graph()
+    screen.add_node()
+    expect(screen.cells).to_have_count(1)
+    screen.page.get_by_label("Search by name").focus()
+    screen.press("ArrowDown", "Delete", "Backspace")
+    screen.open(artifact["filename"])
+    heard = """() => {
+      globalThis.heard = [];
+      for (const root of [window, document, window.app.canvas.canvas])
+        for (const name of ["keydown", "paste"]) root.addEventListener(name, (event) => heard.push(event.key ?? name));
+    }"""
+    screen.page.evaluate(heard)
+    screen.press("Backspace", "Control+a", "Control+Enter", "q", "w", "r")
+    screen.page.keyboard.type("xyz")
+    screen.press("Escape", "Delete")
+    screen.sees(artifact["filename"], "In the trash")
+    screen.page.evaluate("document.activeElement.blur()")
+    screen.press("Delete", "Backspace", "Control+v", "Escape")
+    expect(screen.viewer).to_be_hidden()
+    assert screen.graph("nodes.length") == 1
+    assert screen.page.evaluate("heard") == []
+
+
+def test_a_closed_panel_leaves_nothing_behind(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio)
+    screen.page.evaluate(
+        """() => {
+          globalThis.alive = new Set();
+          for (const method of ["addEventListener", "removeEventListener"]) {
+            const original = window[method];
+            window[method] = function (name, listener, how) {
+              if (String(listener).includes("panel") && name !== "error") {
+                if (method === "addEventListener") {
+                  alive.add(listener);
+                  how?.signal?.addEventListener("abort", () => alive.delete(listener));
+                } else alive.delete(listener);
+              }
+              return original.call(this, name, listener, how);
+            };
+          }
+        }"""
+    )
+    for _ in range(3):
+        screen.open_panel()
+        expect(screen.cells).to_have_count(1)
+        assert screen.page.locator(".adb-overlay").count() == 1
+        screen.close_panel()
+        assert screen.page.locator(".adb-overlay").count() == 0
+    assert screen.page.evaluate("alive.size") == 0
+    screen.open_panel()
+    assert screen.page.evaluate("alive.size") > 0, "else nothing was watched"
+    screen.open(artifact["filename"]).press("a")
+    screen.sees(artifact["filename"], "Approved")
+
+
+SAND = {
+    "id": "tests-sand",
+    "name": "Sand",
+    "light_theme": True,
+    "colors": {
+        "node_slot": {},
+        "litegraph_base": {},
+        "comfy_base": {
+            "fg-color": "#301010",
+            "bg-color": "#f0e0c0",
+            "comfy-menu-bg": "#f4e8d0",
+            "input-text": "#402020",
+        },
+    },
+}
+
+
+def colour(screen: ComfyScreen, name: str) -> str:
+    return str(screen.page.evaluate("(name) => getComputedStyle(document.querySelector('.adb-panel'))[name]", name))
+
+
+def menu(screen: ComfyScreen) -> str:
+    """The colour of ComfyUI's own menus."""
+    return str(
+        screen.page.evaluate(
+            """() => {
+              const probe = document.createElement("i");
+              probe.style.background = "var(--comfy-menu-bg)";
+              document.body.append(probe);
+              const colour = getComputedStyle(probe).backgroundColor;
+              probe.remove();
+              return colour;
+            }"""
+        )
+    )
+
+
+def test_the_colours_are_comfyuis_in_every_palette(screen: ComfyScreen, studio: Studio) -> None:
+    screen.open_panel()
+    seen = set()
+    for palette in ("dark", "light"):
+        screen.page.evaluate("(id) => window.app.extensionManager.setting.set('Comfy.ColorPalette', id)", palette)
+        until(lambda palette=palette: colour(screen, "colorScheme") == palette)
+        assert colour(screen, "backgroundColor") == menu(screen)
+        seen.add(menu(screen))
+    assert len(seen) == 2
+    studio.server.post("/settings", {"Comfy.CustomColorPalettes": {SAND["id"]: SAND}, "Comfy.ColorPalette": SAND["id"]})
+    try:
+        screen.visit().open_panel()
+        until(lambda: colour(screen, "backgroundColor") == menu(screen) == "rgb(244, 232, 208)")
+        assert (colour(screen, "color"), colour(screen, "colorScheme")) == ("rgb(64, 32, 32)", "light")
+    finally:
+        studio.server.post("/settings", {"Comfy.ColorPalette": "dark"})
