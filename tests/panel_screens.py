@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from comfyui_artifact_db.library.views import Artifact
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
 
 SECONDS = 15_000
@@ -159,5 +159,12 @@ def until(look: Callable[[], Any], seconds: float = 15.0) -> Any:
     return found
 
 
-def names_of(artifacts: list[Artifact]) -> list[str]:
-    return [artifact.filename for artifact in artifacts]
+def serious(screen: Screen, within: str = "html") -> list[str]:
+    """What axe finds serious or critical."""
+    found: dict[str, Any] = Axe().run(screen.page, context=within, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

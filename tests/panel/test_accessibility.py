@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from panel_hub import PanelHub
-from panel_screens import Screen, until
+from panel_screens import Screen, serious, until
 from playwright.sync_api import expect
-
-
-def serious(screen: Screen) -> list[str]:
-    # evaluate: the page's policy forbids a script tag of ours.
-    found: dict[str, Any] = Axe().run(screen.page, options={"resultTypes": ["violations"]}).response
-    return [
-        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -120,7 +120,11 @@ def test_a_decision_that_did_not_reach_the_hub_is_said_and_not_shown(hub: PanelH
 
 def test_skeletons_are_there_until_the_list_is(hub: PanelHub, screen: Screen) -> None:
     held: list[Route] = []
-    screen.page.route("**/artifacts?**", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    screen.page.route("**/artifacts?**", hold)
     screen.page.reload()
     expect(screen.page.locator(".adb-skeleton").first).to_be_visible()
     expect(screen.page.locator(".adb-canvas")).to_have_attribute("aria-busy", "true")

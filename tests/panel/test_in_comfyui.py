@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from comfyui_studio import Studio
 from panel_comfyui import ComfyScreen, saved, workflow_of
-from panel_screens import until
+from panel_hub import picture
+from panel_screens import serious, until
 from playwright.sync_api import Browser, Page, expect
 
 from devtools.environment import comfyui, newest_frontend
@@ -242,13 +243,21 @@ def menu(screen: ComfyScreen) -> str:
     )
 
 
-def test_the_colours_are_comfyuis_in_every_palette(screen: ComfyScreen, studio: Studio) -> None:
-    screen.open_panel()
+def test_the_colours_are_comfyuis_in_every_palette_and_can_be_read(screen: ComfyScreen, studio: Studio) -> None:
+    artifact = saved(studio)
+    studio.upload(f"/artifacts/{artifact['id']}/edit", picture(7), "edited.png")
+    screen.open_panel().show_all()
+    screen.page.get_by_role("button", name="More filters").click()
+    expect(screen.page.get_by_label("State")).to_be_visible()
     seen = set()
     for palette in ("dark", "light"):
         screen.page.evaluate("(id) => window.app.extensionManager.setting.set('Comfy.ColorPalette', id)", palette)
         until(lambda palette=palette: colour(screen, "colorScheme") == palette)
         assert colour(screen, "backgroundColor") == menu(screen)
+        assert serious(screen, ".adb-panel") == []
+        screen.open("edited.png").press("r")
+        assert serious(screen, ".adb-overlay") == []
+        screen.press("Escape", "Escape")
         seen.add(menu(screen))
     assert len(seen) == 2
     studio.server.post("/settings", {"Comfy.CustomColorPalettes": {SAND["id"]: SAND}, "Comfy.ColorPalette": SAND["id"]})
