@@ -13,6 +13,12 @@ test("cells fill the width, and a narrow sidebar has two of them", () => {
   assert.equal(grid.layout(50, LOOK).columns, 1);
 });
 
+test("where there is room the pictures are larger, not only more of them", () => {
+  const look = { ...LOOK, most: 168 };
+  assert.equal(grid.layout(280, look).side, grid.layout(280, LOOK).side);
+  assert.equal(grid.layout(1280, look).columns, 7);
+});
+
 test("only what is seen is there, however long the list", () => {
   const look = grid.layout(600, LOOK);
   const [first, last] = grid.range(100_000, 800, 10_000, look);

@@ -95,3 +95,51 @@ test("filters that the artifact does not tell of are left to the hub", () => {
   assert.equal(belongs(artifact({ tags: ["red"] }), { tag: "red" }), true);
   assert.equal(belongs(artifact({ deleted_at: "x" }), {}), false);
 });
+
+test("versions of an output are one stack, and the one below comes up when the top goes", async () => {
+  const first = artifact();
+  const second = artifact({ output_key: first.output_key, version: 2 });
+  const collection = new Collection(paging([second, first]));
+  await collection.show({});
+  assert.deepEqual(ids(collection), [second.id]);
+  assert.equal(collection.get(first.id), first);
+  collection.update({ ...second, deleted_at: "2026-11-22T00:00:00.000Z" });
+  assert.deepEqual(ids(collection), [first.id]);
+});
+
+test("what was heard while a page was on its way outranks the page", async () => {
+  const old = artifact({ revision: 1 });
+  const answers = [];
+  const client = { artifacts: () => new Promise((resolve) => answers.push(resolve)) };
+  const collection = new Collection(client);
+  const shown = collection.show({});
+  collection.update({ ...old, revision: 2, approval_status: "rejected" });
+  answers[0]({ items: [old], next_cursor: null });
+  await shown;
+  assert.equal(collection.get(old.id).approval_status, "rejected");
+  collection.update(old);
+  assert.equal(collection.get(old.id).revision, 2, "an answer that comes late changes nothing");
+});
+
+test("whether a version still waits once a newer one does, the hub says", async () => {
+  const first = artifact();
+  const client = paging([first]);
+  const collection = new Collection(client);
+  await collection.show({ queue: true });
+  const second = artifact({ output_key: first.output_key, version: 2 });
+  client.all.splice(0, 1, second);
+  collection.update(second);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(ids(collection), [second.id]);
+  assert.equal(client.asked.at(-1).filters.workflow, first.workflow_id);
+});
+
+test("asking anew brings back as much as was there", async () => {
+  const all = Array.from({ length: 9 }, () => artifact()).reverse();
+  const collection = new Collection(paging(all));
+  await collection.show({});
+  await collection.more();
+  await collection.more();
+  await collection.reload();
+  assert.equal(collection.items.length, 9);
+});

@@ -77,9 +77,10 @@ export class Live {
 
   #again() {
     this.tried = true;
+    this.stream = null;
     this.#tell(false);
     if (this.stopped) return;
-    this.later(() => !this.stopped && this.#connect(), this.wait);
+    this.later(() => !this.stopped && !this.stream && this.#connect(), this.wait);
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
   }
 
