@@ -54,7 +54,7 @@ def test_the_list_is_narrowed_by_each_filter_and_by_several(hub: PanelHub, scree
     shows("State", "Rejected")
     screen.page.get_by_role("button", name="Clear the filters").click()
     expect(screen.cells).to_have_count(3)
-    assert screen.page.get_by_label("Step", exact=True).input_value() == ""
+    expect(screen.page.get_by_label("Step", exact=True)).to_have_value("")
     screen.page.get_by_label("Only what is offered downstream").check()
     expect(screen.cells).to_have_count(3)
 
