@@ -113,8 +113,8 @@ def test_a_deleted_one_leaves_the_list(hub: PanelHub, screen: Screen) -> None:
     hub.queue(["one.png", "two.png", "three.png"])
     screen.open("two.png").press("Delete", "Escape")
     expect(screen.cells).to_have_count(2)
-    assert screen.names() == ["one.png", "three.png"]
-    assert "three.png" in screen.focused()
+    until(lambda: screen.names() == ["one.png", "three.png"])
+    until(lambda: "three.png" in screen.focused())
 
 
 def test_facts_and_history_say_who_when_and_why(hub: PanelHub, screen: Screen) -> None:
