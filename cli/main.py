@@ -13,6 +13,9 @@ from ..config import FILE_NAME
 from ..errors import ArtifactDBError, BadConfiguration
 from . import serving
 
+COMMANDS = (serving,)
+"""The modules that add a command each, or a few that belong together, in the order of the help text."""
+
 SYSTEM_USER = "__artifact_db"
 """What ComfyUI calls the folder of `folder_paths.get_system_user_directory("artifact_db")`."""
 
@@ -43,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--comfyui", metavar="PATH", type=Path, help="use the configuration of this ComfyUI")
     parser.add_argument("--verbose", action="store_true", help="log more")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serving.add(commands)
+    for module in COMMANDS:
+        module.add(commands)
     return parser
 
 
