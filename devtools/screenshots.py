@@ -181,7 +181,6 @@ def _open(page: Page, server: ComfyServer) -> None:
     if banner is not None:  # the one that advertises "Nodes 2.0" pushes everything down
         page.mouse.click(SIZE["width"] - 32, 20)
     graph = json.loads(EXAMPLE.read_text(encoding="utf-8"))
-    graph["nodes"][2]["pos"][1] += 150  # the picture that the node before shows once it has run
     page.evaluate(
         "(graph) => app.loadGraphData(graph, true, true, app.extensionManager.workflow?.activeWorkflow)", graph
     )

@@ -39,6 +39,7 @@ class ComfyServer:
         extension: whether the checkout is among its custom nodes.
         config: what stands in its `artifact-db.toml`.
         arguments: further ones for ComfyUI.
+        api_nodes: whether ComfyUI may speak with its makers' services; without them it forbids pages more.
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class ComfyServer:
         extension: bool = True,
         config: str = "",
         arguments: Sequence[str] = (),
+        api_nodes: bool = False,
     ) -> None:
         self.comfyui = comfyui
         self.folder = folder
         self.port = port or free_port()
-        self.arguments = list(arguments)
+        self.arguments = [*arguments, *(() if api_nodes else ("--disable-api-nodes",))]
         self.process: subprocess.Popen[bytes] | None = None
         for name in ("custom_nodes", "models", "input", "output", "user"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ class ComfyServer:
             *self.comfyui.command,
             *("--cpu", "--listen", "127.0.0.1", "--port", str(self.port), "--disable-auto-launch"),
             *("--base-directory", str(self.folder), "--user-directory", str(self.folder / "user")),
-            *("--database-url", "sqlite:///:memory:", "--disable-api-nodes"),
+            *("--database-url", "sqlite:///:memory:"),
             *self.arguments,
         ]
         environment = {**os.environ, **self.comfyui.environment, "PYTHONUNBUFFERED": "1"}

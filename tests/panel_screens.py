@@ -84,7 +84,7 @@ class Screen:
 
     def names(self) -> list[str]:
         """The names in the list, in the order in which they are read."""
-        return self.page.locator(".adb-cell .adb-caption").all_inner_texts()
+        return self.page.locator(".adb-cell .adb-caption").all_text_contents()
 
     @property
     def viewer(self) -> Locator:

@@ -19,11 +19,12 @@ from devtools.servers import ComfyServer
 PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
 
 
-@pytest.fixture(scope="module", params=["own", "newest"])
+@pytest.fixture(scope="module", params=["own", "newest", "newest-with-api-nodes"])
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A ComfyUI with the extension, with its own frontend and with a newer one."""
-    arguments = ["--front-end-root", str(newest_frontend())] if request.param == "newest" else []
-    server = ComfyServer(comfyui(), tmp_path_factory.mktemp(f"panel-{request.param}"), arguments=arguments)
+    """A ComfyUI with the extension, with its own frontend and with a newer one, as strict as it can be and as it comes."""
+    arguments = [] if request.param == "own" else ["--front-end-root", str(newest_frontend())]
+    folder = tmp_path_factory.mktemp(f"panel-{request.param}")
+    server = ComfyServer(comfyui(), folder, arguments=arguments, api_nodes=request.param.endswith("api-nodes"))
     os.symlink(PACK, server.folder / "custom_nodes" / "tests-pack")
     server.start()
     try:

@@ -24,7 +24,6 @@ FAMILIES = {
     "status.${state}": {"pending", "approved", "auto_approved", "edited", "rejected"},
     "status.${state.key}": {"changed", "deleted"},
     "status.${stateOf(artifact).key}": {"changed", "deleted"},
-    "status.${stateOf(version).key}": {"changed", "deleted"},
     "kind.${kind}": {"image", "video", "audio", "text", "latent", "3d", "other"},
     "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},

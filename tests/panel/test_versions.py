@@ -29,6 +29,51 @@ def test_versions_of_an_output_are_one_stack(hub: PanelHub, screen: Screen) -> N
     until(lambda: screen.names() == ["other.png", "shot.png"])
 
 
+def batch(screen: Screen) -> list[str]:
+    return [str(one.get_attribute("aria-label")) for one in screen.viewer.locator(".adb-sibling").all()]
+
+
+def test_a_batch_is_one_stack_and_any_of_it_can_be_offered(hub: PanelHub, screen: Screen) -> None:
+    hub.record("four.png", count=4, status="auto_approved", node_id="9")
+    hub.one("other.png", status="auto_approved")
+    screen.show_all()
+    until(lambda: screen.names() == ["other.png", "four.png"])
+    expect(screen.cell("four.png")).to_have_attribute("aria-label", "four.png, version 1, Usable, 4 pictures of one run, Current")
+    screen.open("four.png")
+    until(lambda: batch(screen) == ["#1, Usable, Current", "#2, Usable", "#3, Usable", "#4, Usable"])
+    screen.press("ArrowDown", "ArrowDown", "s")
+    until(lambda: batch(screen) == ["#1, Usable", "#2, Usable", "#3, Usable, Current", "#4, Usable"])
+    expect(screen.viewer.locator(".adb-sibling[aria-current]")).to_have_attribute("aria-label", "#3, Usable, Current")
+    screen.press("u")
+    until(lambda: batch(screen)[0] == "#1, Usable, Current")
+    screen.press("c")
+    expect(screen.viewer.locator(".adb-layer-label")).to_have_text(["#1", "#3"])
+    screen.press("Escape")
+    expect(screen.cells).to_have_count(2)
+
+
+def test_in_the_queue_each_of_a_batch_is_decided_on_by_itself(hub: PanelHub, screen: Screen) -> None:
+    hub.record("four.png", count=4, node_id="9")
+    expect(screen.cells).to_have_count(4)
+    screen.cells.first.click()
+    screen.press("a")
+    screen.sees("four.png", "Approved")
+    screen.press("Escape")
+    expect(screen.cells).to_have_count(3)
+
+
+def test_an_edit_of_one_of_a_batch_stays_in_it(hub: PanelHub, screen: Screen) -> None:
+    four = hub.record("four.png", count=4, status="auto_approved", node_id="9")
+    screen.show_all().open("four.png")
+    hub.one("edited.png", of=four[1], status="edited", node_id="9")
+    until(lambda: batch(screen)[1] == "#2, Edited")
+    screen.viewer.locator(".adb-sibling").nth(1).click()
+    screen.sees("edited.png", "Edited")
+    until(lambda: strip(screen) == ["v2, Edited", "v1, Usable"])
+    screen.press("Escape")
+    expect(screen.cells).to_have_count(1)
+
+
 def test_two_versions_that_wait_are_decided_on_each_by_itself(hub: PanelHub, screen: Screen) -> None:
     first = hub.one("shot.png")
     expect(screen.cells).to_have_count(1)
@@ -76,6 +121,15 @@ def test_a_file_that_is_no_picture_is_refused_with_a_word(hub: PanelHub, screen:
     assert len(hub.versions(artifact)) == 1
 
 
+def test_a_version_that_waits_is_not_offered_to_be_restored(hub: PanelHub, screen: Screen) -> None:
+    first = hub.one("shot.png", status="auto_approved")
+    hub.one("shot_b.png", of=first)
+    screen.open("shot_b.png")
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    expect(screen.button("Approve")).to_be_visible()
+    expect(screen.button("Restore")).to_have_count(0)
+
+
 def test_an_old_version_is_restored_as_a_new_one(hub: PanelHub, screen: Screen) -> None:
     first = hub.one("shot.png", status="auto_approved")
     hub.one("shot_b.png", of=first, status="auto_approved")
@@ -113,7 +167,7 @@ def test_a_slider_uncovers_one_version_over_the_other(hub: PanelHub, screen: Scr
     screen.show_all().open("shot_b.png")
     expect(screen.viewer.locator(".adb-version")).to_have_count(2)
     screen.press("c", "c")
-    slider = screen.page.get_by_label("Where the two versions meet")
+    slider = screen.page.get_by_label("Where the two pictures meet")
     cut = lambda: screen.page.evaluate("document.querySelector('.adb-after').style.clipPath")
     expect(slider).to_have_value("50")
     stage = screen.viewer.locator(".adb-stage").bounding_box()

@@ -18,10 +18,12 @@ const base = api.apiURL("/artifact-db").replace(/\/$/, "");
 const setting = (name, fallback) => app.extensionManager.setting.get(`ArtifactDB.${name}`) ?? fallback;
 
 function addStyles() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("../css/panel.css", import.meta.url).href;
-  document.head.append(link);
+  for (const sheet of ["panel", "list", "viewer"]) {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = new URL(`../css/${sheet}.css`, import.meta.url).href;
+    document.head.append(link);
+  }
 }
 
 app.registerExtension({

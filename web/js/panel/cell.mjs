@@ -2,8 +2,9 @@
  * Owns one cell of the list: a thumbnail, its marks and its name. It changes nothing that is as it should be.
  */
 
-import { el, icon, refill } from "./dom.mjs";
+import { el, fill, icon, refill } from "./dom.mjs";
 import { badge, stateOf } from "./status.mjs";
+import { ending } from "./words.mjs";
 
 export class Cell {
   /**
@@ -14,6 +15,7 @@ export class Cell {
   constructor(artifact, tools, open) {
     this.tools = tools;
     this.element = el("div", { class: "adb-cell" });
+    this.size = 0;
     if (!artifact) {
       this.element.classList.add("adb-skeleton");
       this.element.setAttribute("aria-hidden", "true");
@@ -27,7 +29,7 @@ export class Cell {
     this.picture.addEventListener("load", () => this.element.classList.add("adb-loaded"));
     this.element.addEventListener("click", () => open(this.artifact.id));
     this.element.addEventListener("dragstart", (event) => tools.drag?.(event, this.artifact));
-    this.draw(artifact);
+    this.draw(artifact, 1);
   }
 
   /** Where it is, the how-manieth of how many (-1: nobody knows yet), and whether Tab leads to it. */
@@ -41,31 +43,40 @@ export class Cell {
     this.#set("aria-selected", current);
   }
 
-  draw(artifact) {
+  /** Draw it as it is now; `size` outputs lie in its stack, of which it is the one that is seen. */
+  draw(artifact, size) {
     const { t, client } = this.tools;
     this.artifact = artifact;
+    this.size = size;
     const url = client.link(artifact.thumbnail_url);
     if (this.url !== url) {
       this.url = url;
       this.picture.src = url;
     }
-    const stack = artifact.version > 1;
-    this.element.classList.toggle("adb-stack", stack);
+    this.element.classList.toggle("adb-stack", artifact.version > 1 || size > 1);
     refill(
       this.marks,
       badge(artifact, t),
-      stack
+      artifact.version > 1
         ? el("span", { class: "adb-mark", title: t("cell.versions", { n: artifact.version }) }, t("cell.version", { n: artifact.version }))
         : null,
+      size > 1 ? el("span", { class: "adb-mark", title: t("cell.batch", { n: size }) }, icon("stack"), String(size)) : null,
       artifact.is_latest ? el("span", { class: "adb-mark adb-current", title: t("cell.current_hint") }, icon("star")) : null,
     );
-    if (this.caption.textContent !== artifact.filename) {
-      this.caption.textContent = artifact.filename;
-      this.caption.title = artifact.filename;
-    }
+    this.#name(artifact.filename);
     const status = t(`status.${stateOf(artifact).key}`);
-    const words = t("cell.label", { name: artifact.filename, version: artifact.version, status });
-    this.#set("aria-label", artifact.is_latest ? `${words}, ${t("cell.current")}` : words);
+    const words = [t("cell.label", { name: artifact.filename, version: artifact.version, status })];
+    if (size > 1) words.push(t("cell.batch", { n: size }));
+    if (artifact.is_latest) words.push(t("cell.current"));
+    this.#set("aria-label", words.join(", "));
+  }
+
+  /** A name that is too long is cut before its end, which is what tells one of a batch from another. */
+  #name(filename) {
+    if (this.caption.title === filename) return;
+    this.caption.title = filename;
+    const end = ending(filename);
+    fill(this.caption, el("span", {}, filename.slice(0, filename.length - end.length)), end ? el("span", {}, end) : null);
   }
 
   #set(name, value) {

@@ -82,6 +82,11 @@ export class Client {
     return this.get(`/artifacts/${id}/versions?limit=200`);
   }
 
+  /** Of each output of a workflow the version that stands for it. */
+  heads(workflow) {
+    return this.get(`/workflows/${workflow}/artifacts?heads=1&limit=200`);
+  }
+
   history(id) {
     return this.get(`/artifacts/${id}/events?limit=200`);
   }

@@ -1,9 +1,11 @@
 /**
  * Owns the artifacts that a list shows: pages as they are asked for, changes as they are heard. No page, no DOM.
  *
- * `all` is what the hub has told, newest first; `items` is what is shown of it: of each output the newest version, as a
- * stack. In the queue each version that waits stands for itself, since each is decided on its own.
+ * `all` is what the hub has told, newest first; `items` is what is shown of it: stacks, each as what it is seen as. In
+ * the queue each version that waits stands for itself, since each is decided on its own.
  */
+
+import { outputOf, Stacks } from "./stacks.mjs";
 
 const PAGE = 200;
 const LARGEST_PAGE = 500;
@@ -22,11 +24,6 @@ export function belongs(artifact, filters) {
   return filters.queue && !artifact.is_latest ? null : true;
 }
 
-/** The output that an artifact is a version of. */
-export function outputOf(artifact) {
-  return `${artifact.workflow_id}/${artifact.output_key}`;
-}
-
 function order(one, other) {
   if (one.created_at !== other.created_at) return one.created_at < other.created_at ? 1 : -1;
   return one.id < other.id ? 1 : -1;
@@ -42,8 +39,7 @@ export class Collection {
     this.onchange = onchange;
     this.filters = {};
     this.all = new Map();
-    this.items = [];
-    this.places = new Map();
+    this.stacks = new Stacks();
     this.cursor = null;
     this.complete = false;
     this.loading = false;
@@ -52,6 +48,10 @@ export class Collection {
     this.heard = [];
     this.asking = new Map();
     this.unsure = false;
+  }
+
+  get items() {
+    return this.stacks.items;
   }
 
   /** Show another list; what was shown stays until the first page of the new one is there. */
@@ -73,7 +73,11 @@ export class Collection {
     try {
       const page = await this.client.artifacts(this.filters, { cursor: this.cursor, limit: PAGE });
       if (turn !== this.asked) return;
-      for (const artifact of page.items) if (!this.all.has(artifact.id)) this.all.set(artifact.id, artifact);
+      for (const artifact of page.items) {
+        if (this.all.has(artifact.id)) continue;
+        this.all.set(artifact.id, artifact);
+        this.stacks.add(artifact);
+      }
       this.cursor = page.next_cursor;
       this.complete = page.next_cursor === null;
     } catch (error) {
@@ -107,8 +111,9 @@ export class Collection {
     return this.all.get(id);
   }
 
+  /** Where in the list an artifact is, or the stack that it lies in; -1 where it is not. */
   indexOf(id) {
-    return this.places.get(id) ?? -1;
+    return this.stacks.places.get(id) ?? -1;
   }
 
   async #load(least) {
@@ -129,6 +134,7 @@ export class Collection {
         cursor = page.next_cursor;
       } while (cursor !== null && found.length < least);
       this.all = new Map(found.map((artifact) => [artifact.id, artifact]));
+      this.#arrange();
       this.cursor = cursor;
       this.complete = cursor === null;
     } catch (error) {
@@ -142,16 +148,14 @@ export class Collection {
   /** A page is there; what was heard while it was on its way may be newer than what it says. */
   #settle() {
     this.loading = false;
-    this.#arrange();
     for (const artifact of this.heard.splice(0)) this.update(artifact);
   }
 
   #put(artifact) {
     this.all.set(artifact.id, artifact);
-    const place = this.places.get(artifact.id);
-    if (place === undefined) return;
-    this.items[place] = artifact;
-    this.onchange("one", artifact.id);
+    const another = this.stacks.replace(artifact);
+    if (another) this.onchange("all");
+    else if (this.indexOf(artifact.id) >= 0) this.onchange("one", this.stacks.face(artifact.id).id);
   }
 
   #insert(artifacts) {
@@ -172,13 +176,8 @@ export class Collection {
   }
 
   #arrange() {
-    const shown = new Set();
-    this.items = [...this.all.values()].filter((artifact) => {
-      if (this.filters.queue) return true;
-      const output = outputOf(artifact);
-      return shown.has(output) ? false : shown.add(output);
-    });
-    this.places = new Map(this.items.map((artifact, index) => [artifact.id, index]));
+    this.stacks = new Stacks(Boolean(this.filters.queue));
+    for (const artifact of this.all.values()) this.stacks.add(artifact);
   }
 
   /** The hub says which artifacts of one workflow belong here; asked again when something changes meanwhile. */

@@ -88,7 +88,7 @@ export function story(events, { t, language }) {
           "li",
           {},
           el("b", {}, t(`event.${event.action.split(".")[1]}`)),
-          el("span", {}, t("history.by", { who: event.after?.approved_by ?? event.actor })),
+          el("span", {}, byWhom(event, t)),
           el("time", { dateTime: event.at, title: event.at }, when(event.at, language)),
           event.after?.rejection_reason ? el("q", {}, event.after.rejection_reason) : null,
           event.after?.tag || event.before?.tag ? el("q", {}, event.after?.tag ?? event.before.tag) : null,
@@ -96,4 +96,10 @@ export function story(events, { t, language }) {
       ),
     ),
   ];
+}
+
+/** Who did it; where a program asked for it on behalf of somebody, both. */
+function byWhom({ actor, after }, t) {
+  const who = after?.decided_by ?? after?.selected_by ?? after?.approved_by ?? actor;
+  return who === actor ? t("history.by", { who }) : t("history.by_through", { who, actor });
 }

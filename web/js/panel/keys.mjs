@@ -80,6 +80,8 @@ function inViewer(panel, { key, shiftKey }) {
   const doing = {
     ArrowLeft: () => panel.step(-1),
     ArrowRight: () => panel.step(1),
+    ArrowUp: () => viewer.turn(-1),
+    ArrowDown: () => viewer.turn(1),
     a: () => actions.approve(artifact),
     r: () => viewer.askReason(),
     s: () => actions.select(artifact, viewer.current),

@@ -22,6 +22,8 @@ export class List {
     this.cells = new Map();
     this.current = { index: 0, id: null };
     this.look = grid.layout(280, LOOK);
+    this.seen = 0;
+    this.height = 0;
     this.canvas = el("div", { class: "adb-canvas", role: "listbox", "aria-label": tools.t("list.label") });
     this.message = el("div", { class: "adb-message", role: "status" });
     this.element = el("div", { class: "adb-list", tabIndex: -1 }, this.message, this.canvas);
@@ -39,7 +41,7 @@ export class List {
   /** Something of the collection changed: one artifact, a further page, or all. */
   changed(kind, id) {
     if (kind === "one") {
-      this.cells.get(id)?.draw(this.collection.get(id));
+      this.cells.get(id)?.draw(this.collection.get(id), this.collection.stacks.size(this.collection.indexOf(id)));
       return;
     }
     const narrowed = kind === "all" && this.collection.loading && this.shown !== this.collection.filters;
@@ -67,6 +69,7 @@ export class List {
   #measure() {
     const width = this.canvas.clientWidth;
     if (!width) return;
+    this.seen = this.element.clientHeight;
     this.look = grid.layout(width, LOOK);
     this.element.style.setProperty("--adb-side", `${this.look.side}px`);
     this.#later();
@@ -78,14 +81,18 @@ export class List {
   }
 
   #arrange() {
-    const { items, loading, complete, error } = this.collection;
+    const { items, loading, complete, error, stacks } = this.collection;
     const count = loading && items.length === 0 ? SKELETONS : items.length;
-    this.canvas.style.height = `${grid.height(count, this.look)}px`;
+    const height = grid.height(count, this.look);
+    // Read before anything is written: a layout between the two would be one for each frame of a scroll.
+    const top = this.element.scrollTop;
+    if (height !== this.height) this.canvas.style.height = `${height}px`;
+    this.height = height;
     const focused = this.canvas.contains(document.activeElement);
     const index = this.#currentIndex();
     // Until somebody has chosen one, Tab leads to the first, whatever comes in before it.
     this.current = { index, id: this.current.id || focused ? (items[index]?.id ?? null) : null };
-    const indexes = this.#seen(count, index);
+    const indexes = this.#inSight(top, count, index);
     const keys = new Map(indexes.map((at) => [items[at]?.id ?? `skeleton-${at}`, at]));
     for (const [key, cell] of this.cells) {
       if (keys.has(key)) continue;
@@ -102,6 +109,7 @@ export class List {
         this.canvas.insertBefore(cell.element, before ? before.nextSibling : this.canvas.firstChild);
       }
       cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index);
+      if (cell.size !== stacks.size(at)) cell.draw(items[at], stacks.size(at));
       before = cell.element;
     }
     if (focused && !this.canvas.contains(document.activeElement)) this.#focus(index);
@@ -110,8 +118,8 @@ export class List {
   }
 
   /** The indexes that must be there: what is seen, and what has the focus, so that it is never lost by scrolling. */
-  #seen(count, current) {
-    const [first, last] = grid.range(this.element.scrollTop, this.element.clientHeight, count, this.look);
+  #inSight(top, count, current) {
+    const [first, last] = grid.range(top, this.seen, count, this.look);
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
     if (current < count && current < first) indexes.unshift(current);
     else if (current < count && current >= last) indexes.push(current);
@@ -135,7 +143,7 @@ export class List {
 
   #key(event) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.look.columns, ArrowDown: this.look.columns };
-    const page = Math.max(1, Math.floor(this.element.clientHeight / this.look.rowHeight)) * this.look.columns;
+    const page = Math.max(1, Math.floor(this.seen / this.look.rowHeight)) * this.look.columns;
     Object.assign(steps, { PageUp: -page, PageDown: page });
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button")) return;
     const { items } = this.collection;
@@ -159,8 +167,9 @@ export class List {
     }
     const index = Math.max(0, Math.min(items.length - 1, wanted));
     this.current = { index, id: items[index].id };
-    const { scrollTop, clientHeight } = this.element;
-    this.element.scrollTop = grid.scrollTo(index, scrollTop, clientHeight, this.look);
+    const { scrollTop } = this.element;
+    const wantedTop = grid.scrollTo(index, scrollTop, this.seen, this.look);
+    if (wantedTop !== scrollTop) this.element.scrollTop = wantedTop;
     this.#arrange();
     this.cells.get(this.current.id)?.element.focus({ preventScroll: true });
   }

@@ -134,8 +134,7 @@ export class Panel {
   /** Where in the list the shown one is; once it is off the list, where it was, whatever comes before it. */
   #remember() {
     const { collection, viewer } = this;
-    const ids = new Set(viewer.versions.map((version) => version.id)).add(viewer.artifact.id);
-    const shown = [viewer.artifact.id, ...ids].find((id) => collection.indexOf(id) >= 0);
+    const shown = [viewer.artifact, ...viewer.choices].map(({ id }) => id).find((id) => collection.indexOf(id) >= 0);
     if (shown) {
       const index = collection.indexOf(shown);
       this.near = { id: shown, index, next: collection.items[index + 1]?.id };

@@ -6,6 +6,7 @@ import { button, el } from "./dom.mjs";
 
 const SHOWN = [
   ["← →", "previous_next"],
+  ["↑ ↓", "turn"],
   ["⏎", "open"],
   ["a", "approve"],
   ["r", "reject"],

@@ -3,6 +3,7 @@
  */
 
 import { el, fill } from "./dom.mjs";
+import { outputOf, placeInBatch } from "./stacks.mjs";
 import { Zoom } from "./zoom.mjs";
 
 export class Stage {
@@ -36,7 +37,10 @@ export class Stage {
     // Another way of looking at the same pictures: where one was looking stays.
     const same = this.layers[0]?.key === keys[0] && this.zoom.panes === (wanted === "side" ? 2 : 1);
     this.mode = wanted;
-    this.layers = other ? [this.#layer(artifact, "after"), this.#layer(other, "before")] : [this.#layer(artifact, "one")];
+    const tell = other && outputOf(other) !== outputOf(artifact) ? this.#nth : this.#version;
+    this.layers = other
+      ? [this.#layer(artifact, "after", tell), this.#layer(other, "before", tell)]
+      : [this.#layer(artifact, "one")];
     this.element.dataset.mode = this.mode;
     this.zoom.panes = this.mode === "side" ? 2 : 1;
     // What is before comes first, on the left and for a screen reader.
@@ -47,12 +51,14 @@ export class Stage {
     this.#cut(this.split);
   }
 
-  #layer(artifact, role) {
-    const { t } = this;
+  #version = (artifact) => this.t("cell.version", { n: artifact.version });
+
+  #nth = (artifact) => this.t("batch.nth", { n: placeInBatch(artifact) });
+
+  #layer(artifact, role, tell) {
     const layer = { key: `${artifact.id} ${Boolean(artifact.deleted_at)}`, artifact };
-    const version = t("cell.version", { n: artifact.version });
     layer.picture = el("img", { class: "adb-picture", alt: artifact.filename, draggable: false, decoding: "async" });
-    layer.label = role === "one" ? null : el("span", { class: "adb-layer-label" }, version);
+    layer.label = tell ? el("span", { class: "adb-layer-label" }, tell(artifact)) : null;
     layer.note = el("p", { class: "adb-note", hidden: true });
     layer.element = el("div", { class: `adb-layer adb-${role}` }, layer.picture, layer.label, layer.note);
     layer.picture.addEventListener("load", () => this.zoom.isFitted && this.zoom.fit());
@@ -84,6 +90,7 @@ export class Stage {
   #show({ scale, x, y }) {
     if (!this.layers.length) return;
     const { width, height } = this.#natural();
+    this.element.style.setProperty("--adb-scale", String(scale));
     for (const layer of this.layers) {
       Object.assign(layer.picture.style, {
         width: `${width}px`,

@@ -39,7 +39,8 @@ function decisions(viewer, make) {
     artifact.usable && !(artifact.is_latest && artifact.is_head)
       ? make("star", "select", () => actions.select(viewer.artifact, viewer.current), { keys: "s", text: true })
       : null,
-    artifact.is_head
+    // What is newer than the head waits to take its place; bringing it back would be another version of itself.
+    artifact.version >= viewer.head.version
       ? null
       : make("undo", "restore", () => actions.restore(viewer.head, viewer.artifact), { text: true }),
     state !== "pending" && artifact.usable
@@ -49,10 +50,10 @@ function decisions(viewer, make) {
 }
 
 function looks(viewer, make) {
-  const { mode, versions, stage } = viewer;
+  const { mode, choices, stage } = viewer;
   const compare = mode === "one" ? "compare" : `compare_${mode}`;
   return [
-    versions.length > 1
+    choices.length > 1
       ? make("compare", compare, () => viewer.compare(), { keys: "c", pressed: mode !== "one", does: "compare" })
       : null,
     make("fit", "zoom", () => stage.zoom.toggle(), { keys: "z" }),

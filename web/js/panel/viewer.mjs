@@ -2,10 +2,10 @@
  * Owns one artifact as a reviewer sees it: the picture, its versions, what it is, what was decided, and what to do.
  */
 
-import { outputOf } from "./collection.mjs";
 import { el, refill } from "./dom.mjs";
 import { facts, heading, story } from "./facts.mjs";
 import { Reason } from "./reason.mjs";
+import { batchOf, outputOf, placeInBatch } from "./stacks.mjs";
 import { Stage } from "./stage.mjs";
 import { strip } from "./strip.mjs";
 import { toolbar } from "./toolbar.mjs";
@@ -24,7 +24,7 @@ export class Viewer {
     this.artifact = null;
     this.#forget();
     this.stage = new Stage(tools);
-    this.strip = el("div", { class: "adb-strip", role: "group", "aria-label": t("versions.label") });
+    this.strip = el("div", { class: "adb-strip" });
     this.reason = new Reason({
       t,
       reject: (reason) => this.actions.reject(this.artifact, reason),
@@ -60,9 +60,14 @@ export class Viewer {
     return !this.element.hidden;
   }
 
-  /** The version that its workflow offers downstream, if it is one of this output. */
+  /** What its workflow offers downstream, if it is a version of this output or another of its batch. */
   get current() {
-    return this.versions.find((version) => version.is_latest);
+    return this.choices.find((one) => one.is_latest);
+  }
+
+  /** What can be turned to and compared with: the versions of this output, then the others of its batch. */
+  get choices() {
+    return [...this.versions, ...this.batch.filter((one) => outputOf(one) !== outputOf(this.artifact))];
   }
 
   get head() {
@@ -90,11 +95,12 @@ export class Viewer {
 
   /** An artifact has changed: redraw if it is shown here, or is a version of what is. */
   async changed(artifact) {
-    if (!this.artifact || outputOf(artifact) !== outputOf(this.artifact)) return;
+    if (!this.artifact || !this.#concerns(artifact)) return;
     const newer = (known) => (known?.id === artifact.id && !(known.revision > artifact.revision) ? artifact : known);
     this.artifact = newer(this.artifact);
     this.other = newer(this.other);
     this.versions = this.versions.map(newer);
+    this.batch = this.batch.map(newer);
     this.#draw();
     await this.#gather();
   }
@@ -104,12 +110,12 @@ export class Viewer {
     if (!this.artifact.deleted_at) this.reason.ask();
   }
 
-  /** Compare with the version before, or with what was picked; again: the next way of comparing. */
+  /** Compare with the version before, with the next of its batch, or with what was picked; again: in the next way. */
   compare() {
     if (this.mode === "one") {
       this.other ??=
         this.versions.find((version) => version.version < this.artifact.version) ??
-        this.versions.find((version) => version.id !== this.artifact.id);
+        this.choices.find((one) => one.id !== this.artifact.id);
       if (!this.other) return;
       this.mode = MODES[0];
     } else this.mode = MODES[MODES.indexOf(this.mode) + 1] ?? "one";
@@ -118,19 +124,28 @@ export class Viewer {
 
   compareWith(id) {
     if (id === this.artifact.id) return;
-    this.other = this.versions.find((version) => version.id === id);
+    this.other = this.choices.find((one) => one.id === id);
     if (this.mode === "one") this.mode = MODES[0];
     this.#draw();
   }
 
-  /** Another version of the same output; what it is compared with stays, unless it is that. */
+  /** Another version or another of its batch; what it is compared with stays, unless it is that. */
   turnTo(id) {
-    const version = this.versions.find((one) => one.id === id);
+    const chosen = this.choices.find((one) => one.id === id);
     if (this.other?.id === id) this.other = this.artifact;
-    this.artifact = version;
+    if (outputOf(chosen) !== outputOf(this.artifact)) Object.assign(this, { versions: [chosen], history: [] });
+    this.artifact = chosen;
     this.reason.end();
     this.#draw();
     this.#gather();
+  }
+
+  /** The next or the one before in the strip: of its batch where there is one, else of its versions. */
+  turn(by) {
+    const row = this.batch.length > 1 ? this.batch : this.versions;
+    const shown = row.findIndex((one) => outputOf(one) === outputOf(this.artifact) && (row === this.batch || one.id === this.artifact.id));
+    const next = row[shown + by];
+    if (next) this.turnTo(next.id);
   }
 
   pickFile() {
@@ -164,19 +179,30 @@ export class Viewer {
   }
 
   #forget() {
-    Object.assign(this, { versions: [], other: null, mode: "one", history: [], workflow: null });
+    Object.assign(this, { versions: [], batch: [], other: null, mode: "one", history: [], workflow: null });
+  }
+
+  #concerns(artifact) {
+    if (outputOf(artifact) === outputOf(this.artifact)) return true;
+    const batch = batchOf(this.artifact);
+    return batch !== null && batchOf(artifact) === batch;
   }
 
   async #gather() {
     const { id, workflow_id: run } = this.artifact;
+    const batch = batchOf(this.artifact);
     const kept = (value) => () => value;
-    const [versions, history, workflow] = await Promise.all([
+    const [versions, heads, history, workflow] = await Promise.all([
       this.client.versions(id).catch(kept({ items: [] })),
+      batch === null ? { items: [] } : this.client.heads(run).catch(kept({ items: this.batch })),
       this.client.history(id).catch(kept({ items: this.history })),
       this.client.workflow(run).catch(kept(this.workflow)),
     ]);
     if (this.artifact?.id !== id) return;
     if (versions.items.length) this.versions = versions.items;
+    this.batch = heads.items
+      .filter((one) => batchOf(one) === batch)
+      .sort((one, next) => placeInBatch(one) - placeInBatch(next));
     const now = this.versions.find((version) => version.id === id);
     if (now && !(this.artifact.revision > now.revision)) this.artifact = now;
     this.history = history.items;
@@ -190,8 +216,8 @@ export class Viewer {
     const { artifact } = this;
     this.stage.show(artifact, this.mode === "one" ? null : this.other, this.mode);
     refill(this.bar, ...toolbar(this));
-    this.strip.hidden = this.versions.length < 2;
-    refill(this.strip, ...strip(this, this.versions));
+    this.strip.hidden = this.choices.length < 2;
+    refill(this.strip, ...strip(this));
     refill(this.heading, ...heading(artifact, this));
     refill(this.facts, ...facts(artifact, this.workflow, this));
     refill(this.story, ...story(this.history, this));

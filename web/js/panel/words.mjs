@@ -46,3 +46,13 @@ export function when(iso, language, now = new Date()) {
   const year = moment.getFullYear() === now.getFullYear() ? undefined : "numeric";
   return moment.toLocaleString(language, { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 }
+
+/** The end of a file's name, which is seen also where there is no room for all of it: what comes before its dot tells
+ *  one of a batch from another. Empty for a short name. */
+export function ending(filename) {
+  if (filename.length <= 14) return "";
+  const dot = filename.lastIndexOf(".");
+  let cut = Math.max(1, (dot > filename.length - 8 ? dot : filename.length) - 6);
+  if (/[\uDC00-\uDFFF]/.test(filename[cut])) cut += 1;
+  return filename.slice(cut);
+}
