@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, insert
+from ..db.querying import all_rows, all_tuples, insert, prepared
 from . import identities, pointers
 from .views import Attempt
 
@@ -26,8 +26,7 @@ def add(
 ) -> str:
     """A new attempt of a workflow, inside the caller's transaction; returns its id."""
     attempt_id = identities.new_id()
-    last = models.Attempt.select(models.Attempt.number).where(models.Attempt.workflow_id == workflow_id)
-    number = (last.order_by(models.Attempt.number.desc()).limit(1).scalar() or 0) + 1
+    number = (_last_number.value(workflow_id) or 0) + 1
     row = {
         "id": attempt_id,
         "workflow_id": workflow_id,
@@ -49,11 +48,22 @@ def add(
         workflow_id=workflow_id,
         after={"number": number, "server_address": server_address, "prompt_id": prompt_id, "status": status},
     )
-    delivered = models.Transfer.select(models.Transfer.artifact_id).where(
-        (models.Transfer.target_workflow_id == workflow_id) & (models.Transfer.status == "completed")
-    )
-    record_inputs(tx, attempt_id, [artifact_id for (artifact_id,) in all_tuples(delivered)], via="transfer")
+    delivered = [row["artifact_id"] for row in _delivered.rows(workflow_id, "completed")]
+    record_inputs(tx, attempt_id, delivered, via="transfer")
     return attempt_id
+
+
+@prepared
+def _last_number(workflow_id: Any) -> Any:
+    table = models.Attempt
+    return table.select(table.number).where(table.workflow_id == workflow_id).order_by(table.number.desc()).limit(1)
+
+
+@prepared
+def _delivered(workflow_id: Any, status: Any) -> Any:
+    table = models.Transfer
+    query = table.select(table.artifact_id)
+    return query.where((table.target_workflow_id == workflow_id) & (table.status == status))
 
 
 def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
@@ -154,7 +164,12 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
 
 def follow_current(tx: Transaction, workflow_id: str) -> None:
     """A workflow that is done waits for approval exactly while its current artifact is pending."""
-    status = models.Workflow.select(models.Workflow.status).where(models.Workflow.id == workflow_id).scalar()
+    status = _status.value(workflow_id)
     current = pointers.current_of(workflow_id)
     if status == "completed" or (status == "awaiting_approval" and current and pointers.is_usable(current)):
         settle(tx, workflow_id, "completed")
+
+
+@prepared
+def _status(workflow_id: Any) -> Any:
+    return models.Workflow.select(models.Workflow.status).where(models.Workflow.id == workflow_id)

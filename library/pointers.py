@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import SQL
 
 from ..db import models
-from ..db.querying import all_rows, first_row
+from ..db.querying import all_rows, prepared
 from ..db.statuses import USABLE
 
 if TYPE_CHECKING:
@@ -99,6 +99,44 @@ def after_undeletion(tx: Transaction, artifact: Row, left: Row) -> None:
         _move_current(tx, artifact["workflow_id"], artifact, current)
 
 
+def mend_head(tx: Transaction, workflow_id: str, output_key: str, logged: str | None) -> int:
+    """Put an output's head where the log has it, else where a deletion would; returns how many pointers moved."""
+    versions = _newest_first(models.Artifact.output_key == output_key, workflow_id)
+    right = _among(versions, logged) or _first_usable(versions) or (versions[0] if versions else None)
+    of_output = (models.Artifact.workflow_id == workflow_id) & (models.Artifact.output_key == output_key)
+    marked = all_rows(models.Artifact.select(*_COLUMNS).where(of_output & (models.Artifact.is_head == _LITERAL_TRUE)))
+    if [row["id"] for row in marked] == ([right["id"]] if right else []) and (right is None or right["id"] == logged):
+        return 0
+    for row in marked:
+        _set(tx, row["id"], is_head=False)
+    if right is not None:
+        _set(tx, right["id"], is_head=True)
+        _log_head(tx, right, marked[0] if marked else None)
+    return 1
+
+
+def mend_current(tx: Transaction, workflow_id: str, logged: str | None) -> int:
+    """The same for a workflow's current artifact, its flag and `latest_artifact_id`."""
+    live = _newest_first(None, workflow_id)
+    right = _among(live, logged) or _first_usable(live) or (live[0] if live else None)
+    of_workflow = models.Artifact.workflow_id == workflow_id
+    marked = all_rows(
+        models.Artifact.select(*_COLUMNS).where(of_workflow & (models.Artifact.is_latest == _LITERAL_TRUE))
+    )
+    pointer = (
+        models.Workflow.select(models.Workflow.latest_artifact_id).where(models.Workflow.id == workflow_id).scalar()
+    )
+    expected = right and right["id"]
+    if [row["id"] for row in marked] == ([expected] if expected else []) and pointer == expected == logged:
+        return 0
+    for row in marked:
+        _set(tx, row["id"], is_latest=False)
+    if right is not None:
+        _set(tx, right["id"], is_latest=True)
+    _point(tx, workflow_id, right, {"id": pointer} if pointer else None)
+    return 1
+
+
 def is_usable(artifact: Row) -> bool:
     """Whether its state allows it downstream. The bytes themselves are `artifacts.check_bytes`'s matter."""
     present = artifact["bytes_removed_at"] is None and artifact["deleted_at"] is None
@@ -107,15 +145,12 @@ def is_usable(artifact: Row) -> bool:
 
 def head_of(artifact: Row) -> Row | None:
     """The head of the output that this artifact is a version of."""
-    where = (models.Artifact.workflow_id == artifact["workflow_id"]) & (
-        models.Artifact.output_key == artifact["output_key"]
-    )
-    return _one(where & (models.Artifact.is_head == _LITERAL_TRUE))
+    return _head.row(artifact["workflow_id"], artifact["output_key"])
 
 
 def current_of(workflow_id: str) -> Row | None:
     """The current artifact of a workflow, by its flag."""
-    return _one((models.Artifact.workflow_id == workflow_id) & (models.Artifact.is_latest == _LITERAL_TRUE))
+    return _current.row(workflow_id)
 
 
 def _gives_way(current: Row, artifact: Row) -> bool:
@@ -155,9 +190,7 @@ def _log_head(tx: Transaction, to: Row, source: Row | None) -> None:
 
 def _point(tx: Transaction, workflow_id: str, to: Row | None, source: Row | None) -> None:
     after = to and to["id"]
-    models.Workflow.update(latest_artifact_id=after, updated_at=tx.at, revision=models.Workflow.revision + 1).where(
-        models.Workflow.id == workflow_id
-    ).execute()
+    _set_pointer.run(after, tx.at, workflow_id)
     tx.log(
         "workflow.current_changed",
         "workflow",
@@ -175,8 +208,24 @@ def _set(tx: Transaction, artifact_id: str, **values: Any) -> None:
     ).execute()
 
 
-def _one(where: Any) -> Row | None:
-    return first_row(models.Artifact.select(*_COLUMNS).where(where))
+@prepared
+def _head(workflow_id: Any, output_key: Any) -> Any:
+    table = models.Artifact
+    query = table.select(*_COLUMNS).where((table.workflow_id == workflow_id) & (table.output_key == output_key))
+    return query.where(table.is_head == _LITERAL_TRUE)
+
+
+@prepared
+def _current(workflow_id: Any) -> Any:
+    table = models.Artifact
+    return table.select(*_COLUMNS).where((table.workflow_id == workflow_id) & (table.is_latest == _LITERAL_TRUE))
+
+
+@prepared
+def _set_pointer(artifact_id: Any, at: Any, workflow_id: Any) -> Any:
+    table = models.Workflow
+    changed = table.update(latest_artifact_id=artifact_id, updated_at=at, revision=table.revision + 1)
+    return changed.where(table.id == workflow_id)
 
 
 def _newest_first(where: Any, workflow_id: str) -> list[Row]:
@@ -186,6 +235,10 @@ def _newest_first(where: Any, workflow_id: str) -> list[Row]:
     if where is not None:
         return all_rows(query.where(where).order_by(models.Artifact.version.desc()))
     return all_rows(query.order_by(models.Artifact.created_at.desc(), models.Artifact.id.desc()))
+
+
+def _among(rows: list[Row], artifact_id: str | None) -> Row | None:
+    return next((row for row in rows if row["id"] == artifact_id), None)
 
 
 def _first_usable(rows: list[Row]) -> Row | None:

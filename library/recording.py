@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import DatabaseError, fn
 
 from ..db import models
-from ..db.querying import all_tuples, insert
+from ..db.querying import all_tuples, insert, prepared
 from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
 from . import artifacts, attempts, pointers, runs
@@ -80,12 +80,7 @@ def record(
         Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
         StoreFailed: the disk refuses; nothing is left behind.
     """
-    body = {
-        "actor": actor,
-        "workflow_id": workflow_id,
-        "run": asdict(run) if run else None,
-        "outputs": [asdict(output) for output, _ in outputs],
-    }
+    body = promised([output for output, _ in outputs], actor, workflow_id, run)
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:
         library.store.place(intent)
@@ -104,6 +99,16 @@ def record(
         raise
     library.store.fulfilled(intent)
     return recorded
+
+
+def promised(outputs: Sequence[NewArtifact], actor: str, workflow_id: str, run: runs.Run | None) -> dict[str, Any]:
+    """What an intent says of a record, so that `complete` can write its rows from it alone."""
+    return {
+        "actor": actor,
+        "workflow_id": workflow_id,
+        "run": asdict(run) if run else None,
+        "outputs": [asdict(output) for output in outputs],
+    }
 
 
 def complete(library: Library, intent: Intent) -> Recorded:
@@ -131,10 +136,25 @@ def complete(library: Library, intent: Intent) -> Recorded:
 
 def next_version(workflow_id: str, output_key: str) -> int:
     """The version number after the highest that this output ever had, the trash included."""
-    query = models.Artifact.select(fn.MAX(models.Artifact.version)).where(
-        (models.Artifact.workflow_id == workflow_id) & (models.Artifact.output_key == output_key)
-    )
-    return int(query.scalar() or 0) + 1
+    return int(_last_version.value(workflow_id, output_key) or 0) + 1
+
+
+@prepared
+def _last_version(workflow_id: Any, output_key: Any) -> Any:
+    table = models.Artifact
+    query = table.select(fn.MAX(table.version).alias("version"))
+    return query.where((table.workflow_id == workflow_id) & (table.output_key == output_key))
+
+
+@prepared
+def _existing(artifact_id: Any) -> Any:
+    return models.Artifact.select().where(models.Artifact.id == artifact_id)
+
+
+@prepared
+def _workflow(workflow_id: Any) -> Any:
+    table = models.Workflow
+    return table.select(table.requires_approval, table.chain_id).where(table.id == workflow_id)
 
 
 def _free_key(workflow_id: str, prefix: str) -> str:
@@ -159,7 +179,7 @@ def _insert(
     tx: Transaction, output: NewArtifact, placement: Placement, workflow_id: str, attempt_id: str | None
 ) -> str:
     """Write the row, unless the same call wrote it before; returns the `local_path` that it names."""
-    existing = models.Artifact.select().where(models.Artifact.id == output.artifact_id).dicts().first()
+    existing = _existing.row(output.artifact_id)
     if existing is not None:
         _refuse_other(existing, output, placement, workflow_id)
         return str(existing["local_path"])
@@ -168,10 +188,7 @@ def _insert(
     if output.seen is not None:
         artifacts.check_revision(tx.library, artifacts.row_of(output.seen[0]), output.seen[1])
     parent = _parent(output)
-    workflow = models.Workflow.select(models.Workflow.requires_approval, models.Workflow.chain_id).where(
-        models.Workflow.id == workflow_id
-    )
-    ((requires_approval, chain_id),) = all_tuples(workflow)
+    (workflow,) = _workflow.rows(workflow_id)
     row = {
         "id": output.artifact_id,
         "workflow_id": workflow_id,
@@ -186,7 +203,7 @@ def _insert(
         "comfy_folder_type": output.comfy_folder_type,
         "version": next_version(workflow_id, output.output_key),
         "parent_artifact_id": parent,
-        "approval_status": output.status or _default_status(tx, bool(requires_approval)),
+        "approval_status": output.status or _default_status(tx, workflow["requires_approval"]),
         "metadata": output.metadata,
         "created_at": tx.at,
         "updated_at": tx.at,
@@ -211,7 +228,7 @@ def _insert(
         output.action,
         "artifact",
         output.artifact_id,
-        chain_id=chain_id,
+        chain_id=workflow["chain_id"],
         workflow_id=workflow_id,
         after={
             "output_key": output.output_key,
@@ -221,6 +238,7 @@ def _insert(
             "filename": output.filename,
             "file_size": placement.size,
             "sha256": placement.sha256,
+            **({"approved_by": row["approved_by"]} if row.get("approved_by") else {}),
             **({"tags": sorted(output.tags)} if output.tags else {}),
         },
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows
+from ..db.querying import prepared
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import NotFound
 from . import attempts, chains, identities, workflows
@@ -58,18 +58,7 @@ def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
 
 def _find(run: Run) -> dict[str, Any] | None:
     """The attempt of this execution under these names; else the one of somebody who says more of it than they do."""
-    attempt = models.Attempt
-    query = (
-        attempt.select(
-            *(attempt.id, attempt.workflow_id, attempt.status, attempt.started_at),
-            attempt.workflow_definition.is_null().alias("is_bare"),
-            *(models.Workflow.chain_id, models.Workflow.step_id),
-        )
-        .join(models.Workflow, on=(models.Workflow.id == attempt.workflow_id))
-        .where((attempt.prompt_id == run.prompt_id) & (attempt.server_address == run.server_address))
-        .order_by(attempt.created_at, attempt.id)
-    )
-    rows = all_rows(query)
+    rows = _of_execution.rows(run.prompt_id, run.server_address)
     exact = [row for row in rows if _is_of_chain(run, row) and (row["step_id"] or "") == run.step]
     wider = [
         row
@@ -79,6 +68,21 @@ def _find(run: Run) -> dict[str, Any] | None:
         and run.step in ("", row["step_id"])
     ]
     return next(iter(exact or wider), None)
+
+
+@prepared
+def _of_execution(prompt_id: Any, server_address: Any) -> Any:
+    attempt = models.Attempt
+    return (
+        attempt.select(
+            *(attempt.id, attempt.workflow_id, attempt.status, attempt.started_at),
+            attempt.workflow_definition.is_null().alias("is_bare"),
+            *(models.Workflow.chain_id, models.Workflow.step_id),
+        )
+        .join(models.Workflow, on=(models.Workflow.id == attempt.workflow_id))
+        .where((attempt.prompt_id == prompt_id) & (attempt.server_address == server_address))
+        .order_by(attempt.created_at, attempt.id)
+    )
 
 
 def _take_up(tx: Transaction, run: Run, attempt: dict[str, Any]) -> None:
