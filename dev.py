@@ -4,6 +4,7 @@ python3 dev.py demo [--auto-approve]     two real ComfyUI servers, a picture, a 
 python3 dev.py test [pytest arguments]   install what is needed and run all tests
 python3 dev.py lint                      format, lint and types
 python3 dev.py bench [NAME ...]          measure against named rivals
+python3 dev.py torture [--kills N]       kill processes at work, and look whether anything is lost
 python3 dev.py screenshots               take the README's pictures anew
 """
 
@@ -41,6 +42,11 @@ def main() -> int:
     bench.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     bench.set_defaults(run=_bench)
+
+    torture = commands.add_parser("torture", help="kill processes at work, and look whether anything is lost")
+    torture.add_argument("--kills", type=int, default=500, metavar="N", help="how many (default: %(default)s)")
+    torture.add_argument("--seed", type=int, metavar="S", help="what is chosen is chosen by it (default: any)")
+    torture.set_defaults(run=_torture)
 
     screenshots = commands.add_parser("screenshots", help="take the README's pictures anew")
     screenshots.add_argument("--folder", type=Path, default=ROOT / "docs", help="where to (default: docs)")
@@ -86,6 +92,12 @@ def _bench(options: argparse.Namespace, _: list[str]) -> int:
     environment.comfyui()
     written = ["--json", str(options.json.resolve())] if options.json else []
     return _call([str(python), str(ROOT / "bench"), *options.names, *written])
+
+
+def _torture(options: argparse.Namespace, _: list[str]) -> int:
+    python = environment.dev_python()
+    seed = [] if options.seed is None else ["--seed", str(options.seed)]
+    return _call([str(python), str(ROOT / "tests" / "torture"), "--kills", str(options.kills), *seed])
 
 
 def _screenshots(options: argparse.Namespace, _: list[str]) -> int:

@@ -4,6 +4,7 @@ ArtifactDBError
 ├── BadConfiguration            the configuration file or an environment variable is wrong
 ├── NotFound                    no chain, workflow, artifact, transfer or tag has this id
 │   └── Gone                    the row is there, its bytes were removed
+├── Denied                      no such token or session, or one that was revoked or has expired
 ├── Invalid                     well-formed but wrong: names the field
 │   ├── UnknownServer           no server of this name is configured
 │   ├── WrongFileType           the bytes are not of the type that is asked for
@@ -28,6 +29,7 @@ __all__ = [
     "BadConfiguration",
     "Conflict",
     "DeliveryFailed",
+    "Denied",
     "Gone",
     "Invalid",
     "NotFound",
@@ -64,6 +66,10 @@ class NotFound(ArtifactDBError):
 
 class Gone(NotFound):
     code = "gone"
+
+
+class Denied(ArtifactDBError):
+    code = "unauthorized"
 
 
 class Invalid(ArtifactDBError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from pathlib import Path
 from .. import __version__
 from ..config import FILE_NAME
 from ..errors import ArtifactDBError, BadConfiguration
-from . import serving
+from . import doctor, exporting, importing, reviewing, serving, tokens, upkeep, verifying
 
-COMMANDS = (serving,)
+COMMANDS = (serving, reviewing, verifying, doctor, upkeep, exporting, importing, tokens)
 """The modules that add a command each, or a few that belong together, in the order of the help text."""
 
 SYSTEM_USER = "__artifact_db"
@@ -24,14 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(name)s: %(message)s"
-    )
+    level = logging.DEBUG if options.verbose else options.log_level
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     if not options.verbose:
         for noisy in ("aiohttp.access", "peewee"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        return int(options.run(options, _folder(options)))
+        code = int(options.run(options, _folder(options)))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever was reading has had enough, as `head` has; what is left is for nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("artifact-db: interrupted", file=sys.stderr)
+        return 1
     except BadConfiguration as error:
         print(f"artifact-db: {error}", file=sys.stderr)
         return 2
@@ -45,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"artifact-db {__version__}")
     parser.add_argument("--comfyui", metavar="PATH", type=Path, help="use the configuration of this ComfyUI")
     parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.set_defaults(log_level=logging.WARNING)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands)

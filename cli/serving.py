@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("serve", help="serve the routes, without ComfyUI")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="the port (default: %(default)s; 0: any)")
-    parser.set_defaults(run=serve)
+    parser.set_defaults(run=serve, log_level=logging.INFO)
 
 
 def serve(options: argparse.Namespace, folder: Path | None) -> int:

@@ -199,6 +199,61 @@ class Event(Row):
         table_name = "events"
 
 
+class Token(Row):
+    """What opens the routes to somebody elsewhere: a name, a role, and of the secret its hash."""
+
+    id = TextField(primary_key=True)
+    name = TextField()
+    role = TextField()
+    hash = TextField(unique=True)
+    created_at = TimestampField()
+    created_by = TextField()
+    expires_at = TimestampField(null=True)
+    revoked_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "tokens"
+
+
+class Session(Row):
+    """A browser that was let in with a token; of what its cookie holds the hash."""
+
+    hash = TextField(primary_key=True)
+    token_id = ForeignKeyField(Token, on_delete="CASCADE", index=False)
+    created_at = TimestampField()
+    expires_at = TimestampField()
+
+    class Meta:
+        table_name = "sessions"
+
+
+class IdempotencyKey(Row):
+    """A request that may be repeated: what it made or changed, and how it was answered."""
+
+    key = TextField(primary_key=True)
+    fingerprint = TextField()
+    entity_type = TextField(null=True)
+    entity_id = TextField(null=True)
+    answer = JSONColumn(null=True)
+    created_at = TimestampField()
+
+    class Meta:
+        table_name = "idempotency_keys"
+
+
+class ArtifactFilter(Row):
+    """Which artifacts have a tag, or are of a step or a chain, in the order of lists. Triggers write it."""
+
+    kind = TextField()
+    value = TextField()
+    created_at = TimestampField()
+    artifact_id = TextField()
+
+    class Meta:
+        table_name = "artifact_filters"
+        primary_key = CompositeKey("kind", "value", "created_at", "artifact_id")
+
+
 class ArtifactSearchRow(Row):
     """Which row of the full-text index is whose. Triggers write both."""
 
@@ -221,6 +276,7 @@ class ArtifactSearch(Row):
 
 TABLES: tuple[type[Row], ...] = (
     *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
-    ArtifactSearchRow,
+    *(Token, Session, IdempotencyKey),
+    *(ArtifactFilter, ArtifactSearchRow),
 )
 """Every table but the full-text index, which is of an engine of its own."""

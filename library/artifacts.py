@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from peewee import SQL, fn
+from peewee import JOIN, SQL, fn
 
 from ..db import models
 from ..db.querying import all_rows, all_tuples, first_row
@@ -133,14 +133,20 @@ def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", 
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}", field="sort")
     table = models.Artifact
-    q = filters.get("q")
-    query = table.select() if q is None else searches.found(q)
-    if sort.endswith("size"):
-        keys: tuple[Any, ...] = (table.file_size, table.id)
+    filters = {name: value for name, value in filters.items() if value is not None and value is not False}
+    by_size = sort.endswith("size")
+    kind = None if by_size else _indexed(filters)
+    keys: tuple[Any, ...]
+    if "q" in filters:
+        query, keys = searches.found(filters["q"]), (searches.RECORDED,)
+    elif kind is not None:
+        query, keys = _found(kind, filters.pop(kind))
     else:
-        keys = (table.created_at, table.id) if q is None else (searches.RECORDED,)
+        query, keys = table.select(), (table.created_at, table.id)
+    if by_size:
+        keys = (table.file_size, table.id)
     with library.reading():
-        query = _filtered(query.where(table.deleted_at.is_null()), filters)
+        query = _filtered(query.where(table.deleted_at.is_null()), filters, led=kind is not None or "q" in filters)
         make = lambda rows: views(library, rows)
         return pages.page(query, keys, ask, make, descending=sort.startswith("-"))
 
@@ -274,9 +280,27 @@ def _proven(library: Library, artifact: Artifact) -> bool:
     return library.store.digest(library.store.relative(artifact.local_path)) == artifact.sha256
 
 
-def _filtered(query: Any, filters: dict[str, Any]) -> Any:
+def _indexed(filters: dict[str, Any]) -> str | None:
+    """The filter whose index leads to a page without sorting; None where there is none, or something narrower leads."""
+    if "q" in filters or "workflow" in filters or {"chain", "step"} <= set(filters):
+        return None
+    return next((kind for kind in ("chain", "tag", "step") if kind in filters), None)
+
+
+def _found(kind: str, value: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A query that reads what one filter lets through in the order of the list, and the keys of that order."""
+    if kind == "chain":
+        value = identities.checked_id(value, kind)
+    index = models.ArtifactFilter
+    query = index.select(*models.Artifact._meta.sorted_fields, index.artifact_id)
+    # CROSS JOIN keeps this order, so that the index is read no further than the page needs.
+    query = query.join(models.Artifact, JOIN.CROSS).where(models.Artifact.id == index.artifact_id)
+    return query.where((index.kind == kind) & (index.value == value)), (index.created_at, index.artifact_id)
+
+
+def _filtered(query: Any, wanted: dict[str, Any], *, led: bool = False) -> Any:
+    """The query with these conditions; `led`: an index leads through it already, and each row is only looked at."""
     table = models.Artifact
-    wanted = {name: value for name, value in filters.items() if value is not None and value is not False}
     if (status := wanted.get("status")) is not None:
         if status not in APPROVAL_STATUSES:
             raise Invalid(f"status is one of {', '.join(APPROVAL_STATUSES)}", field="status")
@@ -291,10 +315,15 @@ def _filtered(query: Any, filters: dict[str, Any]) -> Any:
             steps = steps.where(models.Workflow.chain_id == identities.checked_id(wanted["chain"], "chain"))
         if "step" in wanted:
             steps = steps.where(models.Workflow.step_id == wanted["step"])
-        query = query.where(table.workflow_id.in_(steps))
+        of_them = (
+            fn.EXISTS(steps.where(models.Workflow.id == table.workflow_id)) if led else table.workflow_id.in_(steps)
+        )
+        query = query.where(of_them)
     if (tag := wanted.get("tag")) is not None:
         tagged = models.Tag.select(models.Tag.artifact_id).where(models.Tag.tag == tag)
-        query = query.where(table.id.in_(tagged))
+        query = query.where(
+            fn.EXISTS(tagged.where(models.Tag.artifact_id == table.id)) if led else table.id.in_(tagged)
+        )
     if "latest" in wanted:
         query = query.where(table.is_latest == _TRUE)
     if "queue" in wanted:

@@ -169,8 +169,7 @@ def complete_purge(library: Library, intent: Intent) -> None:
     with library.reading():
         if _row(intent.record["chain_id"]) is not None:
             return
-    for path in intent.record["files"]:
-        library.store.delete(path)
+    library.store.delete(*intent.record["files"])
     for sha256 in intent.record.get("thumbnails", ()):
         library.thumbnails.forget(sha256)
 

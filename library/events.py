@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row, insert
+from ..db.querying import all_rows, insert, prepared
 from .views import Event
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ ACTIONS = (
     *("artifact.approved", "artifact.rejected", "artifact.review_requested", "artifact.selected"),
     *("artifact.head_changed", "artifact.deleted", "artifact.undeleted", "artifact.tagged", "artifact.untagged"),
     *("transfer.created", "transfer.updated"),
+    *("chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"),
+    *("token.created", "token.revoked", "token.session_opened", "token.session_closed"),
 )
 
 
@@ -42,8 +44,8 @@ def append(previous: tuple[int, str] | None, **row: Any) -> tuple[int, str]:
     row.update(
         seq=seq + 1,
         previous_hash=last_hash,
-        before=_text(row.get("before")),
-        after=_text(row.get("after")),
+        before=text(row.get("before")),
+        after=text(row.get("after")),
     )
     row["hash"] = event_hash(row)
     insert(models.Event, row)
@@ -72,12 +74,17 @@ def history(library: Library, entity_id: str, *, after: int = 0, limit: int = 50
 
 
 def _last() -> tuple[int, str]:
-    query = models.Event.select(models.Event.seq, models.Event.hash).order_by(models.Event.seq.desc()).limit(1)
-    row = first_row(query)
+    row = _newest.row()
     return (row["seq"], row["hash"]) if row else (0, GENESIS)
 
 
-def _text(value: Any) -> str | None:
+@prepared
+def _newest() -> Any:
+    return models.Event.select(models.Event.seq, models.Event.hash).order_by(models.Event.seq.desc()).limit(1)
+
+
+def text(value: Any) -> str | None:
+    """What the log stores of a `before` or `after`; the hash is over this text."""
     if value is None:
         return None
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ..errors import Invalid
 
@@ -61,3 +61,17 @@ def checked_time(value: str, field: str) -> str:
         return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (OverflowError, ValueError) as error:
         raise Invalid(f"{field} is not an ISO 8601 time such as 2026-11-22T10:30:00Z", field=field) from error
+
+
+def later(at: str, seconds: float) -> str:
+    """The time so many seconds after another."""
+    return checked_time((_moment(at) + timedelta(seconds=seconds)).isoformat(), "time")
+
+
+def seconds_between(start: str, end: str) -> int:
+    """Whole seconds from one time to another; none when the other was before."""
+    return max(0, int((_moment(end) - _moment(start)).total_seconds()))
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at.replace("Z", "+00:00"))

@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import events, identities, names, previewing, recovery, thumbnails
+from . import events, identities, names, previewing, recovery, repeats, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -29,7 +29,13 @@ class Transaction:
         self._last: tuple[int, str] | None = None
 
     def log(self, action: str, entity_type: str, entity_id: str, **row: Any) -> None:
-        """Add an event; `row` may have `chain_id`, `workflow_id`, `before` and `after`."""
+        """Add an event; `row` may have `chain_id`, `workflow_id`, `before` and `after`.
+
+        Raises:
+            Repeated: the request that changes are made by was done already.
+        """
+        if self._last is None:
+            repeats.claim(self, entity_type, entity_id)
         row = {"chain_id": None, "workflow_id": None, "before": None, "after": None, **row}
         self._last = events.append(
             self._last,

@@ -16,7 +16,7 @@ from ..db import models
 from ..db.querying import all_tuples, insert, prepared
 from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
-from . import artifacts, attempts, pointers, runs
+from . import artifacts, attempts, pointers, repeats, runs
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -108,6 +108,7 @@ def promised(outputs: Sequence[NewArtifact], actor: str, workflow_id: str, run: 
         "workflow_id": workflow_id,
         "run": asdict(run) if run else None,
         "outputs": [asdict(output) for output in outputs],
+        "request": asdict(request) if (request := repeats.current()) else None,
     }
 
 
@@ -120,7 +121,8 @@ def complete(library: Library, intent: Intent) -> Recorded:
     body = intent.record
     run = runs.Run(**body["run"]) if body["run"] else None
     outputs = [NewArtifact(**{**output, "tags": tuple(output["tags"])}) for output in body["outputs"]]
-    with library.writing(body["actor"]) as tx:
+    request = body.get("request")
+    with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
         recorded = [
             _insert(tx, output, placement, workflow_id, attempt_id)

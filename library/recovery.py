@@ -14,7 +14,8 @@ from peewee import DatabaseError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.local import Intent
-from . import chains, recording
+from . import chains, importing, recording
+from .repeats import Repeated
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -24,6 +25,7 @@ logger = logging.getLogger("artifact_db.library")
 _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
     recording.KIND: recording.complete,
     chains.PURGE: chains.complete_purge,
+    importing.KIND: importing.complete,
 }
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -112,6 +114,9 @@ def _complete(library: Library, intent: Intent) -> bool:
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)
+    except Repeated:
+        # Its client asked again before we came to it, and was answered: nobody knows of these bytes.
+        library.store.withdraw(intent)
     except (StoreFailed, TooNew, Unavailable) as error:
         if isinstance(error, StoreFailed) and library.store.missing(intent):
             logger.error("an interrupted record has lost its files: %s", error)

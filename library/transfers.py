@@ -63,7 +63,12 @@ def create_transfer(
             attempts=0,
             requested_by=by,
         ).execute()
-        after = {"artifact_id": row["id"], "target_server": target.name, "status": "pending"}
+        after = {
+            "artifact_id": row["id"],
+            "target_server": target.name,
+            "target_workflow_id": target_workflow_id,
+            "status": "pending",
+        }
         tx.log("transfer.created", "transfer", transfer_id, workflow_id=row["workflow_id"], after=after)
         return Transfer.of(_get(transfer_id))
 

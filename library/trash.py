@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
@@ -63,12 +64,17 @@ def _set_deleted(tx: Transaction, row: dict[str, Any], at: str | None) -> None:
 
 
 def _deletion(artifact_id: str) -> dict[str, Any]:
-    """What the event of an artifact's last deletion says."""
+    """What the event of an artifact's last deletion says, here or, of an imported one, where it came from."""
     query = models.Event.select().where(
-        (models.Event.entity_id == artifact_id) & (models.Event.action == "artifact.deleted")
+        (models.Event.entity_id == artifact_id) & models.Event.action.in_(("artifact.deleted", "artifact.imported"))
     )
-    after = Event.of_stored(all_rows(query.order_by(models.Event.seq.desc()).limit(1))[0]).after
-    assert after is not None
+    event = asdict(Event.of_stored(all_rows(query.order_by(models.Event.seq.desc()).limit(1))[0]))
+    while event["action"] == "artifact.imported":
+        told = [old for old in event["after"]["history"] if old["action"] in ("artifact.deleted", "artifact.imported")]
+        if not told:
+            return {"was_head": False, "was_latest": False}
+        event = told[-1]
+    after: dict[str, Any] = event["after"]
     return after
 
 

@@ -154,6 +154,23 @@ class Transfer(View):
 
 
 @dataclass(frozen=True)
+class Token(View):
+    """All but the hash, which is nobody's to see."""
+
+    id: str
+    name: str
+    role: str
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    revoked_at: str | None
+
+    def lives_at(self, now: str) -> bool:
+        """Whether it lets anybody in at a time."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+@dataclass(frozen=True)
 class Event(View):
     seq: int
     at: str

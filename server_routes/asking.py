@@ -13,6 +13,7 @@ from aiohttp import web
 
 from ..errors import Invalid, NotFound, TooLarge
 from ..library import identities, names, pages
+from . import guarding
 from .problems import malformed
 
 MAX_MESSAGE = 100_000
@@ -23,6 +24,7 @@ MAX_JSON = 32 * 1024 * 1024
 
 Check = Callable[[Any, str], Any]
 
+_BODY: Any = guarding.request_key("artifact_db.body", bytes)
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REVISION = re.compile(r'"([0-9]{1,15})"\Z')
@@ -41,18 +43,18 @@ def path_id(request: web.Request, what: str) -> str:
 
 
 def actor(request: web.Request) -> str:
-    """Who asks: the one whom the header names, else this machine. Until there are tokens it is a claim.
+    """Who asks: the token's name; without a token the one whom the header names, which is a claim, or this machine.
 
     Raises:
         Refused: 400 when the header names nobody.
     """
+    asks = guarding.identity(request)
     header = request.headers.get("X-Artifact-Actor")
-    if header is None:
-        return "local"
     try:
-        return names.checked_text(unquote(header), "X-Artifact-Actor")
+        claimed = "local" if header is None else names.checked_text(unquote(header), "X-Artifact-Actor")
     except Invalid as error:
         raise malformed(str(error)) from error
+    return claimed if asks.via == "machine" else asks.name
 
 
 def decider(request: web.Request, values: Mapping[str, Any]) -> dict[str, str]:
@@ -150,17 +152,30 @@ def require_some(values: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _json(request: web.Request, *, may_be_empty: bool) -> dict[str, Any]:
+    data = await whole_body(request)
+    if not data:
+        if may_be_empty:
+            return {}
+        raise malformed("the body is missing; send a JSON object")
+    return parsed(data, "the body")
+
+
+async def whole_body(request: web.Request) -> bytes:
+    """A small body as it came; read once, and given again to whoever asks.
+
+    Raises:
+        TooLarge: it is more than JSON of ours ever is.
+    """
+    if (known := request.get(_BODY)) is not None:
+        return bytes(known)
     pieces, size = [], 0
     async for piece in request.content.iter_chunked(1 << 16):
         size += len(piece)
         if size > MAX_JSON:
             raise TooLarge(f"the body is over {MAX_JSON} bytes", field="body")
         pieces.append(piece)
-    if not size:
-        if may_be_empty:
-            return {}
-        raise malformed("the body is missing; send a JSON object")
-    return parsed(b"".join(pieces), "the body")
+    request[_BODY] = data = b"".join(pieces)
+    return data
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:

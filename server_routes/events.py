@@ -13,7 +13,7 @@ from aiohttp import web
 from ..errors import ArtifactDBError, NotFound
 from ..library import events
 from ..library.views import Event
-from . import asking, rendering
+from . import asking, guarding, rendering
 from .problems import malformed
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream",
-            "Cache-Control": "no-cache, no-transform",
+            "Cache-Control": "private, no-cache, no-transform",
             "X-Accel-Buffering": "no",
             "X-Content-Type-Options": "nosniff",
         }
@@ -78,7 +78,7 @@ async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         return response
     try:
-        await _send(hub, response, after)
+        await _send(hub, request, response, after)
     except ConnectionError:
         logger.debug("a reader of the event stream has gone")
     except ArtifactDBError as error:
@@ -87,11 +87,14 @@ async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _send(hub: Hub, response: web.StreamResponse, after: int) -> None:
+async def _send(hub: Hub, request: web.Request, response: web.StreamResponse, after: int) -> None:
     await response.write(b": connected\n\n")
     with hub.news.listening() as listener:
         while not hub.news.closed:
             found = await hub.run(events.list_events, after=after, limit=BATCH)
+            # Asked once a batch and once a heartbeat. The end of a token is an event itself: it wakes its streams.
+            if not await guarding.still_admitted(hub, request):
+                return
             if found:
                 await response.write(b"".join(_message(event) for event in found))
                 after = found[-1].seq

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -46,8 +47,9 @@ class Hub:
         return await self.off_loop(lambda: function(self.library, *args, **kwargs))
 
     async def off_loop(self, work: Callable[[], T]) -> T:
-        """Run what blocks in the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._quick, work)
+        """Run what blocks in the pool, as part of the request that this is for."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._quick, lambda: context.run(work))
 
     def begin(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         """Start a library function that may take long; it goes on when nobody waits for it any more."""

@@ -20,6 +20,7 @@ logger = logging.getLogger("artifact_db.server_routes")
 
 STATUS: dict[type[errors.ArtifactDBError], int] = {
     errors.BadConfiguration: 503,
+    errors.Denied: 401,
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.Invalid: 422,
@@ -101,5 +102,5 @@ def _problem(
         status=status,
         text=json.dumps(body, ensure_ascii=False),
         content_type="application/problem+json",
-        headers=headers,
+        headers={"Cache-Control": "private, no-cache", **(headers or {})},
     )

@@ -51,7 +51,7 @@ def related(hub: Hub, step: Related) -> dict[str, Any]:
 
 def answer(body: Any, *, status: int = 200, revision: int | None = None, location: str | None = None) -> web.Response:
     """A JSON answer; `revision` becomes its ETag, `location` is below the routes' prefix."""
-    headers = {"Cache-Control": "no-cache"}
+    headers = {"Cache-Control": "private, no-cache"}
     if revision is not None:
         headers["ETag"] = f'"{revision}"'
     if location is not None:

@@ -24,6 +24,8 @@ from . import (
     guarding,
     panel,
     problems,
+    repeating,
+    sessions,
     thumbnails,
     transfers,
     uploads,
@@ -97,7 +99,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/servers", about.list_servers, "view"),
     Route("GET", "/health", about.get_health, "public"),
     Route("GET", "/metrics", None, "view"),
-    Route("POST", "/session", None, "public"),
+    Route("GET", "/session", sessions.get_session, "view"),
+    Route("POST", "/session", sessions.open_session, "public", JSON),
+    Route("DELETE", "/session", sessions.close_session, "public"),
     Route("GET", "/openapi.json", about.get_openapi, "public"),
     Route("GET", "/", panel.get_page, "public"),
     Route("GET", "/assets/{asset}", panel.get_asset, "public"),
@@ -120,11 +124,13 @@ def _mountable(path: str) -> str:
 def _guarded(hub: Hub, route: Route) -> Answer:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            guarding.check(hub, request, route.permission, route.bodies)
+            await guarding.check(hub, request, route.permission, route.bodies)
             if route.handler is None:
                 raise problems.not_built(f"{route.method} {route.path}")
             if route.method in guarding.CHANGING:
                 asking.Query(request)
+            if route.method == "POST" and route.permission != guarding.PUBLIC:
+                return await repeating.answer(hub, request, route.handler)
             return await route.handler(hub, request)
         except problems.Refused as refusal:
             return problems.of_refusal(refusal)

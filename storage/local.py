@@ -254,9 +254,12 @@ class Store:
     def withdraw(self, intent: Intent) -> None:
         """Undo a promise that no transaction took up and nobody was told of: its files go, then the intent."""
         with store_errors("tidying up"):
+            placed = [path for p in intent.placements if (path := self.root / p.local_path).exists()]
             for placement in intent.placements:
                 remove(intent.path.parent / placement.part)
-                remove(self.root / placement.local_path)
+            for path in placed:
+                remove(path)
+            self._sync_folders(placed)
             remove(intent.path)
 
     def quarantine(self, intent: Intent) -> None:
@@ -270,10 +273,19 @@ class Store:
             if intent.path.exists():
                 os.rename(intent.path, folder / intent.path.name)
 
-    def delete(self, local_path: str) -> None:
-        """Remove a stored file for good, once no row names it."""
+    def delete(self, *local_paths: str) -> None:
+        """Remove stored files for good, durably, once no row names them."""
         with store_errors("deleting a file"):
-            remove(self.path(local_path))
+            paths = [self.path(local_path) for local_path in local_paths]
+            for path in paths:
+                remove(path)
+            # Before the intent goes that says so, or a power cut brings back files of which nobody knows any more.
+            self._sync_folders(paths)
+
+    def _sync_folders(self, paths: Sequence[Path]) -> None:
+        for folder in {path.parent for path in paths}:
+            if folder.exists():
+                sync_folder(folder)
 
     @contextmanager
     def abandoned(self) -> Iterator[list[Intent]]:

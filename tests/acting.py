@@ -33,7 +33,16 @@ import reviewing  # noqa: E402
 from comfyui_artifact_db.config import load_config  # noqa: E402
 from comfyui_artifact_db.db.connections import Database  # noqa: E402
 from comfyui_artifact_db.db.migrating import migrate  # noqa: E402
-from comfyui_artifact_db.library import chains, decisions, edits, identities, recording, runs, workflows  # noqa: E402
+from comfyui_artifact_db.library import (  # noqa: E402
+    chains,
+    decisions,
+    edits,
+    identities,
+    importing,
+    recording,
+    runs,
+    workflows,
+)
 from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
 from comfyui_artifact_db.storage import files  # noqa: E402
 from committing import connecting  # noqa: E402
@@ -119,12 +128,21 @@ def dying(folder: Path) -> None:
 
     Prints the number of steps. Each process has its own folder, with what it acknowledged in a file there.
     """
+    _until_one_lives(folder, _live)
+
+
+def dying_imports(folder: Path, bundle: str) -> None:
+    """The same of the import of a bundle."""
+    _until_one_lives(folder, lambda own, steps: _import(own, steps, Path(bundle)))
+
+
+def _until_one_lives(folder: Path, live: Callable[[Path, int], None]) -> None:
     for number in itertools.count(1):
         own = folder / str(number)
         own.mkdir()
         child = os.fork()
         if child == 0:
-            _live(own, number)
+            live(own, number)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
@@ -134,7 +152,8 @@ def dying(folder: Path) -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _live(folder: Path, steps: int) -> None:
+def _mortal(folder: Path, steps: int) -> tuple[Library, Callable[..., None]]:
+    """A library of a process that is killed right before a step; and what writes down what was acknowledged."""
     left = itertools.count(steps, -1)
     write = os.write
     log = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -162,6 +181,18 @@ def _live(folder: Path, steps: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
     files._flush = os.fsync
     os.open = counted(os.open, lambda path, flags, *_: bool(flags & os.O_CREAT))
+    return library, acknowledge
+
+
+def _import(folder: Path, steps: int, bundle: Path) -> None:
+    library, acknowledge = _mortal(folder, steps)
+    importing.import_bundle(library, bundle, by="importer")
+    acknowledge("imported")
+    library.close()
+
+
+def _live(folder: Path, steps: int) -> None:
+    library, acknowledge = _mortal(folder, steps)
     pictures = Pictures(library)
     run = runs.Run("gpu-a", "p1", "w", chain="film", step="a")
     first, other = pictures.record(run=run, keys=("9:images:0", "9:images:1"))
@@ -180,7 +211,8 @@ def _live(folder: Path, steps: int) -> None:
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
-    action.__name__: action for action in (migrating, locking, recording_many, promising, recording_one, dying)
+    action.__name__: action
+    for action in (migrating, locking, recording_many, promising, recording_one, dying, dying_imports)
 }
 
 if __name__ == "__main__":

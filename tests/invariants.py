@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from comfyui_artifact_db.db import models
@@ -66,3 +67,86 @@ def _check_file(library: Library, row: Row) -> None:
     data = (library.store.root / row["local_path"]).read_bytes()
     assert hashlib.sha256(data).hexdigest() == row["sha256"]
     assert len(data) == row["file_size"]
+
+
+def check_log_tells_the_rows(library: Library) -> None:
+    """Read from its beginning, the log comes to what the rows say: no change is without its event, or has it twice."""
+    with library.reading():
+        tables = {
+            "chain": {row["id"]: row["status"] for row in models.Chain.select().dicts()},
+            "workflow": {row["id"]: row["status"] for row in models.Workflow.select().dicts()},
+            "attempt": {row["id"]: row["status"] for row in models.Attempt.select().dicts()},
+            "transfer": {row["id"]: row["status"] for row in models.Transfer.select().dicts()},
+        }
+        workflows = {row["id"]: row["latest_artifact_id"] for row in models.Workflow.select().dicts()}
+        artifacts = list(models.Artifact.select().dicts())
+        tags = {(row["artifact_id"], row["tag"]) for row in models.Tag.select().dicts()}
+        told = Told()
+        for row in models.Event.select().order_by(models.Event.seq).dicts():
+            told.hear(row, json.loads(row["after"] or "null") or {}, json.loads(row["before"] or "null") or {})
+    for entity, rows in tables.items():
+        assert rows == told.statuses[entity], f"the log tells of the status of each {entity}"
+    assert workflows == {id: told.current.get(id) for id in workflows}, "the log tells what is current"
+    for row in artifacts:
+        known = told.artifacts[row["id"]]
+        assert {key: row[key] for key in known} == known, "the log tells of each artifact"
+    assert {row["id"] for row in artifacts} == set(told.artifacts), "the log tells which artifacts there are"
+    heads = {(row["workflow_id"], row["output_key"]): row["id"] for row in artifacts if row["is_head"]}
+    assert heads == {key: id for key, id in told.heads.items() if id is not None}, "the log tells of each head"
+    assert tags == told.tags, "the log tells of each tag"
+
+
+class Told:
+    """What is known to somebody who reads the log and nothing else."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, dict[str, str]] = {"chain": {}, "workflow": {}, "attempt": {}, "transfer": {}}
+        self.current: dict[str, str | None] = {}
+        self.heads: dict[tuple[str, str], str | None] = {}
+        self.artifacts: dict[str, Row] = {}
+        self.tags: set[tuple[str, str]] = set()
+        self._chains: dict[str, str | None] = {}
+        self._owners: dict[tuple[str, str], str] = {}
+
+    def hear(self, event: Row, after: Row, before: Row) -> None:
+        """Take in the next event."""
+        id, action = event["entity_id"], event["action"]
+        if event["entity_type"] in self.statuses and "status" in after:
+            self.statuses[event["entity_type"]][id] = after["status"]
+            self._owners.setdefault((event["entity_type"], id), event["workflow_id"])
+        if action in ("workflow.created", "workflow.imported"):
+            self._chains[id] = event["chain_id"]
+        elif action == "workflow.current_changed":
+            self.current[id] = after["latest_artifact_id"]
+        elif action == "chain.deleted":
+            self._forget(id)
+        elif event["entity_type"] == "artifact":
+            self._hear_of_artifact(id, action, event, after, before)
+
+    def _hear_of_artifact(self, id: str, action: str, event: Row, after: Row, before: Row) -> None:
+        if action in ("artifact.recorded", "artifact.edited", "artifact.restored", "artifact.imported"):
+            assert id not in self.artifacts, "an artifact is recorded once"
+            told = ("output_key", "version", "approval_status", "filename", "file_size", "sha256")
+            self.artifacts[id] = {**{key: after[key] for key in told}, "workflow_id": event["workflow_id"]}
+            self.tags |= {(id, tag) for tag in after.get("tags", ())}
+            return
+        known = self.artifacts[id]
+        output = (known["workflow_id"], known["output_key"])
+        known.update({key: after[key] for key in ("approval_status", "deleted_at", "decided_by") if key in after})
+        if action in ("artifact.head_changed", "artifact.deleted"):
+            self.heads[output] = after["head_artifact_id"]
+        if action == "artifact.tagged":
+            self.tags.add((id, after["tag"]))
+        elif action == "artifact.untagged":
+            self.tags.discard((id, before["tag"]))
+
+    def _forget(self, chain_id: str) -> None:
+        """A chain was deleted with all that was in it."""
+        del self.statuses["chain"][chain_id]
+        gone = {workflow for workflow, chain in self._chains.items() if chain == chain_id}
+        for (entity, id), workflow in self._owners.items():
+            if workflow in gone or id in gone:
+                self.statuses[entity].pop(id, None)
+        self.artifacts = {id: row for id, row in self.artifacts.items() if row["workflow_id"] not in gone}
+        self.heads = {key: id for key, id in self.heads.items() if key[0] not in gone}
+        self.tags = {(id, tag) for id, tag in self.tags if id in self.artifacts}

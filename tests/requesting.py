@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from comfyui_artifact_db.library import chains, transfers, workflows
+from comfyui_artifact_db.library import access, chains, transfers, workflows
 from comfyui_artifact_db.server_routes.table import ROUTES, Route
 from hubs import Hub
 from making import png
@@ -44,12 +44,14 @@ class Known:
         """A body that the route takes, as aiohttp's client wants it; a new one each time."""
         if "multipart/form-data" in route.bodies:
             return {"data": form(png(9))}
+        if (route.method, route.path) == ("POST", "/session"):
+            return {"json": {"token": self.ids["token"]}}
         body = BODIES.get((route.method, route.path))
         return {} if body is None else {"json": body}
 
 
 def fill(hub: Hub) -> Known:
-    """Give a hub one of each kind: a chain with a workflow, its artifact with a tag, and a failed transfer of it."""
+    """Give a hub one of each kind: a chain with a workflow, its artifact with a tag, a failed transfer, a token."""
     library = hub.library
     chain, _ = chains.create_chain(library, name="film", actor="tester")
     workflow, _ = workflows.create_workflow(
@@ -58,7 +60,8 @@ def fill(hub: Hub) -> Known:
     artifact = hub.pictures.one(workflow_id=workflow.id, tags=("hero",))
     transfer = transfers.create_transfer(library, artifact.id, server="gpu-a", by="tester")
     ids = {"chain_id": chain.id, "workflow_id": workflow.id, "artifact_id": artifact.id, "transfer_id": transfer.id}
-    return Known({**ids, "tag": "new", "asset": "js/panel/page.mjs"})
+    _, token = access.create_token(library, "visitor", role="view", by="tester")
+    return Known({**ids, "token": token, "tag": "new", "asset": "js/panel/page.mjs"})
 
 
 def unknown(name: str) -> str:

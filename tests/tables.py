@@ -74,7 +74,8 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
             for row in connection.execute(f"PRAGMA index_xinfo({index})")
             if row[5]
         )
-        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+        # The key of a table without row numbers is the table itself, and has no entry of its own.
+        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone() or (None,)
         label = index if origin == "c" else f"automatic on {', '.join(columns)}"
         table.indexes[label] = Index(
             label, bool(unique), bool(partial), columns, " ".join(sql.split()) if sql else None

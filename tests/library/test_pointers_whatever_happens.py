@@ -9,7 +9,7 @@ from pathlib import Path
 
 import invariants
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.library import artifacts, decisions, edits, trash
+from comfyui_artifact_db.library import artifacts, decisions, edits, trash, verifying
 from comfyui_artifact_db.library.opening import open_library
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -105,6 +105,7 @@ class Reviewing(RuleBasedStateMachine):
         self.table = Table()
 
     def teardown(self) -> None:
+        assert verifying.check(self.library) == []
         self.library.close()
         shutil.rmtree(self.folder)
 

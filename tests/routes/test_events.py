@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from comfyui_artifact_db.library import events, workflows
+from comfyui_artifact_db.library import access, bundles, events, exporting, importing, workflows
 from comfyui_artifact_db.library.opening import Library
 from hubs import Hub
 from making import Pictures, png
@@ -54,7 +55,7 @@ async def test_a_change_by_another_process_is_an_event_too(hub: Hub, reopened: C
     assert more[1]["previous_hash"] == more[0]["hash"]
 
 
-async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub) -> None:
+async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub, tmp_path: Path) -> None:
     known = fill(hub)
     chain, workflow, artifact = (known.ids[name] for name in ("chain_id", "workflow_id", "artifact_id"))
     await hub.patch(f"/chains/{chain}", json={"status": "executing_level_0"})
@@ -70,7 +71,12 @@ async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub)
     await hub.delete(f"/artifacts/{edit}")
     await hub.post(f"/artifacts/{edit}/undelete")
     await hub.post(f"/artifacts/{artifact}/transfer", 201, json={"server": "gpu-a"})
+    bundles.export_bundle(hub.library, exporting.find_root(hub.library, chain), tmp_path / "a.zip", by="tester")
     await hub.delete(f"/chains/{chain}", 204)
+    importing.import_bundle(hub.library, tmp_path / "a.zip", by="tester")
+    cookie = (await hub.post("/session", json={"token": known.ids["token"]})).headers["Set-Cookie"].partition(";")[0]
+    await hub.delete("/session", 204, headers={"Cookie": cookie})
+    access.revoke_token(hub.library, "visitor", by="tester")
     seen = {event["action"] for event in (await hub.get("/events?limit=500")).json["items"]}
     assert seen == set(events.ACTIONS)
 

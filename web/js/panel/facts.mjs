@@ -72,12 +72,23 @@ export function facts(artifact, workflow, viewer) {
 const TOLD = new Set([
   ...["artifact.recorded", "artifact.edited", "artifact.restored", "artifact.approved", "artifact.rejected"],
   ...["artifact.review_requested", "artifact.selected", "artifact.deleted", "artifact.undeleted"],
-  ...["artifact.tagged", "artifact.untagged"],
+  ...["artifact.tagged", "artifact.untagged", "artifact.imported"],
 ]);
+
+/** Events, oldest first, each import after what the other hub's log says of it; that is marked with its bundle. */
+export function unfolded(events, file = null) {
+  return events.flatMap((event) => {
+    const told = file === null ? event : { ...event, file };
+    if (event.action !== "artifact.imported") return [told];
+    return [...unfolded(event.after.history, event.after.from.file), told];
+  });
+}
 
 /** What happened to an artifact, newest first: who, when, why. */
 export function story(events, { t, language }) {
-  const told = events.filter((event) => TOLD.has(event.action)).reverse();
+  const told = unfolded(events)
+    .filter((event) => TOLD.has(event.action))
+    .reverse();
   return [
     el("h3", {}, t("history.title")),
     el(
@@ -89,8 +100,9 @@ export function story(events, { t, language }) {
           {},
           el("b", {}, t(`event.${event.action.split(".")[1]}`)),
           el("span", {}, byWhom(event, t)),
+          event.file ? el("span", {}, t("history.there", { file: event.file })) : null,
           el("time", { dateTime: event.at, title: event.at }, when(event.at, language)),
-          event.after?.rejection_reason ? el("q", {}, event.after.rejection_reason) : null,
+          reason(event) ? el("q", {}, reason(event)) : null,
           event.after?.tag || event.before?.tag ? el("q", {}, event.after?.tag ?? event.before.tag) : null,
         ),
       ),
@@ -98,8 +110,14 @@ export function story(events, { t, language }) {
   ];
 }
 
+/** Why; an import tells of the whole row, and decides nothing. */
+function reason({ action, after }) {
+  return action === "artifact.imported" ? null : after?.rejection_reason;
+}
+
 /** Who did it; where a program asked for it on behalf of somebody, both. */
-function byWhom({ actor, after }, t) {
+export function byWhom({ action, actor, after }, t) {
+  if (action === "artifact.imported") return t("history.by", { who: actor });
   const who = after?.decided_by ?? after?.selected_by ?? after?.approved_by ?? actor;
   return who === actor ? t("history.by", { who }) : t("history.by_through", { who, actor });
 }

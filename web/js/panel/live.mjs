@@ -97,4 +97,5 @@ export const ACTIONS = [
   ...["artifact.recorded", "artifact.edited", "artifact.restored", "artifact.approved", "artifact.rejected"],
   ...["artifact.review_requested", "artifact.selected", "artifact.head_changed", "artifact.deleted"],
   ...["artifact.undeleted", "artifact.tagged", "artifact.untagged", "transfer.created", "transfer.updated"],
+  ...["chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"],
 ];

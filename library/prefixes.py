@@ -1,0 +1,54 @@
+"""Owns which row a shortened id means: its first eight characters or more, where they are of one row only."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from ..db.querying import all_tuples
+from ..errors import Invalid, NotFound
+from . import identities
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+SHORTEST = 8
+
+_KINDS = {"artifact": models.Artifact, "workflow": models.Workflow, "chain": models.Chain}
+_PREFIX = re.compile(r"[0-9a-f-]{8,36}\Z")
+
+
+def artifact_id(library: Library, text: str) -> str:
+    """The id of the artifact that a whole or shortened id means.
+
+    Raises:
+        Invalid: it is no beginning of an id, or of several. NotFound: of none.
+    """
+    return find(library, text, ("artifact",))[1]
+
+
+def find(library: Library, text: str, kinds: tuple[str, ...] = tuple(_KINDS)) -> tuple[str, str]:
+    """What a whole or shortened id means: `artifact`, `workflow` or `chain`, and its id.
+
+    Raises:
+        Invalid: it is no beginning of an id, or of several. NotFound: of none.
+    """
+    prefix = text.strip().lower()
+    if _PREFIX.match(prefix) is None:
+        raise Invalid(f"{text!r} is no id: give at least its first {SHORTEST} characters", field="id")
+    with library.reading():
+        found = [(kind, id) for kind in kinds for id in _beginning_with(_KINDS[kind], prefix)]
+    if not found:
+        raise NotFound(f"no {' or '.join(kinds)} {text}")
+    if len(found) > 1:
+        raise Invalid(f"{text} begins the ids of several: {found[0][1]}, {found[1][1]}; give more of it", field="id")
+    return found[0]
+
+
+def _beginning_with(model: Any, prefix: str) -> list[str]:
+    if identities.is_id(prefix):
+        return [id for (id,) in all_tuples(model.select(model.id).where(model.id == prefix))]
+    # "g" follows the last hexadecimal digit: a range that the index of the ids answers.
+    query = model.select(model.id).where((model.id >= prefix) & (model.id < f"{prefix}g"))
+    return [id for (id,) in all_tuples(query.order_by(model.id).limit(2))]

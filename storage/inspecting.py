@@ -1,0 +1,179 @@
+"""Owns looking at a store without changing it: what lies where, which processes live, and what kind of disk it is on.
+
+Only `set_aside` moves anything, and nothing here deletes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .files import store_errors, sync_folder
+from .local import FILES, INTENT_SUFFIX, QUARANTINE, STAGING
+
+BATCH = 500
+
+TEMPORARY = ("tmpfs", "ramfs")
+REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What a process has under way, or had: whether it lives, and how many parts and intents lie in its folder."""
+
+    name: str
+    lives: bool
+    parts: int
+    intents: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Sizes in bytes. `kind` is what the operating system calls the file system; empty where it does not say."""
+
+    total: int
+    free: int
+    kind: str
+
+    @property
+    def low(self) -> bool:
+        """Whether less than 10 % or 5 GB are free."""
+        return self.free < self.total / 10 or self.free < 5 * 1000**3
+
+
+def stored_files(root: Path) -> Iterator[list[tuple[str, int]]]:
+    """Every file that lies where artifacts lie, in batches: its `local_path` and its size in bytes."""
+    batch: list[tuple[str, int]] = []
+    for folder, folders, names in os.walk(root / FILES):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder) / name
+            with suppress(FileNotFoundError):
+                batch.append((path.relative_to(root).as_posix(), path.lstat().st_size))
+            if len(batch) >= BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def is_file(root: Path, local_path: str) -> bool:
+    """Whether a stored file is there; a link counts as not there."""
+    try:
+        return stat.S_ISREG(os.lstat(root / local_path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def age(root: Path, local_path: str, now: float) -> float | None:
+    """Seconds since a file was written, named or moved, whichever came last; None when it is not there."""
+    try:
+        state = os.lstat(root / local_path)
+    except OSError:
+        return None
+    return now - max(state.st_mtime, state.st_ctime)
+
+
+def promised(root: Path) -> set[str]:
+    """Every place that an intent names, of living processes and of those that are gone."""
+    places: set[str] = set()
+    for path in (root / STAGING).glob(f"*/*{INTENT_SUFFIX}"):
+        # One that is being written, or is fulfilled at this moment, has nothing in its place yet or any more.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            body = json.loads(path.read_bytes())
+            places.update(placement["local_path"] for placement in body["placements"])
+            places.update(body["record"].get("files", ()))
+    return places
+
+
+def staging(root: Path) -> list[Staging]:
+    """The staging folders of all processes."""
+    found = []
+    for folder in sorted(path for path in (root / STAGING).glob("*") if path.is_dir()):
+        with suppress(FileNotFoundError):
+            names = os.listdir(folder)
+            intents = sum(name.endswith(INTENT_SUFFIX) for name in names)
+            found.append(Staging(folder.name, _lives(folder), len(names) - intents, intents))
+    return found
+
+
+def quarantine(root: Path) -> list[tuple[str, int]]:
+    """What was set aside: names and sizes in bytes."""
+    folder = root / QUARANTINE
+    found = []
+    for path in sorted(folder.glob("*")):
+        with suppress(OSError):
+            found.append((path.name, path.lstat().st_size))
+    return found
+
+
+def set_aside(root: Path, local_path: str) -> str:
+    """Move a stored file into the quarantine; returns its name there.
+
+    Raises:
+        StoreFailed: it cannot be moved.
+    """
+    name = f"{uuid.uuid4().hex}-{Path(local_path).name}"
+    with store_errors("setting a file aside"):
+        (root / QUARANTINE).mkdir(exist_ok=True)
+        os.rename(root / local_path, root / QUARANTINE / name)
+        sync_folder(root / QUARANTINE)
+        sync_folder((root / local_path).parent)
+    return name
+
+
+def disk(path: Path) -> Disk | None:
+    """The disk that a folder, or the nearest one above it that is there, lies on; None where that cannot be told."""
+    there = next((folder for folder in (path, *path.parents) if folder.exists()), None)
+    if there is None:
+        return None
+    try:
+        usage = shutil.disk_usage(there)
+    except OSError:
+        return None
+    return Disk(usage.total, usage.free, _kind(there))
+
+
+def writable(path: Path) -> bool:
+    """Whether this process may make files in a folder."""
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def _lives(folder: Path) -> bool:
+    lock_file = Path(f"{folder}.lock")
+    if not lock_file.exists():
+        return False
+    lock = FileLock(lock_file, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _kind(path: Path) -> str:
+    """The file system of a path, where the operating system lists its mounts as Linux does."""
+    if sys.platform != "linux":
+        return ""
+    real, best, kind = os.path.realpath(path), "", ""
+    with suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        for line in mounts:
+            _, place, name, *_ = line.split(" ")
+            place = place.replace("\\040", " ")
+            inside = real == place or real.startswith(place.rstrip("/") + "/")
+            if inside and len(place) >= len(best):
+                best, kind = place, name
+    return kind

@@ -1,0 +1,328 @@
+"""A right call of every function of `library/` that takes a library: one line each in `CALLS`.
+
+A new function belongs into it: `reads(…)` where it changes no row, `changes(…)` where it does. What is called gets a
+`Scene`, in which there is one of everything; what has to happen before the call, and is not part of it, goes first.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.library import (
+    access,
+    artifacts,
+    attempts,
+    bundles,
+    chains,
+    decisions,
+    edits,
+    events,
+    exporting,
+    identities,
+    importing,
+    lineage,
+    loads,
+    pages,
+    pointing,
+    prefixes,
+    proving,
+    recording,
+    recovery,
+    repeats,
+    replaying,
+    runs,
+    thumbnails,
+    transfers,
+    trash,
+    uploads,
+    verifying,
+    workflows,
+)
+from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.media.kinds import PNG
+from comfyui_artifact_db.storage.local import Intent, Placement
+from making import Pictures, png
+
+ASK = pages.Ask(50, None)
+BY = "tester"
+
+
+def unheard(count: int) -> None:
+    """Is told how far a check has come, and tells nobody."""
+
+
+class Scene:
+    """A library in which there is one of everything, and the ids of it."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.pictures = Pictures(library)
+        run = runs.Run("gpu-a", "p1", "picture", chain="film", step="a")
+        self.usable, self.other = self.pictures.record(run=run, keys=("9:images:0", "9:images:1"), tags=("hero",))
+        self.workflow_id = self.usable.workflow_id
+        self.newer = self.pictures.one(workflow_id=self.workflow_id)
+        self.pending = self.pictures.one(status="pending")
+        self.deleted = trash.delete(library, self.pictures.one(workflow_id=self.workflow_id).id, by=BY)
+        chain_id = workflows.get_workflow(library, self.workflow_id).chain_id
+        assert chain_id is not None
+        self.chain_id = chain_id
+        self.root = exporting.Root("chain", chain_id, "film")
+        self.transfer_id = transfers.create_transfer(library, self.newer.id, server="gpu-a", by=BY).id
+        self.token = access.create_token(library, "ann", role="review", by=BY)[1]
+        self.session = access.open_session(library, self.token)[1]
+        self.request = repeats.Request("key", "fingerprint")
+        self.folder = library.config.folder
+
+    def row(self, artifact_id: str) -> dict[str, Any]:
+        """An artifact as its table has it."""
+        with self.library.reading():
+            return artifacts.row_of(artifact_id)
+
+    def placement(self, artifact_id: str) -> Placement:
+        with self.library.store.receiving() as part:
+            part.write(png(4711))
+            return self.library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
+
+    def output(self) -> tuple[recording.NewArtifact, Placement]:
+        """A picture that may be recorded."""
+        artifact_id = identities.new_id()
+        new = recording.NewArtifact(artifact_id, "9:images:0", "a.png", "image", "png", tags=("new",))
+        return new, self.placement(artifact_id)
+
+    def promised(self, *, by: Library | None = None) -> Intent:
+        """A record that got as far as its place."""
+        output, placement = self.output()
+        record = recording.promised([output], BY, self.workflow_id, None)
+        intent = (by or self.library).store.promise(recording.KIND, [placement], record)
+        self.library.store.place(intent)
+        return intent
+
+    def abandoned(self) -> None:
+        """A record that a process which is gone had promised."""
+        intent = self.promised()
+        gone = open_library(load_config(self.folder, {}))
+        shutil.move(intent.path, gone.store.staging)
+        gone.close()
+
+    def purge(self) -> Intent:
+        """The files of a chain whose rows are gone."""
+        with self.library.store.receiving() as part:
+            part.write(png(1))
+            placement = self.library.store.finish(part, artifact_id="left", extension="png", day="2026-11-22")
+        place = self.library.store.promise("record", [placement], {})
+        self.library.store.place(place)
+        self.library.store.fulfilled(place)
+        record = {"chain_id": identities.new_id(), "files": [placement.local_path], "thumbnails": []}
+        return self.library.store.promise(chains.PURGE, (), record)
+
+    def bundle(self) -> Path:
+        """What another hub exported."""
+        (self.folder / "other").mkdir()
+        hub = open_library(load_config(self.folder / "other", {}))
+        picture = Pictures(hub).one(run=runs.Run("gpu-b", "p9", "picture", chain="import", step="a"), tags=("far",))
+        chain_id = workflows.get_workflow(hub, picture.workflow_id).chain_id
+        assert chain_id is not None
+        target = self.folder / "import.zip"
+        bundles.export_bundle(hub, exporting.Root("chain", chain_id, "import"), target, by=BY)
+        hub.close()
+        return target
+
+    def interrupted_import(self) -> Intent:
+        """An import that got as far as its places."""
+
+        class Interrupted(BaseException):
+            pass
+
+        staging, aside = self.library.store.staging, self.folder / "aside"
+        caught: list[Intent] = []
+
+        def stop(library: Library, intent: Intent) -> bool:
+            shutil.copytree(staging, aside)
+            caught.append(intent)
+            raise Interrupted
+
+        path = self.bundle()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(importing, "complete", stop)
+            with pytest.raises(Interrupted):
+                importing.import_bundle(self.library, path, by=BY)
+        shutil.copytree(aside, staging, dirs_exist_ok=True)
+        return caught[0]
+
+    def moved(self) -> str:
+        """A workflow whose pointer somebody has moved behind the library's back."""
+        with self.library.database.writing():
+            self.library.database.engine.execute_sql(
+                "UPDATE workflows SET latest_artifact_id = ? WHERE id = ?", (self.other.id, self.workflow_id)
+            )
+        return self.workflow_id
+
+    def edit(self) -> object:
+        with self.library.store.receiving() as part:
+            part.write(png(99))
+            return edits.edit(self.library, self.usable.id, part, PNG, by=BY, filename="e.png")
+
+    def upload(self) -> object:
+        with self.library.store.receiving() as part:
+            part.write(png(98))
+            return uploads.upload(self.library, self.workflow_id, part, PNG, by=BY, filename="u.png")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `before` makes what the call is given beside the scene; it is no part of what is looked at."""
+
+    call: Callable[..., object]
+    changes: bool
+    before: Callable[[Scene], object] | None = None
+    told: bool = True
+
+
+def reads(call: Callable[..., object], before: Callable[[Scene], object] | None = None) -> Call:
+    """A call after which every row is as it was."""
+    return Call(call, changes=False, before=before)
+
+
+def changes(call: Callable[..., object], before: Callable[[Scene], object] | None = None) -> Call:
+    """A call that changes rows, and says so in the log."""
+    return Call(call, changes=True, before=before)
+
+
+def minds(call: Callable[..., object]) -> Call:
+    """A call that changes only what the program keeps for itself: see `BOOKKEEPING`."""
+    return Call(call, changes=True, told=False)
+
+
+BOOKKEEPING = {"idempotency_keys"}
+"""Tables of which the log does not tell: nothing in them is said of a chain, a workflow, an artifact or a person."""
+
+CALLS: dict[str, Call] = {
+    "access.create_token": changes(
+        lambda s: access.create_token(s.library, "bob", role="admin", by=BY, lasting=timedelta(days=1))
+    ),
+    "access.revoke_token": changes(lambda s: access.revoke_token(s.library, "ann", by=BY)),
+    "access.list_tokens": reads(lambda s: access.list_tokens(s.library)),
+    "access.who": reads(lambda s: access.who(s.library, s.token)),
+    "access.open_session": changes(lambda s: access.open_session(s.library, s.token)),
+    "access.close_session": changes(lambda s: access.close_session(s.library, s.session)),
+    "access.who_session": reads(lambda s: access.who_session(s.library, s.session)),
+    "artifacts.get_artifact": reads(lambda s: artifacts.get_artifact(s.library, s.usable.id)),
+    "artifacts.get_latest_artifact": reads(lambda s: artifacts.get_latest_artifact(s.library, s.workflow_id)),
+    "artifacts.get_latest_artifact_by_flag": reads(
+        lambda s: artifacts.get_latest_artifact_by_flag(s.library, s.workflow_id)
+    ),
+    "artifacts.get_current_at": reads(
+        lambda s: artifacts.get_current_at(s.library, s.workflow_id, "2030-01-01T00:00:00Z")
+    ),
+    "artifacts.get_dependency_artifact": reads(lambda s: artifacts.get_dependency_artifact(s.library, s.chain_id, "a")),
+    "artifacts.list_workflow_artifacts": reads(
+        lambda s: artifacts.list_workflow_artifacts(s.library, s.workflow_id, ASK)
+    ),
+    "artifacts.list_versions": reads(lambda s: artifacts.list_versions(s.library, s.usable.id, ASK)),
+    "artifacts.list_artifacts": reads(lambda s: artifacts.list_artifacts(s.library, ASK, q="ComfyUI")),
+    "artifacts.count_queue": reads(lambda s: artifacts.count_queue(s.library)),
+    "artifacts.list_tags": reads(lambda s: artifacts.list_tags(s.library, ASK)),
+    "artifacts.last_approved": reads(lambda s: artifacts.last_approved(s.library, s.usable)),
+    "artifacts.require_usable": reads(lambda s: artifacts.require_usable(s.library, s.newer)),
+    "artifacts.check_revision": reads(
+        lambda s, row: artifacts.check_revision(s.library, row, row["revision"]), lambda s: s.row(s.usable.id)
+    ),
+    "artifacts.view": reads(
+        lambda s, row: within(s, lambda: artifacts.view(s.library, row)), lambda s: s.row(s.usable.id)
+    ),
+    "artifacts.views": reads(
+        lambda s, row: within(s, lambda: artifacts.views(s.library, [row])), lambda s: s.row(s.usable.id)
+    ),
+    "artifacts.unchanged": reads(lambda s, row: artifacts.unchanged(s.library, row), lambda s: s.row(s.usable.id)),
+    "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
+    "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
+    "attempts.finish": changes(
+        lambda s: attempts.finish(
+            s.library, server_address="gpu-a", prompt_id="p1", status="completed", error=None, actor=BY
+        )
+    ),
+    "bundles.export_bundle": reads(lambda s: bundles.export_bundle(s.library, s.root, s.folder / "film.zip", by=BY)),
+    "chains.create_chain": changes(lambda s: chains.create_chain(s.library, name="other", actor=BY)),
+    "chains.get_chain": reads(lambda s: chains.get_chain(s.library, s.chain_id)),
+    "chains.list_chains": reads(lambda s: chains.list_chains(s.library, ASK)),
+    "chains.get_chains_with_failed_workflows": reads(lambda s: chains.get_chains_with_failed_workflows(s.library)),
+    "chains.update_chain": changes(lambda s: chains.update_chain(s.library, s.chain_id, actor=BY, status="failed")),
+    "chains.delete_chain": changes(lambda s: chains.delete_chain(s.library, s.chain_id, actor=BY)),
+    "chains.complete_purge": reads(lambda s, intent: chains.complete_purge(s.library, intent), Scene.purge),
+    "decisions.approve": changes(lambda s: decisions.approve(s.library, s.pending.id, by=BY)),
+    "decisions.reject": changes(lambda s: decisions.reject(s.library, s.pending.id, by=BY, reason="too dark")),
+    "decisions.ask_again": changes(lambda s: decisions.ask_again(s.library, s.usable.id, by=BY)),
+    "decisions.select": changes(lambda s: decisions.select(s.library, s.other.id, by=BY)),
+    "decisions.tag": changes(lambda s: decisions.tag(s.library, s.usable.id, "new", by=BY)),
+    "decisions.untag": changes(lambda s: decisions.untag(s.library, s.usable.id, "hero", by=BY)),
+    "edits.edit": changes(Scene.edit),
+    "edits.restore": changes(lambda s: edits.restore(s.library, s.newer.id, s.usable.id, by=BY)),
+    "events.list_events": reads(lambda s: events.list_events(s.library)),
+    "events.last_seq": reads(lambda s: events.last_seq(s.library)),
+    "events.history": reads(lambda s: events.history(s.library, s.usable.id)),
+    "exporting.find_root": reads(lambda s: exporting.find_root(s.library, "film")),
+    "exporting.export_folder": reads(lambda s: exporting.export_folder(s.library, s.root, s.folder / "film")),
+    "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
+    "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
+    "lineage.get_lineage": reads(lambda s: lineage.get_lineage(s.library, s.usable.id)),
+    "lineage.get_version_history": reads(lambda s: lineage.get_version_history(s.library, s.usable.id)),
+    "loads.resolve": reads(lambda s: loads.resolve(s.library, loads.Wanted(chain="film", step="a"))),
+    "pointing.prove_currents": reads(lambda s: pointing.prove_currents(s.library, None, unheard)),
+    "pointing.prove_heads": reads(lambda s: pointing.prove_heads(s.library, None, unheard)),
+    "pointing.fix_pointers": changes(
+        lambda s, workflow_id: pointing.fix_pointers(s.library, [workflow_id], actor=BY), Scene.moved
+    ),
+    "prefixes.artifact_id": reads(lambda s: prefixes.artifact_id(s.library, s.usable.id)),
+    "prefixes.find": reads(lambda s: prefixes.find(s.library, s.chain_id)),
+    "proving.prove_log": reads(lambda s: proving.prove_log(s.library, None, unheard)),
+    "proving.prove_anchor": reads(lambda s: proving.prove_anchor(s.library, 1, "0" * 64, "2026-11-22T00:00:00.000Z")),
+    "proving.prove_files": reads(lambda s: proving.prove_files(s.library, None, unheard)),
+    "recording.record": changes(
+        lambda s, output: recording.record(s.library, [output], actor=BY, workflow_id=s.workflow_id), Scene.output
+    ),
+    "recording.complete": changes(lambda s, intent: recording.complete(s.library, intent), Scene.promised),
+    "recovery.recover_abandoned": changes(lambda s, _: recovery.recover_abandoned(s.library), Scene.abandoned),
+    "replaying.compare": reads(
+        lambda s: [replaying.compare(kind, s.library, None, unheard) for kind in replaying.KINDS]
+    ),
+    "repeats.find": reads(lambda s: repeats.find(s.library, s.request)),
+    "repeats.keep": minds(lambda s: repeats.keep(s.library, s.request, {"status": 200})),
+    "thumbnails.thumbnail": reads(lambda s: thumbnails.thumbnail(s.library, s.usable.id)),
+    "thumbnails.begin": reads(lambda s: thumbnails.begin(s.library, s.usable.id)),
+    "transfers.create_transfer": changes(
+        lambda s: transfers.create_transfer(s.library, s.newer.id, server="gpu-b", by=BY)
+    ),
+    "transfers.deliver": changes(lambda s: transfers.deliver(s.library, s.transfer_id, by=BY)),
+    "transfers.require_retryable": reads(lambda s: transfers.require_retryable(s.library, s.transfer_id)),
+    "transfers.get_transfer": reads(lambda s: transfers.get_transfer(s.library, s.transfer_id)),
+    "transfers.list_transfers": reads(lambda s: transfers.list_transfers(s.library, ASK)),
+    "trash.delete": changes(lambda s: trash.delete(s.library, s.newer.id, by=BY)),
+    "trash.undelete": changes(lambda s: trash.undelete(s.library, s.deleted.id, by=BY)),
+    "uploads.require_workflow": reads(lambda s: uploads.require_workflow(s.library, s.workflow_id)),
+    "uploads.upload": changes(Scene.upload),
+    "verifying.check": reads(lambda s: list(verifying.check(s.library))),
+    "verifying.verify": reads(lambda s: list(verifying.verify(s.library))),
+    "workflows.create_workflow": changes(
+        lambda s: workflows.create_workflow(s.library, workflow_name="b", chain_id=s.chain_id, prompt_id="p2", actor=BY)
+    ),
+    "workflows.get_workflow": reads(lambda s: workflows.get_workflow(s.library, s.workflow_id)),
+    "workflows.get_workflow_by_step": reads(lambda s: workflows.get_workflow_by_step(s.library, s.chain_id, "a")),
+    "workflows.get_workflows_by_chain": reads(lambda s: workflows.get_workflows_by_chain(s.library, s.chain_id)),
+    "workflows.list_workflows": reads(lambda s: workflows.list_workflows(s.library, ASK)),
+    "workflows.update_workflow": changes(
+        lambda s: workflows.update_workflow(s.library, s.workflow_id, prompt_id="p3", actor=BY)
+    ),
+}
+
+
+def within(scene: Scene, call: Callable[[], object]) -> object:
+    """A call of what takes part in its caller's snapshot."""
+    with scene.library.reading():
+        return call()

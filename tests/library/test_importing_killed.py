@@ -1,0 +1,87 @@
+"""kill -9 before every step of an import: there is nothing of it, or all of it, and the import can be repeated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import invariants
+import processes
+import pytest
+from bundling import Studio
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.db import models
+from comfyui_artifact_db.library import events, importing, verifying
+from comfyui_artifact_db.library.opening import Library, open_library
+from making import Pictures
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("studio")
+    library = open_library(load_config(root, {}))
+    file = Studio(library, Pictures(library)).export(root / "film.zip")
+    library.close()
+    return file
+
+
+@pytest.fixture(scope="module")
+def folders(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One folder for each step before which a process was killed; the last one lived."""
+    root = tmp_path_factory.mktemp("killed")
+    (steps,) = processes.run("dying_imports", root, str(bundle))
+    return [root / str(number) for number in range(1, int(steps) + 1)]
+
+
+def files(library: Library) -> set[str]:
+    root = library.store.root
+    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
+
+
+def named(library: Library) -> set[str]:
+    with library.reading():
+        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}
+
+
+def check(folder: Path, bundle: Path) -> str:
+    """What was left, after the next process has opened it; and whether the same import ends well then."""
+    acknowledged = (folder / "acknowledged").read_text().split()
+    library = open_library(load_config(folder, {}))
+    try:
+        library.prepare()
+        rows = named(library)
+        assert len(rows) in (0, 6), "nothing half done is seen"
+        assert files(library) == rows, "no file without its row, no row without its file"
+        assert rows or not acknowledged, "what was acknowledged is there"
+        invariants.check(library)
+        left = [path.name for path in (library.store.root / "staging").iterdir() if path.is_dir()]
+        assert [name for name in left if name != library.store.staging.name] == []
+        # An intent that was cut off in the middle of a word had promised nothing.
+        quarantined = [path.name for path in (library.store.root / "quarantine").iterdir()]
+        assert [name for name in quarantined if not name.endswith(".intent.json")] == []
+        assert importing.import_bundle(library, bundle, by="importer").added == (not rows)
+        assert len(named(library)) == 6
+        assert files(library) == named(library)
+        actions = [event.action for event in events.list_events(library, limit=500)]
+        assert actions.count("chain.imported") == 1
+        assert verifying.check(library) == []
+    finally:
+        library.close()
+    if acknowledged:
+        return "acknowledged"
+    return "completed" if rows else "nothing"
+
+
+def test_after_each_death_there_is_nothing_or_all_of_it(folders: list[Path], bundle: Path) -> None:
+    outcomes = []
+    for folder in folders:
+        try:
+            outcomes.append(check(folder, bundle))
+        except Exception as error:
+            raise AssertionError(f"killed before step {folder.name} of {len(folders)}") from error
+    assert outcomes == sorted(outcomes, key=["nothing", "completed", "acknowledged"].index)
+    assert {outcome: outcomes.count(outcome) > 2 for outcome in set(outcomes)} == dict.fromkeys(
+        ("nothing", "completed", "acknowledged"), True
+    )
