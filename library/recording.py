@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("artifact_db.library")
 
 KIND = "record"
+RECORDING = ("artifact.recorded", "artifact.edited", "artifact.restored")
+"""What the log calls a new artifact."""
+
+
+class Deleted(Conflict):
+    """An interrupted record was complete before, and what it recorded is deleted."""
+
+    code = "deleted"
 
 
 @dataclass(frozen=True)
@@ -112,17 +120,21 @@ def promised(outputs: Sequence[NewArtifact], actor: str, workflow_id: str, run: 
     }
 
 
-def complete(library: Library, intent: Intent) -> Recorded:
+def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> Recorded:
     """Write the rows of an intent whose files are in their places; rows that are there already are left alone.
 
+    Args:
+        interrupted: it may have come so far before, and the rows be deleted since.
     Raises:
-        NotFound, Conflict, StaleRevision, TooNew, Unavailable: as `record`.
+        NotFound, Conflict, StaleRevision, TooNew, Unavailable: as `record`. Deleted: as `interrupted` says.
     """
     body = intent.record
     run = runs.Run(**body["run"]) if body["run"] else None
     outputs = [NewArtifact(**{**output, "tags": tuple(output["tags"])}) for output in body["outputs"]]
     request = body.get("request")
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
+        if interrupted:
+            _refuse_deleted(outputs)
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
         recorded = [
             _insert(tx, output, placement, workflow_id, attempt_id)
@@ -134,6 +146,16 @@ def complete(library: Library, intent: Intent) -> Recorded:
                 # The same call came before: no row names this copy of its bytes.
                 library.store.delete(placement.local_path)
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
+
+
+def _refuse_deleted(outputs: Sequence[NewArtifact]) -> None:
+    """The log outlives the rows: what was recorded and is not there was deleted for good, with its chain."""
+    ids = [output.artifact_id for output in outputs]
+    if models.Artifact.select().where(models.Artifact.id.in_(ids)).exists():
+        return
+    known = models.Event.select().where(models.Event.entity_id.in_(ids) & models.Event.action.in_(RECORDING))
+    if known.exists():
+        raise Deleted("it was recorded before, and deleted with its chain since")
 
 
 def next_version(workflow_id: str, output_key: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from peewee import DatabaseError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("artifact_db.library")
 
 _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
-    recording.KIND: recording.complete,
+    recording.KIND: partial(recording.complete, interrupted=True),
     chains.PURGE: chains.complete_purge,
     importing.KIND: importing.complete,
 }
@@ -114,8 +115,9 @@ def _complete(library: Library, intent: Intent) -> bool:
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)
-    except Repeated:
-        # Its client asked again before we came to it, and was answered: nobody knows of these bytes.
+    except (Repeated, recording.Deleted):
+        # Its client asked again before we came to it, and was answered; or it was deleted since: nobody knows of these
+        # bytes.
         library.store.withdraw(intent)
     except (StoreFailed, TooNew, Unavailable) as error:
         if isinstance(error, StoreFailed) and library.store.missing(intent):

@@ -39,11 +39,12 @@ def picture(number: int = 0, size: tuple[int, int] = (320, 200), *, kind: str = 
 class PanelHub:
     """A hub's process on a port of its own; `library` is another process's door to the same database."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, config: str = "") -> None:
         self.shell = Shell(home)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/artifact-db"
         self.shell.data.mkdir(parents=True)
+        (self.shell.data / "artifact-db.toml").write_text(config, encoding="utf-8")
         self.log = home / "hub.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()

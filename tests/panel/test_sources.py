@@ -24,6 +24,7 @@ FAMILIES = {
     "status.${state}": {"pending", "approved", "auto_approved", "edited", "rejected"},
     "status.${state.key}": {"changed", "deleted"},
     "status.${stateOf(artifact).key}": {"changed", "deleted"},
+    "role.${who.role}": {"view", "review", "record", "admin"},
     "kind.${kind}": {"image", "video", "audio", "text", "latent", "3d", "other"},
     "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},

@@ -38,7 +38,9 @@ def test_a_batch_is_one_stack_and_any_of_it_can_be_offered(hub: PanelHub, screen
     hub.one("other.png", status="auto_approved")
     screen.show_all()
     until(lambda: screen.names() == ["other.png", "four.png"])
-    expect(screen.cell("four.png")).to_have_attribute("aria-label", "four.png, version 1, Usable, 4 pictures of one run, Current")
+    expect(screen.cell("four.png")).to_have_attribute(
+        "aria-label", "four.png, version 1, Usable, 4 pictures of one run, Current"
+    )
     screen.open("four.png")
     until(lambda: batch(screen) == ["#1, Usable, Current", "#2, Usable", "#3, Usable", "#4, Usable"])
     screen.press("ArrowDown", "ArrowDown", "s")

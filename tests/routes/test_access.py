@@ -140,6 +140,17 @@ async def test_whoever_says_who_they_are_is_held_to_it_on_this_machine_too(hub: 
         await hub.post("/chains", 403, json={"name": "c"}, headers=headers)
 
 
+async def test_reading_with_a_token_or_a_session_changes_nothing(hub: Hub) -> None:
+    known = fill(hub)
+    token = admitting.token(hub.library, role="admin")
+    headers = bearer(token), cookie(hub, admitting.session(hub.library, token))
+    before = hub.state()
+    for route in READING:
+        for sent in headers:
+            await hub.get(known.path(route), 501 if route.handler is None else 200, headers=sent)
+    assert hub.state() == before
+
+
 @pytest.mark.usefixtures("at_once")
 async def test_a_token_frees_from_the_host_check_and_a_session_does_not(hub: Hub) -> None:
     known = fill(hub)

@@ -8,10 +8,11 @@ export class Actions {
   /**
    * @param {import("./client.mjs").Client} client
    * @param {{t: any, notify: (kind: string, text: string, undo?: () => void) => void,
-   *          changed: (artifact: any) => void, who: () => string}} tools
+   *          changed: (artifact: any) => void, who: () => string, may?: () => boolean}} tools `may`: whether
+   *        whoever is here may decide
    */
-  constructor(client, { t, notify, changed, who }) {
-    Object.assign(this, { client, t, notify, changed, who });
+  constructor(client, { t, notify, changed, who, may = () => true }) {
+    Object.assign(this, { client, t, notify, changed, who, may });
     this.busy = new Set();
     this.undone = null;
   }
@@ -68,6 +69,10 @@ export class Actions {
   /** Run one action; a second click while it runs does nothing. Returns the artifact as it is now, or null. */
   async #do(artifact, what, call, { back } = {}) {
     if (this.busy.has(artifact.id)) return null;
+    if (!this.may()) {
+      this.notify("info", this.t("access.may_not"));
+      return null;
+    }
     this.busy.add(artifact.id);
     try {
       const now = await call();

@@ -20,6 +20,13 @@ export class Client {
   constructor(base, fetcher = (...given) => fetch(...given)) {
     this.base = base;
     this.fetcher = fetcher;
+    this.refused = new Set();
+  }
+
+  /** Call `listener` whenever the hub wants to know who asks; returns what ends it. */
+  whenRefused(listener) {
+    this.refused.add(listener);
+    return () => this.refused.delete(listener);
   }
 
   /** A route's whole URL, for pictures and downloads. */
@@ -49,8 +56,9 @@ export class Client {
     } catch {
       value = { detail: `HTTP ${answer.status}` };
     }
-    if (!answer.ok) throw new Problem(answer.status, value ?? {});
-    return value;
+    if (answer.ok) return value;
+    if (answer.status === 401 && !(method === "POST" && path === "/session")) for (const listener of this.refused) listener();
+    throw new Problem(answer.status, value ?? {});
   }
 
   get(path, signal) {
@@ -101,6 +109,19 @@ export class Client {
 
   waiting() {
     return this.get("/queue");
+  }
+
+  /** Who is here, and what they may. */
+  session() {
+    return this.get("/session");
+  }
+
+  signIn(token) {
+    return this.request("POST", "/session", { body: { token } });
+  }
+
+  signOut() {
+    return this.request("DELETE", "/session");
   }
 
   approve(artifact, by) {

@@ -45,6 +45,13 @@ export class Live {
     this.#connect();
   }
 
+  /** Try at once where the last try failed. */
+  retry() {
+    if (this.stopped || this.stream) return;
+    this.wait = FIRST_WAIT;
+    this.#connect();
+  }
+
   stop() {
     this.stopped = true;
     this.stream?.close();

@@ -4,6 +4,7 @@
  * It does not know where it is shown: the host gives it an element, a client and, in ComfyUI, a graph.
  */
 
+import { Access } from "./access.mjs";
 import { Actions } from "./actions.mjs";
 import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
@@ -28,8 +29,10 @@ export class Panel {
     const { client, t, live } = host;
     this.near = { index: 0 };
     this.notices = new Notices(t, () => this.refocus());
+    this.access = new Access(host, { admitted: () => this.#admitted(), asked: () => this.#locked(true) });
     this.actions = new Actions(client, {
       t,
+      may: () => this.access.may("review"),
       who: host.who,
       notify: (...said) => this.notices.say(...said),
       changed: (artifact) => this.changed(artifact),
@@ -46,6 +49,7 @@ export class Panel {
     this.viewer = new Viewer({
       ...host,
       actions: this.actions,
+      may: (permission) => this.access.may(permission),
       leave: () => this.leave(),
       step: (by) => this.step(by),
       help: () => this.sheet.toggle(),
@@ -59,7 +63,7 @@ export class Panel {
     });
     this.lost = el("div", { class: "adb-lost", hidden: true, role: "status" }, icon("warning"), t("live.lost"));
     element.classList.add("adb-panel");
-    fill(element, this.filters.element, this.lost, this.list.element);
+    fill(element, this.access.form, this.filters.element, this.lost, this.list.element, this.access.line);
     this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
     this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
@@ -75,12 +79,13 @@ export class Panel {
     ];
     this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
+    this.access.look();
   }
 
   /** Give everything back; the element is the host's. */
   destroy() {
     for (const end of this.endings) end?.();
-    for (const part of [this.changes, this.filters, this.notices, this.list, this.viewer]) part.destroy();
+    for (const part of [this.access, this.changes, this.filters, this.notices, this.list, this.viewer]) part.destroy();
     this.overlay.remove();
     fill(this.element);
   }
@@ -124,6 +129,18 @@ export class Panel {
   refocus() {
     if (this.viewer.isOpen) this.viewer.element.focus({ preventScroll: true });
     else this.list.focus();
+  }
+
+  /** Nothing is shown before the hub knows who asks. */
+  #locked(locked) {
+    if (locked && this.viewer?.isOpen) this.viewer.close();
+    for (const part of [this.filters, this.list]) if (part) part.element.hidden = locked;
+  }
+
+  #admitted() {
+    this.#locked(false);
+    this.host.live.retry();
+    this.refresh();
   }
 
   #listed(...what) {

@@ -21,6 +21,7 @@ export function toolbar(viewer) {
     el("span", { class: "adb-gap" }),
   ];
   if (artifact.deleted_at) {
+    if (!viewer.may("review")) return [...steps, close];
     return [...steps, make("undo", "undelete", () => actions.undelete(viewer.artifact), { text: true, primary: true }), close];
   }
   return [...steps, ...decisions(viewer, make), el("span", { class: "adb-gap" }), ...looks(viewer, make), ...files(viewer, make), close];
@@ -28,6 +29,7 @@ export function toolbar(viewer) {
 
 function decisions(viewer, make) {
   const { actions, artifact } = viewer;
+  if (!viewer.may("review")) return [];
   const state = artifact.approval_status;
   return [
     TO_APPROVE.includes(state)
@@ -61,11 +63,12 @@ function looks(viewer, make) {
 }
 
 function files(viewer, make) {
+  const deciding = viewer.may("review");
   return [
-    make("upload", "edit", () => viewer.pickFile(), { keys: "e" }),
+    deciding ? make("upload", "edit", () => viewer.pickFile(), { keys: "e" }) : null,
     make("download", "download", () => viewer.download(), { keys: "d" }),
     viewer.graph ? make("graph", "into_graph", () => viewer.intoGraph(), { keys: "g" }) : null,
-    make("trash", "delete", () => viewer.actions.remove(viewer.artifact), { keys: "Delete" }),
+    deciding ? make("trash", "delete", () => viewer.actions.remove(viewer.artifact), { keys: "Delete" }) : null,
     make("help", "keys", () => viewer.help(), { keys: "?" }),
   ];
 }

@@ -15,7 +15,7 @@ const MODES = ["side", "slider"];
 export class Viewer {
   /**
    * @param {{client: any, t: any, language: string, actions: import("./actions.mjs").Actions, leave: () => void,
-   *          step: (by: number) => void, help: () => void, seen: (artifact: any) => void,
+   *          may: (permission: string) => boolean, step: (by: number) => void, help: () => void, seen: (artifact: any) => void,
    *          graph?: {add: (artifact: any) => void, open: (workflow: any, name: string) => void}}} tools
    */
   constructor(tools) {
@@ -107,7 +107,7 @@ export class Viewer {
 
   /** Ask for a reason first; a rejection without one is none. */
   askReason() {
-    if (!this.artifact.deleted_at) this.reason.ask();
+    if (!this.artifact.deleted_at && this.may("review")) this.reason.ask();
   }
 
   /** Compare with the version before, with the next of its batch, or with what was picked; again: in the next way. */
