@@ -104,6 +104,19 @@ def test_what_was_found_before_an_interruption_is_found_again_after_it(
     assert sorted(found(library)) == sorted(whole), "a whole run begins anew and finds it all again"
 
 
+def test_what_was_found_on_the_last_page_of_a_step_is_found_again(
+    library: Library, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [pictures.one() for _ in range(7)]
+    verifying_runs.forge(library, "UPDATE artifacts SET filename = 'x' WHERE id = ?", made[6].id)
+    hashing = Interrupting(library, monkeypatch)
+    hashing.left = 3
+    with pytest.raises(KeyboardInterrupt):
+        found(library)
+    hashing.left = 100
+    assert found(library) == [f"row_changed {made[6].id}"]
+
+
 def test_what_was_mended_meanwhile_is_not_found_again(
     library: Library, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:

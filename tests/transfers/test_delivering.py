@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library.transfers import create_transfer
 from comfyui_artifact_db.library.views import Artifact
 from comfyui_artifact_db.server_routes import transfers
@@ -185,3 +186,17 @@ async def test_transfers_are_found_by_status_artifact_and_server(hub: Hub) -> No
     assert await found("server=gpu-c") == []
     for wrong in ("status=great", "artifact=1"):
         assert (await hub.get(f"/transfers?{wrong}", 422)).fields == [wrong.partition("=")[0]]
+
+
+async def test_a_delivery_that_is_asked_for_again_with_its_key_is_the_same_one(hub: Hub, comfyui: ComfyUI) -> None:
+    picture = hub.pictures.one()
+    path, headers = f"/artifacts/{picture.id}/transfer", {"Idempotency-Key": "delivery-1"}
+    first = await hub.post(path, 201, json={"server": "gpu-b"}, headers=headers)
+    asked(comfyui)
+    again = await hub.post(path, 201, json={"server": "gpu-b"}, headers=headers)
+    assert again.json == first.json
+    with hub.library.database.writing():  # as when the first answer was lost with its process
+        models.IdempotencyKey.update(answer=None).execute()
+    lost = await hub.post(path, 200, json={"server": "gpu-b"}, headers=headers)
+    assert lost.json["id"] == first.json["id"]
+    assert asked(comfyui) == []
