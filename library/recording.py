@@ -134,7 +134,7 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     request = body.get("request")
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         if interrupted:
-            _refuse_deleted(outputs)
+            _refuse_deleted([output.artifact_id for output in outputs])
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
         recorded = [
             _insert(tx, output, placement, workflow_id, attempt_id)
@@ -148,9 +148,18 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
 
 
-def _refuse_deleted(outputs: Sequence[NewArtifact]) -> None:
+def refuse_deleted(library: Library, intent: Intent) -> None:
+    """Ask whether what an intent speaks of was deleted since it was recorded; its files are not there to be placed.
+
+    Raises:
+        Deleted: it was.
+    """
+    with library.reading():
+        _refuse_deleted([output["artifact_id"] for output in intent.record["outputs"]])
+
+
+def _refuse_deleted(ids: list[str]) -> None:
     """The log outlives the rows: what was recorded and is not there was deleted for good, with its chain."""
-    ids = [output.artifact_id for output in outputs]
     if models.Artifact.select().where(models.Artifact.id.in_(ids)).exists():
         return
     known = models.Event.select().where(models.Event.entity_id.in_(ids) & models.Event.action.in_(RECORDING))

@@ -112,6 +112,8 @@ def recover_abandoned(library: Library) -> int:
 def _complete(library: Library, intent: Intent) -> bool:
     """Whether the intent is off the list: completed, or impossible and set aside."""
     try:
+        if intent.kind == recording.KIND and library.store.missing(intent):
+            recording.refuse_deleted(library, intent)
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)

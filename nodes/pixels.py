@@ -12,7 +12,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..errors import WrongFileType
 from ..media.images import MAX_PIXELS
-from ..storage.files import Part
 
 COMPRESS_LEVEL = 4
 """What SaveImage uses."""
@@ -27,9 +26,9 @@ def to_picture(image: torch.Tensor) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def write_png(picture: Image.Image, part: Part, info: PngInfo | None) -> None:
-    """Encode a picture into a part of the store, hashed as it is written."""
-    picture.save(part, format="PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)  # type: ignore[arg-type]
+def write_png(picture: Image.Image, file: Any, info: PngInfo | None) -> None:
+    """Encode a picture into a part of the store, or something that can be written to like one."""
+    picture.save(file, format="PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
 
 
 def png_info(prompt: Any, extra_pnginfo: dict[str, Any] | None) -> PngInfo:

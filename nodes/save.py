@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import folder_paths
 import torch
@@ -19,7 +19,7 @@ from comfy_api.latest import io
 from ..errors import Invalid
 from ..library import identities, names, recording, runs
 from ..library.opening import Library
-from ..storage.files import remove
+from ..storage.files import Part, remove
 from ..storage.local import Placement
 from . import pixels
 from .graphs import leading_to, plain
@@ -101,8 +101,8 @@ class SaveToArtifactDB(io.ComfyNode):
         ids = [identities.new_id() for _ in keys]
 
         def keep(index: int) -> Placement:
-            with hub.store.receiving() as part:
-                pixels.write_png(pixels.to_picture(value[index]), part, info)
+            with hub.store.receiving() as part, _Preview(part, places[index]) as file:
+                pixels.write_png(pixels.to_picture(value[index]), file, info)
                 return hub.store.finish(part, artifact_id=ids[index], extension="png", day=identities.now()[:10])
 
         placements = _side_by_side(hub, keep, len(keys))
@@ -136,8 +136,6 @@ class SaveToArtifactDB(io.ComfyNode):
             keep_when_unavailable=True,
         )
         PROMPTS.follow(prompt)
-        for placement, place in zip(placements, places, strict=True):
-            _copy(hub, placement, place)
         said = [f"kept, and recorded as soon as the database is back: {recorded.deferred}"] if recorded.deferred else []
         shown = {"images": results, "artifact_ids": list(recorded.artifact_ids), "text": said}
         return io.NodeOutput(value, list(recorded.artifact_ids), recorded.workflow_id, ui=shown)
@@ -208,12 +206,44 @@ def _side_by_side(hub: Library, keep: Callable[[int], Placement], count: int) ->
     return [future.result() for future in kept]
 
 
-def _copy(hub: Library, placement: Placement, place: str) -> None:
-    """A copy, never a link: what lies in ComfyUI's folders may be overwritten there."""
-    try:
-        shutil.copyfile(hub.store.path(placement.local_path), place)
-    except OSError as error:
-        logger.warning("the preview of %s could not be written: %s", placement.local_filename, error)
+class _Preview:
+    """Writes to a part of the store, and the same bytes to where ComfyUI shows them from.
+
+    A second file, never a link: what lies in ComfyUI's folders may be overwritten there. One that cannot be written
+    is missed, and nothing else is.
+    """
+
+    def __init__(self, part: Part, place: str) -> None:
+        self._part = part
+        self._place = place
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> _Preview:
+        with self._or_without():
+            self._file = open(self._place, "wb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._or_without():
+            if self._file is not None:
+                self._file.close()
+
+    def write(self, data: bytes) -> int:
+        with self._or_without():
+            if self._file is not None:
+                self._file.write(data)
+        return self._part.write(data)
+
+    def flush(self) -> None:
+        self._part.flush()
+
+    @contextmanager
+    def _or_without(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            logger.warning("the preview %s could not be written: %s", os.path.basename(self._place), error)
+            self._file = None
 
 
 def _run(hidden: Any, prompt: Prompt, widgets: _Widgets) -> runs.Run:

@@ -59,6 +59,7 @@ QUESTIONS: dict[str, Ask] = {
     "artifacts by status": lambda s: artifacts.list_artifacts(s.library, PAGE, status="auto_approved"),
     "artifacts by kind": lambda s: artifacts.list_artifacts(s.library, PAGE, kind="image"),
     "artifacts by tag": lambda s: artifacts.list_artifacts(s.library, PAGE, tag="nice"),
+    "artifacts by step": lambda s: artifacts.list_artifacts(s.library, PAGE, step="a"),
     "artifacts by chain": lambda s: artifacts.list_artifacts(s.library, PAGE, chain=s.chain_id),
     "artifacts by chain and step": lambda s: artifacts.list_artifacts(s.library, PAGE, chain=s.chain_id, step="a"),
     "artifacts by workflow": lambda s: artifacts.list_artifacts(s.library, PAGE, workflow=s.workflow_id),

@@ -1,4 +1,4 @@
-"""What is taken away stays away when the power goes: names of files are synced before the intent that speaks of them."""
+"""What is taken away stays away when the power goes: it is synced before the intent goes that speaks of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cut(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     library.prepare()
     for name in ("open", "rename", "link", "unlink", "mkdir", "rmdir", "fsync"):
         monkeypatch.setattr(os, name, getattr(os, name))
-    monkeypatch.setattr(files, "_flush", lambda file: os.fsync(file))
+    monkeypatch.setattr(files, "_flush", lambda file: os.fsync(file))  # noqa: PLW0108  whichever it is then
     supply = power.Power(library.store.root, tmp_path / "graveyard")
     supply.install()
     yield supply

@@ -132,6 +132,16 @@ def alive(process: int) -> bool:
     return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
+def put_down(process: int) -> None:
+    """End one of our children, unless it has ended."""
+    try:
+        if alive(process):
+            os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    except ChildProcessError:
+        return  # It was waited for already.
+
+
 def hand(world: World, name: str, seed: str, board: Switchboard, fate: Fate, broken: str | None) -> Crew:
     """Start a worker that calls the library."""
     control = board.control()

@@ -75,7 +75,8 @@ class Torture:
         self._steps: dict[str, list[str]] = {}
         self._number = 0
         self._fated: dict[str, Fate] = {}
-        self._comfyui, self._url = crews.comfyui(folder / "comfyui")
+        process, self._url = crews.comfyui(folder / "comfyui")
+        self._children = [process]
 
     def run(self, kills: int) -> Tally:
         """Kill so many processes, or until something is wrong; then the folder of that world is left as it is."""
@@ -93,14 +94,14 @@ class Torture:
                     world.remove()
         finally:
             self.tally.seconds = time.monotonic() - began
-            os.kill(self._comfyui, signal.SIGTERM)
-            os.waitpid(self._comfyui, 0)
+            for process in self._children:
+                crews.put_down(process)
         return self.tally
 
     def _old_world(self) -> World:
         """What an older release left: written by this one, and taken back to the tables of that one."""
         world = worlds.empty(self._folder / "old", self._url)
-        crew = crews.hand(world, self._name(), self._chance(), self._board, Fate(), None)
+        crew = self._start(world, Fate(), "hand", whole=True)
         crew.wait_until(crews.READY)
         while len(logs.read(world.logs)) < OLD_CHANGES:
             time.sleep(0.01)
@@ -145,7 +146,8 @@ class Torture:
             self._end(world, survivor)
             self._check(world, None)
 
-    def _start(self, world: World, fate: Fate, kind: str | None = None) -> Crew:
+    def _start(self, world: World, fate: Fate, kind: str | None = None, *, whole: bool = False) -> Crew:
+        """Start somebody, unbroken where they are to be `whole`."""
         if kind is None:
             kind = "hub" if fate.op in OPS_OF_CALLERS and self._rng.random() < 0.4 else "hand"
             if fate.op is None:
@@ -154,7 +156,9 @@ class Torture:
         name = self._name()
         if fate.step:
             self._fated[name] = fate
-        return make(world, name, self._chance(), self._board, fate, self._broken)
+        crew = make(world, name, self._chance(), self._board, fate, None if whole else self._broken)
+        self._children += [crew.process, *crew.others]
+        return crew
 
     def _fate(self, opening: bool) -> Fate:
         """When the next one dies: as it opens, at a step of some kind of change, or at any moment."""
@@ -246,6 +250,7 @@ class Torture:
             library.close()
 
         checker = crews.fork(look, world.output("checker"))
+        self._children.append(checker)
         opened = Crew("the checker", "hand", checker, [control])
         try:
             opened.wait_until(crews.READY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,20 @@ def torture(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
+def left(folder: Path) -> list[str]:
+    """The processes of a run that still live, where this system tells of them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # It has ended meanwhile.
+            found.append(path.read_bytes().decode())
+    return [command for command in found if f"{HERE}\0" in command and f"{folder}\0" in command]
+
+
 def test_nothing_is_lost_whoever_is_killed_and_when(tmp_path: Path) -> None:
     done = torture(tmp_path, "--kills", "50", "--seed", "11")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 11" in done.stdout
-    assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
+    assert list(tmp_path.iterdir()) == left(tmp_path) == [], "it leaves nothing behind"
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if power.IS_KNOWN or "synced" not in way])
@@ -50,5 +60,6 @@ def test_what_is_broken_is_found(tmp_path: Path, way: str) -> None:
     assert "VIOLATION" in done.stdout
     assert "seed 2" in done.stdout
     assert any(words in done.stdout for words in TOLD[way]), done.stdout
+    assert left(tmp_path) == [], "nobody who worked in it lives on"
     (kept,) = tmp_path.iterdir()
     assert str(kept) in done.stdout, "the world in which it happened is kept"
