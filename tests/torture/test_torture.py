@@ -47,7 +47,7 @@ def left(folder: Path) -> list[str]:
 
 
 def test_nothing_is_lost_whoever_is_killed_and_when(tmp_path: Path) -> None:
-    done = torture(tmp_path, "--kills", "50", "--seed", "11")
+    done = torture(tmp_path, "--kills", "90", "--seed", "11")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 11" in done.stdout
     assert list(tmp_path.iterdir()) == left(tmp_path) == [], "it leaves nothing behind"
