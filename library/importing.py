@@ -24,6 +24,7 @@ from .bundle_rows import Contents, checked
 from .bundles import EVENTS, FILES, ROWS
 from .exporting import Progress, Root, silent
 from .importing_rows import Origin
+from .recording import refuse_deleted
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -67,11 +68,13 @@ def import_bundle(library: Library, path: Path, *, by: str, progress: Progress =
         staged.discard()
 
 
-def complete(library: Library, intent: Intent) -> bool:
+def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> bool:
     """Write the rows of an import whose files are in their places; returns whether they were not there yet.
 
+    Args:
+        interrupted: it may have come so far before, and the rows be deleted since.
     Raises:
-        Conflict, TooNew, Unavailable: as `import_bundle`.
+        Conflict, TooNew, Unavailable: as `import_bundle`. Deleted: as `interrupted` says.
     """
     record = intent.record
     rows, log = (intent.path.parent / record[name] for name in ("rows", "events"))
@@ -79,6 +82,8 @@ def complete(library: Library, intent: Intent) -> bool:
         return False  # It is removed only after the commit.
     placements = dict(zip(record["artifacts"], intent.placements, strict=True))
     with library.writing(record["actor"]) as tx:
+        if interrupted and record["artifacts"]:
+            refuse_deleted(record["artifacts"][0])
         added = importing_rows.insert_all(tx, rows, log, Origin(**record["origin"]), placements)
         unnamed = importing_rows.unnamed([placement.local_path for placement in intent.placements])
     for local_path in unnamed:

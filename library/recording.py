@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("artifact_db.library")
 
 KIND = "record"
-RECORDING = ("artifact.recorded", "artifact.edited", "artifact.restored")
+RECORDING = ("artifact.recorded", "artifact.edited", "artifact.restored", "artifact.imported")
 """What the log calls a new artifact."""
 
 
@@ -134,7 +134,7 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     request = body.get("request")
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         if interrupted:
-            _refuse_deleted([output.artifact_id for output in outputs])
+            refuse_deleted(outputs[0].artifact_id)
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
         recorded = [
             _insert(tx, output, placement, workflow_id, attempt_id)
@@ -148,21 +148,17 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
 
 
-def refuse_deleted(library: Library, intent: Intent) -> None:
-    """Ask whether what an intent speaks of was deleted since it was recorded; its files are not there to be placed.
+def refuse_deleted(artifact_id: str) -> None:
+    """Ask whether an artifact was recorded and is deleted since, with all that was recorded together with it.
+
+    The log outlives the rows: what was recorded and is not there was deleted for good, with its chain.
 
     Raises:
         Deleted: it was.
     """
-    with library.reading():
-        _refuse_deleted([output["artifact_id"] for output in intent.record["outputs"]])
-
-
-def _refuse_deleted(ids: list[str]) -> None:
-    """The log outlives the rows: what was recorded and is not there was deleted for good, with its chain."""
-    if models.Artifact.select().where(models.Artifact.id.in_(ids)).exists():
+    if _existing.row(artifact_id) is not None:
         return
-    known = models.Event.select().where(models.Event.entity_id.in_(ids) & models.Event.action.in_(RECORDING))
+    known = models.Event.select().where((models.Event.entity_id == artifact_id) & models.Event.action.in_(RECORDING))
     if known.exists():
         raise Deleted("it was recorded before, and deleted with its chain since")
 

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peewee import DatabaseError
 
@@ -26,8 +26,14 @@ logger = logging.getLogger("artifact_db.library")
 _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
     recording.KIND: partial(recording.complete, interrupted=True),
     chains.PURGE: chains.complete_purge,
-    importing.KIND: importing.complete,
+    importing.KIND: partial(importing.complete, interrupted=True),
 }
+
+_MADE: dict[str, Callable[[dict[str, Any]], str]] = {
+    recording.KIND: lambda record: str(record["outputs"][0]["artifact_id"]),
+    importing.KIND: lambda record: str(record["artifacts"][0]),
+}
+"""An artifact that an intent makes; one that makes none has no files that could be missing."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits between two tries to reach a database that is away; the last one repeats."""
@@ -112,8 +118,9 @@ def recover_abandoned(library: Library) -> int:
 def _complete(library: Library, intent: Intent) -> bool:
     """Whether the intent is off the list: completed, or impossible and set aside."""
     try:
-        if intent.kind == recording.KIND and library.store.missing(intent):
-            recording.refuse_deleted(library, intent)
+        if intent.kind in _MADE and library.store.missing(intent):
+            with library.reading():
+                recording.refuse_deleted(_MADE[intent.kind](intent.record))
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)

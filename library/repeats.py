@@ -1,7 +1,7 @@
 """Owns what makes a request safe to repeat: its Idempotency-Key, written in the transaction of what it changes.
 
-A repeat changes nothing and is answered as the first time; where the first answer was lost with its process, by what the
-request made or changed, as it is now.
+A repeat changes nothing and is answered as the first time; where the first answer was lost with its process, by what
+the request made or changed, as it is now.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import invariants
@@ -11,7 +12,7 @@ import pytest
 from bundling import Studio
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.library import events, importing, verifying
+from comfyui_artifact_db.library import chains, events, importing, pages, verifying
 from comfyui_artifact_db.library.opening import Library, open_library
 from making import Pictures
 
@@ -85,3 +86,22 @@ def test_after_each_death_there_is_nothing_or_all_of_it(folders: list[Path], bun
     assert {outcome: outcomes.count(outcome) > 2 for outcome in set(outcomes)} == dict.fromkeys(
         ("nothing", "completed", "acknowledged"), True
     )
+
+
+def test_an_import_that_was_deleted_since_does_not_come_back_with_its_intent(
+    bundle: Path, library: Library, reopened: Callable[[], Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:  # right after the commit
+        killed.setattr(library.store, "fulfilled", lambda intent: None)
+        killed.setattr(importing, "remove", lambda path: None)
+        imported = importing.import_bundle(library, bundle, by="ann")
+    chains.delete_chain(library, imported.root.id, actor="ann")
+    library.close()
+
+    again = reopened()
+    again.prepare()
+    assert chains.list_chains(again, pages.Ask()).items == []
+    assert files(again) == set()
+    assert list((again.store.root / "quarantine").iterdir()) == []
+    invariants.check(again)
+    assert importing.import_bundle(again, bundle, by="ann").added
