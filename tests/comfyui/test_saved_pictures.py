@@ -27,6 +27,29 @@ def test_its_files_are_byte_for_byte_those_of_save_image(studio: Studio, channel
     assert studio.data(ours) == theirs
 
 
+@pytest.mark.parametrize("kind", ["a photo", "flat colours", "tiles"])
+def test_large_files_hold_the_same_pixels_and_are_as_small(studio: Studio, kind: str) -> None:
+    graph = Graph()
+    if kind == "a photo":
+        picture = graph.picture(width=512, height=512)
+    elif kind == "flat colours":
+        picture = graph.add("EmptyImage", width=512, height=512, batch_size=1, color=0x336699)
+    else:
+        tile = graph.picture(width=16, height=512)
+        rows = tile
+        for _ in range(4):  # 16 times the same beside itself
+            rows = graph.add(
+                "ImageStitch", image1=rows, image2=rows, direction="right",
+                match_image_size=True, spacing_width=0, spacing_color="white",
+            )  # fmt: skip
+        picture = rows
+    save, core = graph.save(picture), graph.write(picture)
+    outcome = studio.run(graph)
+    (ours,), (theirs,) = outcome.ids(save), studio.written(outcome, core)
+    assert pixels(studio.data(ours)) == pixels(theirs)
+    assert len(studio.data(ours)) <= 1.05 * len(theirs)
+
+
 def test_its_text_chunks_say_what_was_queued(studio: Studio) -> None:
     graph = Graph()
     save = graph.save(graph.picture())
