@@ -27,7 +27,7 @@ PACK = Path(__file__).parent / "lag_pack"
 
 
 def run() -> list[Figure]:
-    """The worst lag while 1 GB is uploaded, 200 thumbnails are made and a list of 100,000 rows is paged, all at once."""
+    """The worst lag while 1 GB is uploaded, 200 thumbnails are made and 100,000 rows are paged, all at once."""
     with tempfile.TemporaryDirectory(prefix="artifact-db-bench-") as folder:
         server = ComfyServer(environment.comfyui(), Path(folder) / "server")
         shutil.copytree(PACK, server.folder / "custom_nodes" / "lag")

@@ -1,4 +1,4 @@
-"""Owns the header Idempotency-Key: a request that is sent again with the same key is done once and answered the same."""
+"""Owns the header Idempotency-Key: a request that is sent again with its key is done once and answered the same."""
 
 from __future__ import annotations
 

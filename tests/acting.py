@@ -29,6 +29,7 @@ def load_package() -> None:
 
 load_package()
 
+import first_release  # noqa: E402
 import reviewing  # noqa: E402
 from comfyui_artifact_db.config import load_config  # noqa: E402
 from comfyui_artifact_db.db.connections import Database  # noqa: E402
@@ -136,6 +137,11 @@ def dying_imports(folder: Path, bundle: str) -> None:
     _until_one_lives(folder, lambda own, steps: _import(own, steps, Path(bundle)))
 
 
+def dying_migrations(folder: Path) -> None:
+    """The same of the migration of a hub that the first release left."""
+    _until_one_lives(folder, _migrate_mortally)
+
+
 def _until_one_lives(folder: Path, live: Callable[[Path, int], None]) -> None:
     for number in itertools.count(1):
         own = folder / str(number)
@@ -152,18 +158,33 @@ def _until_one_lives(folder: Path, live: Callable[[Path, int], None]) -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
 
 
+def _counting_down(steps: int) -> Callable[[], None]:
+    """What is called before each step, and kills this process before the last one of so many."""
+    left = itertools.count(steps, -1)
+
+    def step() -> None:
+        if next(left) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return step
+
+
+def _migrate_mortally(folder: Path, steps: int) -> None:
+    first_release.make(folder)
+    sqlite3.connect = connecting(_counting_down(steps))  # type: ignore[assignment]
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    library.close()
+
+
 def _mortal(folder: Path, steps: int) -> tuple[Library, Callable[..., None]]:
     """A library of a process that is killed right before a step; and what writes down what was acknowledged."""
-    left = itertools.count(steps, -1)
+    step = _counting_down(steps)
     write = os.write
     log = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def acknowledge(*words: str) -> None:
         write(log, (" ".join(words) + "\n").encode())
-
-    def step() -> None:
-        if next(left) == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(call: Callable[..., Any], when: Callable[..., bool] = lambda *_: True) -> Callable[..., Any]:
         def counting(*arguments: Any, **named: Any) -> Any:
@@ -212,7 +233,7 @@ def _live(folder: Path, steps: int) -> None:
 
 ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
-    for action in (migrating, locking, recording_many, promising, recording_one, dying, dying_imports)
+    for action in (migrating, locking, recording_many, promising, recording_one, dying, dying_imports, dying_migrations)
 }
 
 if __name__ == "__main__":

@@ -288,7 +288,6 @@ CALLS: dict[str, Call] = {
         lambda s, output: recording.record(s.library, [output], actor=BY, workflow_id=s.workflow_id), Scene.output
     ),
     "recording.complete": changes(lambda s, intent: recording.complete(s.library, intent), Scene.promised),
-    "recording.refuse_deleted": reads(lambda s, intent: recording.refuse_deleted(s.library, intent), Scene.promised),
     "recovery.recover_abandoned": changes(lambda s, _: recovery.recover_abandoned(s.library), Scene.abandoned),
     "replaying.compare": reads(
         lambda s: [replaying.compare(kind, s.library, None, unheard) for kind in replaying.KINDS]

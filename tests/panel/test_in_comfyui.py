@@ -21,7 +21,7 @@ PACK = Path(__file__).resolve().parent.parent / "comfyui_pack"
 
 @pytest.fixture(scope="module", params=["own", "newest", "newest-with-api-nodes"])
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A ComfyUI with the extension, with its own frontend and with a newer one, as strict as it can be and as it comes."""
+    """A ComfyUI with the extension, with its own frontend and with a newer one, as strict as can be and as it comes."""
     arguments = [] if request.param == "own" else ["--front-end-root", str(newest_frontend())]
     folder = tmp_path_factory.mktemp(f"panel-{request.param}")
     server = ComfyServer(comfyui(), folder, arguments=arguments, api_nodes=request.param.endswith("api-nodes"))

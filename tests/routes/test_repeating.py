@@ -1,4 +1,4 @@
-"""Pins Idempotency-Key: the same request sent again, also after its process died, is done once and answered the same."""
+"""Pins Idempotency-Key: a request that is sent again, also after its process died, is done once, answered the same."""
 
 from __future__ import annotations
 

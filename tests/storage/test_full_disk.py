@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "tmpfs", str(folder)):
+    if not mount("-t", "tmpfs", "-o", "size=2m,nr_inodes=200", "tmpfs", str(folder)):
         pytest.skip("mounting a small disk takes root")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -26,7 +26,7 @@ export class Access {
     this.wrong = el("p", { class: "adb-wrong", role: "alert", hidden: true });
     this.form = el(
       "form",
-      { class: "adb-message adb-sign-in", hidden: true, onsubmit: (event) => this.#signIn(event) },
+      { class: "adb-sign-in", hidden: true, onsubmit: (event) => this.#signIn(event) },
       icon("key"),
       el("p", {}, t("access.needed")),
       el("p", { class: "adb-hint" }, t("access.how")),
