@@ -18,6 +18,7 @@ ArtifactDBError
 └── ServerFailed                a ComfyUI server did not do what was asked
     ├── ServerUnreachable       it did not answer
     └── DeliveryFailed          it answered, but does not hold the right bytes
+        └── Incomplete          some outputs of a prompt could not be collected; `missing` names them
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "DeliveryFailed",
     "Denied",
     "Gone",
+    "Incomplete",
     "Invalid",
     "NotFound",
     "NotUsable",
@@ -128,3 +130,7 @@ class ServerUnreachable(ServerFailed):
 
 class DeliveryFailed(ServerFailed):
     code = "delivery_failed"
+
+
+class Incomplete(DeliveryFailed):
+    code = "incomplete"

@@ -1,10 +1,11 @@
-"""Owns talking to one configured ComfyUI server over HTTP: deliver a file, read back what arrived, ask how it is.
+"""Owns talking to one configured ComfyUI server over HTTP: deliver a file, ask what a prompt made, fetch files.
 
 It refuses to know the database, the library, and which artifact is which: names and bytes come in, errors go out.
 
 | module | owns |
 | --- | --- |
 | `servers` | the calls of a server's HTTP interface |
+| `histories` | what a server's history reports of a prompt, by shape |
 | `sessions` | the HTTP edge: one origin, no redirects, an end to every wait, every failure as one of our errors |
 | `uploads` | the body of an upload, streamed |
 | `filenames` | which names we send, and which we take from a server |
@@ -13,6 +14,7 @@ It refuses to know the database, the library, and which artifact is which: names
 from __future__ import annotations
 
 from ..config import Server
+from .histories import History, Reported
 from .servers import ComfyUIServer, Uploaded
 
-__all__ = ["ComfyUIServer", "Server", "Uploaded"]
+__all__ = ["ComfyUIServer", "History", "Reported", "Server", "Uploaded"]

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
 
 from ..config import Server
 from ..errors import DeliveryFailed, Invalid
 from .filenames import is_plain_name, is_plain_subfolder
+from .histories import History, TooMany
 from .uploads import MultipartUpload
 
 if TYPE_CHECKING:
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["ComfyUIServer", "Server", "Uploaded"]
 
 LARGEST_JSON = 1024 * 1024  # bytes
+LARGEST_HISTORY = 64 * 1024 * 1024  # bytes; graphs with pictures in their widgets, and a queue of hundreds of them
 BLOCK = 256 * 1024  # bytes read at a time
+SLOWEST = 64 * 1024
+"""Bytes a second: what comes faster than this may take longer than `deadline`."""
 
 _FOLDER_TYPES = ("input", "output", "temp")
 
@@ -108,17 +114,77 @@ class ComfyUIServer:
             raise self._delivery_failed(f"gives a file of {length} bytes, shorter than the {size} sent")
         return digest.hexdigest()
 
+    def download(
+        self, write: Callable[[bytes], object], *, filename: str, subfolder: str, folder_type: str, most: int
+    ) -> int | None:
+        """Give `write` a file of one of the server's folders, block by block; returns its size in bytes.
+
+        None when the server has no such file. A file may take longer than `deadline`, by a second for every `SLOWEST`
+        bytes that have come. Raises DeliveryFailed when it breaks off, is not as long as announced, has no announced
+        end, or is longer than `most` bytes, and when its name or folder is none that can be asked for; whatever
+        `write` raises; and what the class says. With `data["lasting"]` the next try would end in the same way.
+        """
+        if not is_plain_name(filename) or not is_plain_subfolder(subfolder) or folder_type not in _FOLDER_TYPES:
+            raise self._delivery_failed("reports a file whose name or folder is none to ask for", lasting=True)
+        too_long = f"gives a file of more than the {most} bytes that this hub takes"
+        asked = {"filename": filename, "subfolder": subfolder, "type": folder_type}
+        with self._session.exchange("GET", "/view", params=asked, also=(404,)) as response:
+            if response.status_code == 404:
+                return None
+            announced = _announced(response)
+            if announced is None and not response.raw.chunked:
+                # It would end where the connection does, and nobody could tell whether that is its end.
+                raise self._delivery_failed("sends a file without saying where it ends")
+            if announced is not None and announced > most:
+                raise self._delivery_failed(too_long, lasting=True)
+            length = 0
+            for block in response.iter_content(BLOCK):
+                length += len(block)
+                if length > most:
+                    raise self._delivery_failed(too_long, lasting=True)
+                self._session.grant(len(block) / SLOWEST)
+                write(block)
+        return length
+
+    def history(self, prompt_id: str) -> History | None:
+        """What the server's history says of a prompt; None while it runs, and when the server does not know it.
+
+        Raises DeliveryFailed when the entry is none, and what the class says.
+        """
+        if not _is_askable(prompt_id):
+            return None
+        with self._session.exchange("GET", f"/history/{quote(prompt_id, safe='')}") as response:
+            entry = self._json_object(response, LARGEST_HISTORY).get(prompt_id)
+        if entry is None:
+            return None
+        if not isinstance(entry, dict):
+            raise self._delivery_failed("keeps a history of this prompt that is not an object")
+        try:
+            return History.of(entry)
+        except (TooMany, RecursionError) as error:
+            raise self._delivery_failed("reports more outputs for this prompt than any prompt has") from error
+
+    def place_in_queue(self, prompt_id: str) -> str | None:
+        """`executing` or `queued`; None when the prompt is not in the server's queue. Raises what the class says."""
+        with self._session.exchange("GET", "/queue") as response:
+            queue = self._json_object(response, LARGEST_HISTORY)
+        for name, state in (("queue_running", "executing"), ("queue_pending", "queued")):
+            items = queue.get(name)
+            if any(_is_of(item, prompt_id) for item in (items if isinstance(items, list) else [])):
+                return state
+        return None
+
     def system_stats(self) -> dict[str, Any]:
         """What ComfyUI says of its version, memory and devices: proof that it is there. Raises what the class says."""
         with self._session.exchange("GET", "/system_stats") as response:
             return self._json_object(response)
 
-    def _json_object(self, response: requests.Response) -> dict[str, Any]:
+    def _json_object(self, response: requests.Response, most: int = LARGEST_JSON) -> dict[str, Any]:
         text = bytearray()
         for block in response.iter_content(BLOCK):
             text += block
-            if len(text) > LARGEST_JSON:
-                raise self._delivery_failed(f"sent a JSON answer of more than {LARGEST_JSON} bytes")
+            if len(text) > most:
+                raise self._delivery_failed(f"sent a JSON answer of more than {most} bytes")
         try:
             answer = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -131,5 +197,20 @@ class ComfyUIServer:
         if not is_plain_subfolder(subfolder):
             raise Invalid("subfolder must be plain names joined by /", field="subfolder")
 
-    def _delivery_failed(self, what: str) -> DeliveryFailed:
-        return DeliveryFailed(f"server {self.server.name!r} {what}", server=self.server.name)
+    def _delivery_failed(self, what: str, **data: Any) -> DeliveryFailed:
+        return DeliveryFailed(f"server {self.server.name!r} {what}", server=self.server.name, **data)
+
+
+def _announced(response: requests.Response) -> int | None:
+    """The length in bytes that an answer says it has."""
+    said = response.headers.get("Content-Length", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+
+
+def _is_askable(prompt_id: str) -> bool:
+    """Whether an id can stand in a path: a part of dots would lead to another one."""
+    return prompt_id.strip(".") != "" and prompt_id.isprintable()
+
+
+def _is_of(item: Any, prompt_id: str) -> bool:
+    return isinstance(item, list) and len(item) > 1 and item[1] == prompt_id

@@ -48,6 +48,10 @@ class OriginSession:
     def close(self) -> None:
         self._session.close()
 
+    def grant(self, seconds: float) -> None:
+        """Give the exchange under way so many seconds more: it brings what it was asked for."""
+        self._deadline.extend(seconds)
+
     @contextmanager
     def exchange(
         self,
@@ -137,6 +141,9 @@ class _Deadline:
 
     def restart(self) -> None:
         self._end = time.monotonic() + self.seconds
+
+    def extend(self, seconds: float) -> None:
+        self._end += seconds
 
     def check(self) -> None:
         if time.monotonic() >= self._end:

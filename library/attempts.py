@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, insert, prepared
+from ..db.querying import all_rows, all_tuples, first_row, insert, prepared
+from ..errors import NotFound
 from . import identities, pointers
 from .views import Attempt
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
+
+UNSETTLED = ("queued", "executing", "outcome_unknown", "failed")
+"""What an attempt may be for its server's word on how it ended to count; what failed may have been collected since."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, as its server tells, and what it was made of, for one of which that is not known yet."""
+
+    attempt_id: str
+    status: str
+    error: str | None = None
+    workflow_definition: dict[str, Any] | None = None
+    extra_pnginfo: dict[str, Any] | None = None
+    client_id: str | None = None
 
 
 def add(
@@ -115,6 +132,42 @@ def finish(library: Library, *, server_address: str, prompt_id: str, status: str
             change(tx, attempt, status, error)
             settle(tx, attempt["workflow_id"], status, error)
         return len(open_attempts)
+
+
+def end(tx: Transaction, ending: Ending) -> None:
+    """Say how an attempt ended, unless that is settled; its workflow follows when it is the newest attempt.
+
+    Raises:
+        NotFound: it is gone with its chain.
+    """
+    attempt = row_of(ending.attempt_id)
+    if attempt["workflow_definition"] is None and ending.workflow_definition is not None:
+        told = {"extra_pnginfo": ending.extra_pnginfo, "client_id": ending.client_id}
+        models.Attempt.update(workflow_definition=ending.workflow_definition, **told).where(
+            models.Attempt.id == attempt["id"]
+        ).execute()
+        after = {"workflow_definition": "changed"}
+        tx.log("attempt.updated", "attempt", attempt["id"], workflow_id=attempt["workflow_id"], after=after)
+    if attempt["status"] not in UNSETTLED or (attempt["status"], attempt["error_message"]) == (
+        ending.status,
+        ending.error,
+    ):
+        return
+    change(tx, attempt, ending.status, ending.error)
+    if attempt["number"] == _last_number.value(attempt["workflow_id"]):
+        settle(tx, attempt["workflow_id"], ending.status, ending.error)
+
+
+def row_of(attempt_id: str) -> dict[str, Any]:
+    """An attempt's row, inside the caller's transaction.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    row = first_row(models.Attempt.select().where(models.Attempt.id == attempt_id))
+    if row is None:
+        raise NotFound(f"no attempt {attempt_id}")
+    return row
 
 
 def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:

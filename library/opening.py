@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import events, identities, names, previewing, recovery, repeats, thumbnails
+from . import events, fetching, identities, names, previewing, recovery, repeats, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -67,6 +67,7 @@ class Library:
         self.deferred = recovery.Deferred()
         self.thumbnails = thumbnails.Workshop(store)
         self.ahead = previewing.Ahead()
+        self.collections = fetching.Underway()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.Lock()
         self._prepared = False

@@ -40,6 +40,7 @@ class NewArtifact:
 
     An `output_key` that ends in a colon, such as `upload:images:`, makes a new output: the next free index follows it.
     `seen` is an artifact's id and the revision of it that the caller saw; a later one refuses the record.
+    `once`: where its prompt has an artifact of this output already, whoever recorded it, that one stands for it.
     """
 
     artifact_id: str
@@ -57,6 +58,7 @@ class NewArtifact:
     tags: tuple[str, ...] = ()
     action: str = "artifact.recorded"
     seen: tuple[str, int] | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def record(
     actor: str,
     workflow_id: str,
     run: runs.Run | None = None,
+    ending: attempts.Ending | None = None,
     keep_when_unavailable: bool = False,
 ) -> Recorded:
     """Record finished parts as artifacts of one workflow, in one transaction.
@@ -82,13 +85,14 @@ def record(
     Args:
         workflow_id: the workflow they belong to; with `run`, the id for it where it has none yet.
         run: the execution that made them, which begins its chain, workflow and attempt as needed.
+        ending: in its place, an attempt of this workflow that is there, and how it ended.
         keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record.
     Raises:
         NotFound: the workflow is not there. Conflict: another artifact has this id. StaleRevision: as `seen` says.
         Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
         StoreFailed: the disk refuses; nothing is left behind.
     """
-    body = promised([output for output, _ in outputs], actor, workflow_id, run)
+    body = promised([output for output, _ in outputs], actor, workflow_id, run, ending)
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:
         library.store.place(intent)
@@ -109,12 +113,19 @@ def record(
     return recorded
 
 
-def promised(outputs: Sequence[NewArtifact], actor: str, workflow_id: str, run: runs.Run | None) -> dict[str, Any]:
+def promised(
+    outputs: Sequence[NewArtifact],
+    actor: str,
+    workflow_id: str,
+    run: runs.Run | None,
+    ending: attempts.Ending | None = None,
+) -> dict[str, Any]:
     """What an intent says of a record, so that `complete` can write its rows from it alone."""
     return {
         "actor": actor,
         "workflow_id": workflow_id,
         "run": asdict(run) if run else None,
+        "ending": asdict(ending) if ending else None,
         "outputs": [asdict(output) for output in outputs],
         "request": asdict(request) if (request := repeats.current()) else None,
     }
@@ -130,16 +141,20 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     """
     body = intent.record
     run = runs.Run(**body["run"]) if body["run"] else None
+    ending = attempts.Ending(**body["ending"]) if body.get("ending") else None
     outputs = [NewArtifact(**{**output, "tags": tuple(output["tags"])}) for output in body["outputs"]]
     request = body.get("request")
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         if interrupted:
             refuse_deleted(outputs[0].artifact_id)
-        workflow_id, attempt_id = _owner(tx, body["workflow_id"], run)
+        workflow_id, attempt_id = _owner(tx, body["workflow_id"], run, ending)
+        taken = runs.recorded_outputs(attempt_id) if attempt_id and any(output.once for output in outputs) else {}
         recorded = [
-            _insert(tx, output, placement, workflow_id, attempt_id)
+            _insert(tx, output, placement, workflow_id, attempt_id, taken.get(output.output_key))
             for output, placement in zip(outputs, intent.placements, strict=True)
         ]
+        if ending is not None:
+            attempts.end(tx, ending)
         attempts.follow_current(tx, workflow_id)
         for path, placement in zip(recorded, intent.placements, strict=True):
             if path != placement.local_path:
@@ -195,7 +210,11 @@ def _free_key(workflow_id: str, prefix: str) -> str:
     return f"{prefix}{max(taken, default=-1) + 1}"
 
 
-def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None) -> tuple[str, str | None]:
+def _owner(
+    tx: Transaction, workflow_id: str, run: runs.Run | None, ending: attempts.Ending | None
+) -> tuple[str, str | None]:
+    if ending is not None:
+        return str(attempts.row_of(ending.attempt_id)["workflow_id"]), ending.attempt_id
     if run is not None:
         return runs.begin(tx, run, workflow_id)
     if not models.Workflow.select().where(models.Workflow.id == workflow_id).exists():
@@ -205,13 +224,20 @@ def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None) -> tuple[str
 
 
 def _insert(
-    tx: Transaction, output: NewArtifact, placement: Placement, workflow_id: str, attempt_id: str | None
+    tx: Transaction,
+    output: NewArtifact,
+    placement: Placement,
+    workflow_id: str,
+    attempt_id: str | None,
+    taken: dict[str, Any] | None,
 ) -> str:
-    """Write the row, unless the same call wrote it before; returns the `local_path` that it names."""
+    """Write the row, unless the same call wrote it before, or `taken` stands for it; returns its `local_path`."""
     existing = _existing.row(output.artifact_id)
     if existing is not None:
         _refuse_other(existing, output, placement, workflow_id)
         return str(existing["local_path"])
+    if output.once and taken is not None:
+        return str(taken["local_path"])
     if output.output_key.endswith(":"):
         output = replace(output, output_key=_free_key(workflow_id, output.output_key))
     if output.seen is not None:

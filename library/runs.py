@@ -56,6 +56,28 @@ def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
     return found
 
 
+def recorded_outputs(attempt_id: str) -> dict[str, dict[str, Any]]:
+    """What is recorded of the execution that an attempt holds, in whichever workflow: the first row of each output.
+
+    What is in the trash is among them: it was recorded, and then somebody did not want it. Edits are not.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in _recorded.rows(attempt_id):
+        found.setdefault(row["output_key"], row)
+    return found
+
+
+@prepared
+def _recorded(attempt_id: Any) -> Any:
+    artifact, same, held = models.Artifact, models.Attempt.alias(), models.Attempt.alias()
+    # Through the workflow, of whose artifacts there is an index.
+    of_attempt = (same.id == artifact.attempt_id) & (same.workflow_id == artifact.workflow_id)
+    execution = (same.prompt_id == held.prompt_id) & (same.server_address == held.server_address)
+    query = artifact.select().join(same, on=of_attempt).join(held, on=execution)
+    query = query.where((held.id == attempt_id) & artifact.parent_artifact_id.is_null())
+    return query.order_by(artifact.version, artifact.id)
+
+
 def _find(run: Run) -> dict[str, Any] | None:
     """The attempt of this execution under these names; else the one of somebody who says more of it than they do."""
     rows = _of_execution.rows(run.prompt_id, run.server_address)

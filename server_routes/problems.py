@@ -34,6 +34,9 @@ STATUS: dict[type[errors.ArtifactDBError], int] = {
 }
 """An error that is not in it has the status of the nearest class above it that is."""
 
+_MEMBERS = ("servers", "state", "missing")
+"""What an error knows that goes into the answer as it is."""
+
 RETRY_AFTER_SECONDS = 2
 
 
@@ -76,8 +79,7 @@ def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
         more["artifact"] = rendering.artifact(hub, artifact)
     if isinstance(transfer := error.data.get("transfer"), Transfer):
         more["transfer"] = rendering.plain(transfer)
-    if "servers" in error.data:
-        more["servers"] = error.data["servers"]
+    more.update({name: error.data[name] for name in _MEMBERS if name in error.data})
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     return _problem(status, error.code, detail, headers=headers, **more)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from ..errors import StoreFailed
 
 CHUNK = 1024 * 1024
+BUFFER = 256 * 1024
+"""Bytes that gather before they are written; more than this at once goes by. Small enough to stay in the caches."""
 
 if sys.platform == "darwin":
     import fcntl
@@ -119,7 +121,7 @@ class Part:
         self.size = 0
         self._hash = hashlib.sha256()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=CHUNK)
+        self._file = os.fdopen(descriptor, "wb", buffering=BUFFER)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         self._hash.update(data)

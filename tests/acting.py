@@ -36,8 +36,10 @@ from comfyui_artifact_db.db.connections import Database  # noqa: E402
 from comfyui_artifact_db.db.migrating import migrate  # noqa: E402
 from comfyui_artifact_db.library import (  # noqa: E402
     chains,
+    collecting,
     decisions,
     edits,
+    fetching,
     identities,
     importing,
     recording,
@@ -137,6 +139,11 @@ def dying_imports(folder: Path, bundle: str) -> None:
     _until_one_lives(folder, lambda own, steps: _import(own, steps, Path(bundle)))
 
 
+def dying_collections(folder: Path, url: str) -> None:
+    """The same of a collection from the server at a URL."""
+    _until_one_lives(folder, lambda own, steps: _collect(own, steps, url))
+
+
 def dying_migrations(folder: Path) -> None:
     """The same of the migration of a hub that the first release left."""
     _until_one_lives(folder, _migrate_mortally)
@@ -212,6 +219,29 @@ def _import(folder: Path, steps: int, bundle: Path) -> None:
     library.close()
 
 
+def _collect(folder: Path, steps: int, url: str) -> None:
+    (folder / "artifact-db.toml").write_text(f'[servers.gpu-b]\nurl = "{url}"\n')
+    before = open_library(load_config(folder, {}))
+    how = {"workflow_name": "w", "server": "gpu-b", "prompt_id": "p", "status": "executing"}
+    workflow, _ = workflows.create_workflow(before, actor="runner", **how)  # type: ignore[arg-type]
+    before.close()
+    fetching.AT_ONCE = 1  # so that each step comes in its turn
+    library, acknowledge = _mortal(folder, steps)
+    collecting.download_and_store_artifacts(library, workflow.id, server="gpu-b", prompt_id="p", by="runner")
+    acknowledge("collected")
+    library.close()
+
+
+def collecting_one(folder: Path, workflow_id: str) -> None:
+    """Collect at the same moment as another process; prints what was collected."""
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    wait()
+    found = collecting.download_and_store_artifacts(library, workflow_id, server="gpu-b", prompt_id="p", by="runner")
+    print(*(artifact.id for artifact in found))
+    library.close()
+
+
 def _live(folder: Path, steps: int) -> None:
     library, acknowledge = _mortal(folder, steps)
     pictures = Pictures(library)
@@ -233,7 +263,10 @@ def _live(folder: Path, steps: int) -> None:
 
 ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
-    for action in (migrating, locking, recording_many, promising, recording_one, dying, dying_imports, dying_migrations)
+    for action in (
+        *(migrating, locking, recording_many, promising, recording_one, collecting_one),
+        *(dying, dying_imports, dying_collections, dying_migrations),
+    )
 }
 
 if __name__ == "__main__":

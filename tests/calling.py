@@ -7,24 +7,28 @@ A new function belongs into it: `reads(â€¦)` where it changes no row, `changes(â
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.comfyui_client import Reported
+from comfyui_artifact_db.config import Server, load_config
 from comfyui_artifact_db.library import (
     access,
     artifacts,
     attempts,
     bundles,
     chains,
+    collecting,
     decisions,
     edits,
     events,
     exporting,
+    fetching,
     identities,
     importing,
     lineage,
@@ -48,6 +52,7 @@ from comfyui_artifact_db.library import (
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.media.kinds import PNG
 from comfyui_artifact_db.storage.local import Intent, Placement
+from comfyui_servers_that import ComfyUI, serving
 from making import Pictures, png
 
 ASK = pages.Ask(50, None)
@@ -169,6 +174,28 @@ class Scene:
             part.write(png(99))
             return edits.edit(self.library, self.usable.id, part, PNG, by=BY, filename="e.png")
 
+    @contextmanager
+    def server(self) -> Iterator[ComfyUI]:
+        """A ComfyUI that ran a prompt, p9, and is gpu-a for a while."""
+        with serving(self.folder / "comfyui") as comfyui:
+            comfyui.ran("p9", {"9": {"images": [comfyui.file("a.png", png(97))]}})
+            self.library.config = replace(self.library.config, servers={"gpu-a": Server("gpu-a", comfyui.url)})
+            yield comfyui
+
+    def collect(self) -> object:
+        with self.server():
+            return collecting.download_and_store_artifacts(
+                self.library, self.workflow_id, server="gpu-a", prompt_id="p9", by=BY
+            )
+
+    def fetch(self) -> object:
+        with self.server():
+            server, output = self.library.config.server("gpu-a"), Reported("9", "images", 0, filename="a.png")
+            arrived, missing = fetching.fetch(self.library, server, [output])
+            assert (len(arrived), missing) == (1, [])
+            fetching.discard(self.library, arrived)
+            return arrived
+
     def upload(self) -> object:
         with self.library.store.receiving() as part:
             part.write(png(98))
@@ -256,6 +283,7 @@ CALLS: dict[str, Call] = {
     "chains.update_chain": changes(lambda s: chains.update_chain(s.library, s.chain_id, actor=BY, status="failed")),
     "chains.delete_chain": changes(lambda s: chains.delete_chain(s.library, s.chain_id, actor=BY)),
     "chains.complete_purge": reads(lambda s, intent: chains.complete_purge(s.library, intent), Scene.purge),
+    "collecting.download_and_store_artifacts": changes(Scene.collect),
     "decisions.approve": changes(lambda s: decisions.approve(s.library, s.pending.id, by=BY)),
     "decisions.reject": changes(lambda s: decisions.reject(s.library, s.pending.id, by=BY, reason="too dark")),
     "decisions.ask_again": changes(lambda s: decisions.ask_again(s.library, s.usable.id, by=BY)),
@@ -269,6 +297,8 @@ CALLS: dict[str, Call] = {
     "events.history": reads(lambda s: events.history(s.library, s.usable.id)),
     "exporting.find_root": reads(lambda s: exporting.find_root(s.library, "film")),
     "exporting.export_folder": reads(lambda s: exporting.export_folder(s.library, s.root, s.folder / "film")),
+    "fetching.fetch": reads(Scene.fetch),
+    "fetching.discard": reads(lambda s: fetching.discard(s.library, [])),
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
     "lineage.get_lineage": reads(lambda s: lineage.get_lineage(s.library, s.usable.id)),

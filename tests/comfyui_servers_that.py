@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,51 @@ import pytest
 from aiohttp import web
 
 TOKEN = "s3cret-t0ken"
+SUCCESS = {"status_str": "success", "completed": True, "messages": []}
 LARGEST_UPLOAD = 100 * 1024 * 1024  # bytes; ComfyUI's default for --max-upload-size
 
 
 class ComfyUI:
-    """The routes /upload/image, /view and /system_stats, with the semantics that ComfyUI 0.3.75 was seen to have."""
+    """The routes that we ask, with the semantics that ComfyUI 0.3.75 was seen to have; `histories` are its prompts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.requests: list[web.Request] = []
         self.fields: list[dict[str, str]] = []
         self.after_storing: Callable[[Path], None] = lambda path: None
+        self.histories: dict[str, dict[str, Any]] = {}
+        self.queue: dict[str, list[Any]] = {"queue_running": [], "queue_pending": []}
+        self.on_queue: Callable[[], None] = lambda: None
+        self.instead: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self.app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[self._remember])
         self.app.router.add_post("/upload/image", self._upload)
         self.app.router.add_get("/view", self._view)
         self.app.router.add_get("/system_stats", self._system_stats)
+        self.app.router.add_get("/history/{prompt_id}", self._history)
+        self.app.router.add_get("/queue", self._queue)
         self.url = ""
+
+    def ran(
+        self, prompt_id: str, outputs: dict[str, Any], *, status: Any = SUCCESS, graph: Any = None, **extra: Any
+    ) -> None:
+        """A prompt has ended, and these are its outputs; see `file` for those that are files."""
+        self.histories[prompt_id] = {
+            "prompt": [1, prompt_id, graph or {"9": {"class_type": "SaveImage", "inputs": {}}}, extra, list(outputs)],
+            "outputs": outputs,
+            "status": status,
+            "meta": {},
+        }
+
+    def file(self, filename: str, data: bytes, *, subfolder: str = "", type: str = "output") -> dict[str, str]:
+        """A file in one of its folders, as a node reports it."""
+        path = self.folder / type / subfolder / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return {"filename": filename, "subfolder": subfolder, "type": type}
+
+    def views(self) -> list[str]:
+        """The names of the files that were asked for, in their order."""
+        return [request.query["filename"] for request in self.requests if request.path == "/view"]
 
     @web.middleware
     async def _remember(self, request: web.Request, handler: Any) -> Any:
@@ -57,8 +87,20 @@ class ComfyUI:
 
     async def _view(self, request: web.Request) -> web.StreamResponse:
         asked = request.query
+        if asked["filename"] in self.instead:
+            return await self.instead[asked["filename"]](request)
         path = self.folder / asked.get("type", "output") / asked.get("subfolder", "") / asked["filename"]
         return web.FileResponse(path) if path.is_file() else web.Response(status=404)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        prompt_id = request.match_info["prompt_id"]
+        there = {prompt_id: self.histories[prompt_id]} if prompt_id in self.histories else {}
+        return web.json_response(there)
+
+    async def _queue(self, request: web.Request) -> web.Response:
+        answer = web.json_response(self.queue)
+        self.on_queue()
+        return answer
 
     async def _system_stats(self, request: web.Request) -> web.Response:
         return web.json_response({"system": {"comfyui_version": "0.3.75"}, "devices": []})
@@ -75,9 +117,10 @@ def _same_bytes(path: Path, file: Any) -> bool:
                 return True
 
 
-@pytest.fixture
-def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
-    server = ComfyUI(tmp_path / "comfyui")
+@contextmanager
+def serving(folder: Path) -> Iterator[ComfyUI]:
+    """A server that does as ComfyUI does, with its folders below this one."""
+    server = ComfyUI(folder)
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(server.app, shutdown_timeout=0.1)
 
@@ -89,11 +132,19 @@ def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
     server.url = "http://{}:{}".format(*runner.addresses[0][:2])
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    yield server
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
+    with serving(tmp_path / "comfyui") as server:
+        yield server
 
 
 class Request(BaseHTTPRequestHandler):

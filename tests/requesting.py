@@ -19,6 +19,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/chains/{chain_id}"): {"status": "failed"},
     ("POST", "/workflows"): {"workflow_name": "edit"},
     ("PATCH", "/workflows/{workflow_id}"): {"status": "failed"},
+    ("POST", "/workflows/{workflow_id}/collect"): {"server": "gpu-a", "prompt_id": "p"},
     ("PATCH", "/artifacts/{artifact_id}"): {"approval_status": "pending"},
     ("POST", "/artifacts/{artifact_id}/reject"): {"reason": "too dark"},
     ("POST", "/artifacts/{artifact_id}/transfer"): {"server": "gpu-a"},

@@ -42,13 +42,28 @@ def _system_stats(server: ComfyUIServer) -> object:
     return server.system_stats()
 
 
-@pytest.fixture(params=[_upload, _fetch_digest, _system_stats], ids=lambda call: call.__name__.lstrip("_"))
+def _download(server: ComfyUIServer) -> object:
+    return server.download(lambda block: None, filename="v1.png", subfolder="", folder_type="output", most=300_000)
+
+
+def _history(server: ComfyUIServer) -> object:
+    return server.history("p")
+
+
+def _place_in_queue(server: ComfyUIServer) -> object:
+    return server.place_in_queue("p")
+
+
+_JSON = [_upload, _system_stats, _history, _place_in_queue]
+
+
+@pytest.fixture(params=[*_JSON, _fetch_digest, _download], ids=lambda call: call.__name__.lstrip("_"))
 def call(request: pytest.FixtureRequest) -> Any:
     """Each call that the client can make, as a function of the client."""
     return request.param
 
 
-@pytest.fixture(params=[_upload, _system_stats], ids=lambda call: call.__name__.lstrip("_"))
+@pytest.fixture(params=_JSON, ids=lambda call: call.__name__.lstrip("_"))
 def json_call(request: pytest.FixtureRequest) -> Any:
     """Each call whose answer is JSON."""
     return request.param

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db import errors
-from comfyui_artifact_db.comfyui_client import ComfyUIServer, Uploaded
+from comfyui_artifact_db.comfyui_client import ComfyUIServer, Uploaded, servers
 
 SIZE = 300_000  # a little more than one block
 BYTES = (bytes(range(256)) * 1172)[:SIZE]
@@ -190,7 +190,10 @@ def test_an_answer_that_is_no_json_object_is_a_failure(
     assert_tells_nothing(failed.value, "artist")
 
 
-def test_a_json_answer_of_5_megabytes_is_not_taken(server_that: ServerThat, json_call: Call, connect: Connect) -> None:
+def test_a_json_answer_of_5_megabytes_is_not_taken(
+    server_that: ServerThat, json_call: Call, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "LARGEST_HISTORY", servers.LARGEST_JSON)  # which is larger, as graphs are
     body = json.dumps({"name": "v1.png", "filler": "x" * 5_000_000}).encode()
     there = server_that(lambda request: request.answer(200, body))
     with connect(there.url) as server, pytest.raises(errors.DeliveryFailed, match="more than 1048576 bytes"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from comfyui_servers_that import comfyui, server_that
 from hubs import hub, migrated, serve
 from locking import impatient
 
-__all__ = ["hub", "impatient", "migrated", "serve"]
+__all__ = ["comfyui", "hub", "impatient", "migrated", "serve", "server_that"]
 
 ASKING = tuple(Path(__file__).resolve().parent.parent / folder for folder in ("routes", "transfers"))
 """The folders whose tests ask a hub."""

@@ -21,8 +21,9 @@ ROWLESS = ("/servers", "/session")
 OF_ROWS = [route for route in ROUTES if route.handler and route.permission != "public" and route.path not in ROWLESS]
 """What asks the database: all but these and the hub's own routes."""
 
-WRITING = [route for route in CHANGING if route.handler and (route.method, route.path) != ("DELETE", "/session")]
-"""What writes to the database; signing out of nothing does not."""
+ELSEWHERE = (("DELETE", "/session"), ("POST", "/workflows/{workflow_id}/collect"))
+WRITING = [route for route in CHANGING if route.handler and (route.method, route.path) not in ELSEWHERE]
+"""What writes to the database; signing out of nothing does not, and collecting asks another server first."""
 
 
 @contextmanager

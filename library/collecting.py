@@ -1,0 +1,221 @@
+"""Owns collecting: every output that a server's history reports of one prompt becomes an artifact, once.
+
+One call is one transaction: what arrived in it and how the attempt ended are recorded together. Where some outputs
+could not be had, the others are recorded and therefore safe, the attempt says which are missing, and the next call
+brings the rest in a transaction of its own. Of a call that dies nothing is left, or all of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..comfyui_client import History, Reported, Server
+from ..db import models
+from ..db.querying import all_rows
+from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
+from . import artifacts, attempts, fetching, names, recording, runs, workflows
+from .fetching import Arrived, Missing
+from .views import Artifact
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+_ENDED = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
+"""What an attempt's status is when its server says so; empty: it has a history of the prompt that does not say."""
+
+LONGEST_LIST = 20
+"""How many missing outputs a message names."""
+
+
+def download_and_store_artifacts(
+    library: Library, workflow_id: str, *, server: str, prompt_id: str, by: str, include_temp: bool = False
+) -> list[Artifact]:
+    """Download every output of a prompt that has ended, and record what is not recorded yet.
+
+    Files of ComfyUI's output folder come first, then texts, then files that lay in its input folder; the first of all
+    becomes current where the workflow has no artifact yet. A preview copy of what SaveToArtifactDB kept in another
+    hub is such an output too; what it kept in this one is recorded already.
+
+    Args:
+        workflow_id: the workflow that the prompt is an attempt of; a prompt that no attempt holds becomes one.
+        server: a configured server's name.
+        include_temp: previews as well, which ComfyUI keeps in its temp folder until it starts again.
+    Returns:
+        The artifacts of the prompt, those that were recorded before included, without those in the trash.
+    Raises:
+        NotFound: the workflow is not there. UnknownServer. Invalid: a value is wrong.
+        Conflict: another workflow holds the prompt; it is queued or executing; or the server does not know it, which
+            makes an attempt that was executing `outcome_unknown`.
+        Incomplete: some outputs could not be had, after several tries; `data["missing"]` names them, and so do the
+            attempt and the workflow, which have failed. The others are recorded.
+        ServerFailed: the server tells nothing of the prompt; nothing was changed.
+        StoreFailed: the disk took not all of it; what it took is recorded.
+        Unavailable, TooNew: the database is away; nothing is left behind.
+    """
+    target = library.config.server(names.checked_text(server, "server"))
+    prompt_id = names.checked_text(prompt_id, "prompt_id")
+    with library.collections.alone(target.name, prompt_id):
+        if len(library.deferred):
+            raise Unavailable("records of this hub still wait for the database; collect when they are done")
+        held = _attempt(library, workflow_id, target, prompt_id)
+        history = _history(library, target, prompt_id, by)
+        attempt_id = held["id"] if held else _begin(library, workflow_id, target, prompt_id, by)
+        with library.reading():
+            known = runs.recorded_outputs(attempt_id)
+        wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
+        arrived, missing = fetching.fetch(library, target, wanted)
+        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing), by)
+        if missing:
+            raise _incomplete(target, missing, len(arrived))
+        return _of_execution(library, attempt_id, history)
+
+
+def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str) -> dict[str, Any] | None:
+    """The workflow's attempt that holds this prompt; None when nobody holds it."""
+    table = models.Attempt
+    with library.reading():
+        workflow_id = workflows.row_of(workflow_id)["id"]
+        held = all_rows(table.select().where(table.prompt_id == prompt_id).order_by(table.number.desc()))
+    labels = (server.name, server.url)
+    own = [row for row in held if row["workflow_id"] == workflow_id]
+    for row in own:
+        if row["server_address"] in ("", *labels):
+            return row
+    if own:
+        raise Conflict(
+            f"this workflow's prompt {prompt_id} ran on {own[0]['server_address']!r}, not on {server.name!r}"
+        )
+    for row in held:
+        if row["server_address"] in labels:
+            raise Conflict(
+                f"workflow {row['workflow_id']} holds this prompt; collect it there", workflow_id=row["workflow_id"]
+            )
+    return None
+
+
+def _history(library: Library, server: Server, prompt_id: str, by: str) -> History:
+    with fetching.client(server) as comfyui:
+        found = fetching.again(lambda: comfyui.history(prompt_id))
+        state = None if found else fetching.again(lambda: comfyui.place_in_queue(prompt_id))
+        if found is None and state is None:
+            # It may have ended between the two questions.
+            found = fetching.again(lambda: comfyui.history(prompt_id))
+    if found is not None:
+        return found
+    if state is not None:
+        raise Conflict(f"prompt {prompt_id} is {state} on {server.name!r}; collect it when it has ended", state=state)
+    message = f"{server.name!r} does not know prompt {prompt_id}: it never came there, or its history was cleared"
+    _mark_unknown(library, server, prompt_id, message, by)
+    raise Conflict(message, state="unknown")
+
+
+def _mark_unknown(library: Library, server: Server, prompt_id: str, message: str, by: str) -> None:
+    table = models.Attempt
+    lost = (table.prompt_id == prompt_id) & (table.server_address.in_((server.name, server.url)))
+    with library.reading():
+        executing = all_rows(table.select(table.id).where(lost & (table.status == "executing")))
+    if not executing:
+        return
+    with library.writing(by) as tx:
+        for row in executing:
+            attempts.end(tx, attempts.Ending(row["id"], "outcome_unknown", message))
+
+
+def _begin(library: Library, workflow_id: str, server: Server, prompt_id: str, by: str) -> str:
+    """A new attempt of the workflow, which is executing until its outputs are recorded."""
+    workflows.update_workflow(
+        library, workflow_id, actor=by, server=server.name, prompt_id=prompt_id, status="executing"
+    )
+    begun = _attempt(library, workflow_id, server, prompt_id)
+    if begun is None:
+        raise Conflict("the workflow was given another prompt at this moment; collect again")
+    return str(begun["id"])
+
+
+def _in_order(outputs: tuple[Reported, ...], include_temp: bool) -> list[Reported]:
+    """What is to be collected; the first of it is what the workflow offers."""
+
+    def rank(output: Reported) -> int:
+        if output.text is not None:
+            return 1
+        if output.kept_as is not None:
+            return 0
+        return {"input": 2, "temp": 3}.get(output.folder_type, 0)
+
+    wanted = [output for output in outputs if output.text != "" and (include_temp or rank(output) < 3)]
+    return sorted(wanted, key=rank)
+
+
+def _ending(attempt_id: str, history: History, missing: list[Missing]) -> attempts.Ending:
+    status, error = _ENDED[history.ending], history.message
+    if history.ending == "interrupted":
+        error = "interrupted"
+    elif not history.ending:
+        error = "the server does not say how it ended"
+    if missing:
+        status = "failed" if status == "completed" else status
+        error = "\n".join(filter(None, [error, _named(missing)]))
+    return attempts.Ending(
+        *(attempt_id, status, error),
+        workflow_definition=history.graph,
+        extra_pnginfo=history.extra_pnginfo,
+        client_id=history.client_id,
+    )
+
+
+def _record(library: Library, workflow_id: str, arrived: list[Arrived], ending: attempts.Ending, by: str) -> None:
+    if arrived:
+        outputs = [(_new(one), one.placement) for one in arrived]
+        recording.record(library, outputs, actor=by, workflow_id=workflow_id, ending=ending)
+        return
+    with library.writing(by) as tx:
+        attempts.end(tx, ending)
+
+
+def _new(arrived: Arrived) -> recording.NewArtifact:
+    output = arrived.output
+    text_name = f"{output.node_id.replace(':', '-')}_{output.index:05}_.txt"
+    return recording.NewArtifact(
+        artifact_id=arrived.artifact_id,
+        output_key=output.output_key,
+        filename=output.filename or text_name,
+        file_type=arrived.kind.file_type,
+        file_format=arrived.kind.file_format,
+        metadata=arrived.metadata,
+        node_id=output.node_id,
+        subfolder=output.subfolder,
+        comfy_folder_type=output.folder_type,
+        once=True,
+    )
+
+
+def _of_execution(library: Library, attempt_id: str, history: History) -> list[Artifact]:
+    with library.reading():
+        recorded = runs.recorded_outputs(attempt_id)
+        wanted = [output.output_key for output in _in_order(history.outputs, include_temp=True)]
+        rows = [recorded[key] for key in wanted if key in recorded]
+        return artifacts.views(library, [row for row in rows if row["deleted_at"] is None])
+
+
+def _incomplete(server: Server, missing: list[Missing], arrived: int) -> ArtifactDBError:
+    kept = f"; {arrived} arrived and {'is' if arrived == 1 else 'are'} recorded" if arrived else ""
+    message = f"{_named(missing)}{kept}. Collect again to try once more"
+    if isinstance(missing[0].error, StoreFailed):
+        return StoreFailed(message)
+    named = [
+        {
+            "output_key": one.output.output_key,
+            "filename": one.output.filename,
+            "subfolder": one.output.subfolder,
+            "type": one.output.folder_type,
+            "reason": str(one.error),
+        }
+        for one in missing
+    ]
+    return Incomplete(message, server=server.name, missing=named)
+
+
+def _named(missing: list[Missing]) -> str:
+    count = "1 output is missing" if len(missing) == 1 else f"{len(missing)} outputs are missing"
+    more = [f"and {len(missing) - LONGEST_LIST} more"] if len(missing) > LONGEST_LIST else []
+    return f"{count}: " + "; ".join([*map(str, missing[:LONGEST_LIST]), *more])

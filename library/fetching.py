@@ -1,0 +1,219 @@
+"""Owns fetching the outputs of a prompt into the store: several at once, each tried again, none waited for for ever.
+
+What it brings is finished and durable, and promised to nobody yet: `recording` does that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..comfyui_client import ComfyUIServer, Reported, Server
+from ..errors import ArtifactDBError, DeliveryFailed, ServerFailed, ServerUnreachable, StoreFailed
+from ..media import images
+from ..media.kinds import HEAD_SIZE, Kind, classify, of_format
+from ..storage.files import Part, remove
+from ..storage.local import Placement
+from . import identities
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+T = TypeVar("T")
+
+AT_ONCE = 4
+"""Files that are fetched side by side: while one is flushed to the disk, another comes."""
+
+TIMEOUT, DEADLINE = 30.0, 60.0
+"""Seconds without a byte; and for an answer, beyond what its size allows for."""
+
+WAITS = (0.5, 2.0)
+"""Seconds before the second and before the third try."""
+
+_PASSING = (408, 429)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An output whose bytes are in the staging folder, durable."""
+
+    output: Reported
+    artifact_id: str
+    kind: Kind
+    placement: Placement
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An output that could not be had, and why."""
+
+    output: Reported
+    error: ArtifactDBError
+
+    def __str__(self) -> str:
+        return f"{self.output.output_key} ({self.output.filename or 'a text'}): {self.error}"
+
+
+class Underway:
+    """The prompts that this process collects at the moment; whoever comes second waits for the first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._prompts: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def alone(self, server: str, prompt_id: str) -> Iterator[None]:
+        """Nobody else in this process collects this prompt during the block."""
+        prompt = (server, prompt_id)
+        with self._changed:
+            self._changed.wait_for(lambda: prompt not in self._prompts)
+            self._prompts.add(prompt)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._prompts.remove(prompt)
+                self._changed.notify_all()
+
+
+def client(server: Server) -> ComfyUIServer:
+    """A client whose patience is that of a collection. For one thread at a time."""
+    return ComfyUIServer(server, timeout=TIMEOUT, deadline=DEADLINE)
+
+
+def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
+    """Call, and after a failure that may pass wait and call again, until `over`.
+
+    Raises:
+        ServerFailed: it failed each time, or in a way that the next try would too.
+    """
+    over = over or threading.Event()
+    for seconds in WAITS:
+        try:
+            return call()
+        except ServerFailed as error:
+            if not _may_pass(error) or over.wait(seconds):
+                raise
+    return call()
+
+
+def fetch(library: Library, server: Server, outputs: Sequence[Reported]) -> tuple[list[Arrived], list[Missing]]:
+    """Bring these outputs into the staging folder, in their order.
+
+    A server that is gone or refuses everything is not asked for the rest, nor is a store that takes nothing given any.
+    What arrived is the caller's to record, or to discard by `discard`.
+    """
+    if not outputs:
+        return [], []
+    crew = _Crew(library)
+    with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-fetch") as pool:
+        for _ in range(min(AT_ONCE, len(outputs))):
+            crew.clients.put(stack.enter_context(client(server)))
+        try:
+            # Ids are given in the order of the outputs, so that the artifacts sort as they do.
+            jobs = [pool.submit(crew.bring, output, identities.new_id()) for output in outputs]
+            results = [job.result() for job in jobs]
+        except BaseException:
+            crew.end()
+            pool.shutdown(wait=True, cancel_futures=True)
+            discard(library, [job.result() for job in jobs if not job.cancelled() and not job.exception()])
+            raise
+    arrived = [result for result in results if isinstance(result, Arrived)]
+    return arrived, [result for result in results if isinstance(result, Missing)]
+
+
+def discard(library: Library, results: Sequence[Arrived | Missing]) -> None:
+    """Forget what arrived: nobody was promised it."""
+    for result in results:
+        if isinstance(result, Arrived):
+            remove(library.store.staging / result.placement.part)
+
+
+class _Crew:
+    """Those who fetch for one collection, each with a connection of its own."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._over = threading.Event()
+        self._why: ArtifactDBError | None = None
+        self.clients: SimpleQueue[ComfyUIServer] = SimpleQueue()
+
+    def end(self) -> None:
+        """Nothing more is begun or tried again."""
+        self._over.set()
+
+    def bring(self, output: Reported, artifact_id: str) -> Arrived | Missing:
+        if self._over.is_set():
+            return Missing(output, self._not_tried())
+        try:
+            if output.text is not None:
+                return self._write(output, output.text, artifact_id)
+            server = self.clients.get()
+            try:
+                return again(lambda: self._download(server, output, artifact_id), self._over)
+            finally:
+                self.clients.put(server)
+        except (ServerFailed, StoreFailed) as error:
+            if isinstance(error, (ServerUnreachable, StoreFailed)) or error.data.get("status") in (401, 403):
+                self._why = error
+                self.end()
+            return Missing(output, error)
+
+    def _download(self, server: ComfyUIServer, output: Reported, artifact_id: str) -> Arrived:
+        with self._library.store.receiving() as part:
+            beginning = _Beginning(part)
+            size = server.download(
+                beginning.write,
+                filename=output.filename,
+                subfolder=output.subfolder,
+                folder_type=output.folder_type,
+                most=self._library.config.max_upload,
+            )
+            if size is None:
+                raise DeliveryFailed(
+                    f"server {server.server.name!r} does not have this file any more",
+                    **{"server": server.server.name, "status": 404},
+                )
+            return self._finish(part, output, classify(beginning.head, output.filename), artifact_id)
+
+    def _write(self, output: Reported, text: str, artifact_id: str) -> Arrived:
+        with self._library.store.receiving() as part:
+            part.write(text.encode())
+            # It is a text whatever it looks like: nobody made a picture by writing "<svg>".
+            return self._finish(part, output, of_format("txt"), artifact_id)
+
+    def _finish(self, part: Part, output: Reported, kind: Kind, artifact_id: str) -> Arrived:
+        placement = self._library.store.finish(
+            part, artifact_id=artifact_id, extension=kind.file_format, day=identities.now()[:10]
+        )
+        metadata = images.describe(part.path) if kind.file_type == "image" else {}
+        return Arrived(output, artifact_id, kind, placement, metadata)
+
+    def _not_tried(self) -> ArtifactDBError:
+        why = self._why
+        return type(why)(f"not tried any more, since {why}", **why.data) if why else ServerFailed("not tried any more")
+
+
+class _Beginning:
+    """Writes to a part, and remembers how it begins."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self.head = b""
+
+    def write(self, data: bytes) -> None:
+        if len(self.head) < HEAD_SIZE:
+            self.head += data[: HEAD_SIZE - len(self.head)]
+        self._part.write(data)
+
+
+def _may_pass(error: ServerFailed) -> bool:
+    status = error.data.get("status")
+    passes = status is None or status >= 500 or status in _PASSING
+    return passes and not error.data.get("lasting")
