@@ -103,11 +103,17 @@ def remove(path: Path) -> None:
 def digest(path: Path) -> str:
     """The SHA-256 of a file as 64 hex digits, read in pieces of 1 MiB."""
     result = hashlib.sha256()
+    for piece in pieces(path):
+        result.update(piece)
+    return result.hexdigest()
+
+
+def pieces(path: Path) -> Iterator[memoryview]:
+    """A file's bytes in pieces of 1 MiB, each of them valid until the next is asked for."""
     buffer = memoryview(bytearray(CHUNK))
     with path.open("rb", buffering=0) as file:
         while size := file.readinto(buffer):
-            result.update(buffer[:size])
-    return result.hexdigest()
+            yield buffer[:size]
 
 
 class Part:
@@ -116,12 +122,21 @@ class Part:
     It has what Pillow asks of a file to write to (`write`, `flush`), and nothing to read it with.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cloned: bool = False) -> None:
+        """Begin an empty one; `cloned`: take over the file that this process has just made there, then `read_back`."""
         self.path = path
         self.size = 0
         self._hash = hashlib.sha256()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        new = 0 if cloned else os.O_CREAT | os.O_EXCL
+        descriptor = os.open(path, os.O_WRONLY | new | getattr(os, "O_BINARY", 0), 0o600)
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER)
+
+    def read_back(self) -> None:
+        """Hash what is in a clone; what is written after this follows it."""
+        for piece in pieces(self.path):
+            self._hash.update(piece)
+            self.size += len(piece)
+        self._file.seek(self.size)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         self._hash.update(data)

@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import StoreFailed
 from .files import CHUNK, FileState, Part, digest, remove, store_errors, sync_folder, write_durably
+from .sources import take_in
 
 FILES, STAGING, QUARANTINE = "files", "staging", "quarantine"
 INTENT_SUFFIX, PART_SUFFIX = ".intent.json", ".part"
@@ -175,8 +176,27 @@ class Store:
     @contextmanager
     def receiving(self) -> Iterator[Part]:
         """A new part to write to; it is gone again when the block raises."""
+        with self._taking(Part) as part:
+            yield part
+
+    @contextmanager
+    def copying(self, source: Path) -> Iterator[Part]:
+        """A new part that holds the bytes of a file which somebody else may write; gone when the block raises.
+
+        Cloned where the file system can, else copied, never linked. Links are followed: whether `source` may be read
+        is the caller's to know.
+
+        Raises:
+            SourceChanged: it was written meanwhile; try again. SourceFailed: it is gone, no plain file, not readable.
+            StoreFailed: the store's disk refuses.
+        """
+        with self._taking(lambda path: take_in(source, path)) as part:
+            yield part
+
+    @contextmanager
+    def _taking(self, begin: Callable[[Path], Part]) -> Iterator[Part]:
         with store_errors("taking a file"):
-            part = Part(self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}")
+            part = begin(self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}")
             try:
                 yield part
             except BaseException:
