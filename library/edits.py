@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..db.statuses import USABLE
 from ..errors import Conflict, Gone, Invalid, NotUsable, WrongFileType
-from ..media import images
 from ..media.kinds import Kind
 from ..storage.files import Part
 from . import artifacts, identities, names, recording
+from .describing import described
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def edit(
         )
     new_id = identities.checked_id(new_id) if new_id is not None else identities.new_id()
     placement = library.store.finish(part, artifact_id=new_id, extension=kind.file_format, day=identities.now()[:10])
-    found = images.describe(part.path) if kind.file_type == "image" else {}
+    found = described(part.path, kind)
     new = _next_version(
         parent,
         new_id,

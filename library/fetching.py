@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..comfyui_client import ComfyUIServer, Reported, Server
 from ..errors import ArtifactDBError, DeliveryFailed, ServerFailed, ServerUnreachable, StoreFailed
-from ..media import images
 from ..media.kinds import HEAD_SIZE, Kind, classify, of_format
 from ..storage.files import Part, remove
 from ..storage.local import Placement
 from . import identities
+from .describing import described
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -192,7 +192,7 @@ class _Crew:
         placement = self._library.store.finish(
             part, artifact_id=artifact_id, extension=kind.file_format, day=identities.now()[:10]
         )
-        metadata = images.describe(part.path) if kind.file_type == "image" else {}
+        metadata = described(part.path, kind)
         return Arrived(output, artifact_id, kind, placement, metadata)
 
     def _not_tried(self) -> ArtifactDBError:

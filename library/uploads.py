@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ..db import models
 from ..db.querying import first_row
 from ..errors import Invalid
-from ..media import images
 from ..media.kinds import Kind
 from ..storage.files import Part
 from . import artifacts, identities, names, recording, workflows
+from .describing import described
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def upload(
     placement = library.store.finish(
         part, artifact_id=artifact_id, extension=kind.file_format, day=identities.now()[:10]
     )
-    found = images.describe(part.path) if kind.file_type == "image" else {}
+    found = described(part.path, kind)
     new = recording.NewArtifact(
         artifact_id=artifact_id,
         output_key=output_key or f"upload:{_REPORTED_AS.get(kind.file_type, kind.file_type)}:",

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..graphs.walking import leading_to
 from ..library import identities
 from ..library.loads import Wanted
-from .graphs import leading_to
 from .prompts import Prompt
 
 REMEMBERED = 256

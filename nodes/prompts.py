@@ -17,9 +17,9 @@ from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
 from ..errors import ArtifactDBError, Invalid
+from ..graphs.walking import Graph
 from ..library import attempts, identities, names
 from ..library.opening import SHARED, Library
-from .graphs import Graph
 
 logger = logging.getLogger("artifact_db.nodes")
 

@@ -17,12 +17,12 @@ from comfy.cli_args import args
 from comfy_api.latest import io
 
 from ..errors import Invalid
+from ..graphs.walking import leading_to, plain
 from ..library import identities, names, recording, runs
 from ..library.opening import Library
 from ..storage.files import Part, remove
 from ..storage.local import Placement
 from . import pixels
-from .graphs import leading_to, plain
 from .load import LOAD_NODE
 from .loaded import LOADS
 from .prompts import PROMPTS, Prompt, library

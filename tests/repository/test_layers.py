@@ -10,7 +10,7 @@ from sources import ROOT, imported_packages, imports, modules, package_of
 FLOORS = [
     {"errors"},
     {"config"},
-    {"db", "storage", "media", "comfyui_client", "client"},
+    {"db", "storage", "media", "graphs", "comfyui_client", "client"},
     {"library"},
     {"nodes", "server_routes", "cli", "chains"},
     {"__init__", "__main__"},
@@ -71,7 +71,7 @@ def test_comfyui_and_torch_are_imported_where_comfyui_knocks_and_nowhere_else(pa
 @pytest.mark.parametrize(
     ("library", "packages"),
     [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli")),
-     ("PIL", ("media", "nodes", "library")), ("requests", ("comfyui_client", "client"))],
+     ("PIL", ("media", "nodes", "library")), ("av", ("media", "nodes")), ("requests", ("comfyui_client", "client"))],
 )  # fmt: skip
 def test_each_dependency_is_known_on_its_own_floor_only(library: str, packages: tuple[str, ...]) -> None:
     knowing = {
