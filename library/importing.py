@@ -176,7 +176,7 @@ def _withdrawn_unless_committed(library: Library, intent: Intent) -> Iterator[No
         yield
     except (TooNew, Unavailable) as error:
         if error.data.get("outcome_unknown"):
-            library.deferred.add(library, intent)
+            library.deferred.add(library, intent, str(error))
         else:
             library.store.withdraw(intent)
         raise

@@ -106,6 +106,7 @@ class Library:
             # Its time is taken under the writer's lock, so that times and event numbers grow together.
             transaction = Transaction(self, actor)
             yield transaction
+        self.deferred.database_is_back()
         if transaction.last_seq is not None:
             for subscriber in tuple(self._subscribers):
                 with suppress(RuntimeError):  # Its event loop is closed: there is nobody left to tell.

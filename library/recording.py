@@ -86,7 +86,8 @@ def record(
         workflow_id: the workflow they belong to; with `run`, the id for it where it has none yet.
         run: the execution that made them, which begins its chain, workflow and attempt as needed.
         ending: in its place, an attempt of this workflow that is there, and how it ended.
-        keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record.
+        keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record. While
+            earlier ones wait for it, it is not asked.
     Raises:
         NotFound: the workflow is not there. Conflict: another artifact has this id. StaleRevision: as `seen` says.
         Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
@@ -96,21 +97,27 @@ def record(
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:
         library.store.place(intent)
+        if keep_when_unavailable and (reason := library.deferred.follow(library, intent)) is not None:
+            return _kept(outputs, workflow_id, reason)
         recorded = complete(library, intent)
     except (TooNew, Unavailable) as error:
         if not keep_when_unavailable and not error.data.get("outcome_unknown"):
             library.store.withdraw(intent)
             raise
-        library.deferred.add(library, intent)
+        library.deferred.add(library, intent, str(error))
         if not keep_when_unavailable:
             raise
-        logger.warning("the record of %d artifact(s) waits for the database: %s", len(outputs), error)
-        return Recorded(workflow_id, tuple(output.artifact_id for output, _ in outputs), deferred=str(error))
+        return _kept(outputs, workflow_id, str(error))
     except (ArtifactDBError, DatabaseError):
         library.store.withdraw(intent)
         raise
     library.store.fulfilled(intent)
     return recorded
+
+
+def _kept(outputs: Sequence[tuple[NewArtifact, Placement]], workflow_id: str, reason: str) -> Recorded:
+    logger.warning("the record of %d artifact(s) waits for the database: %s", len(outputs), reason)
+    return Recorded(workflow_id, tuple(output.artifact_id for output, _ in outputs), deferred=reason)
 
 
 def promised(

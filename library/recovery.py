@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peewee import DatabaseError
@@ -40,22 +41,42 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Deferred:
-    """The intents of this process that wait for their database, and the one thread that sees to them."""
+    """The intents of this process that wait for their database, and the one thread that sees to them, in their order.
+
+    What is kept of each is its place on disk: an outage may last for a night, and an intent holds a whole graph.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._intents: list[Intent] = []
+        self._waiting: list[Path] = []
+        self._away: str | None = None
         self._abandoned = False
         self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
 
     def __len__(self) -> int:
-        return len(self._intents)
+        return len(self._waiting)
 
-    def add(self, library: Library, intent: Intent) -> None:
+    def add(self, library: Library, intent: Intent, reason: str) -> None:
+        """Complete an intent later. `reason` says why the database could not be asked."""
         with self._lock:
-            self._intents.append(intent)
+            self._waiting.append(intent.path)
+            self._away = reason
             self._see_to_it(library)
+
+    def follow(self, library: Library, intent: Intent) -> str | None:
+        """Put an intent behind those that wait for the database, without asking it; returns why it is away.
+
+        None: none wait for it, and the caller asks it. So one record of an outage waits for a lock, and the others
+        neither wait nor pass it by.
+        """
+        with self._lock:
+            if not self._waiting or self._away is None:
+                return None
+            self._waiting.append(intent.path)
+            self._see_to_it(library)
+            return self._away
 
     def look_again(self, library: Library) -> None:
         """What processes that are gone had promised could not be completed yet."""
@@ -63,8 +84,14 @@ class Deferred:
             self._abandoned = True
             self._see_to_it(library)
 
+    def database_is_back(self) -> None:
+        """Somebody has just committed: what waits for the database need not wait for the next try."""
+        if self._waiting and self._away is not None:
+            self._wake.set()
+
     def _see_to_it(self, library: Library) -> None:
-        if self._thread is None and not self._stop.is_set():
+        if self._thread is None and not self._stopped:
+            self._wake.clear()
             self._thread = threading.Thread(
                 target=self._work, args=(library,), name="artifact-db-recovery", daemon=True
             )
@@ -72,30 +99,48 @@ class Deferred:
 
     def stop(self) -> None:
         """End the thread; what it had left stays on disk for the next process."""
-        self._stop.set()
-        thread = self._thread
+        with self._lock:
+            self._stopped = True
+            self._wake.set()
+            thread = self._thread
         if thread is not None:
             thread.join(timeout=30)
 
     def _work(self, library: Library) -> None:
         tries = 0
-        while not self._stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]):
-            tries += 1
+        while True:
+            self._wake.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+            self._wake.clear()
+            if self._stopped:
+                return
             with self._lock:
-                waiting = list(self._intents)
+                waiting = list(self._waiting)
                 abandoned, self._abandoned = self._abandoned, False
             if abandoned:
                 recover_abandoned(library)
-            for intent in waiting:
-                if not _complete(library, intent):
-                    break
-                tries = 0
-                with self._lock:
-                    self._intents.remove(intent)
+            tries = 0 if self._complete_some(library, waiting) else tries + 1
             with self._lock:
-                if not self._intents and not self._abandoned:
+                if not self._waiting and not self._abandoned:
                     self._thread = None
                     return
+
+    def _complete_some(self, library: Library, waiting: list[Path]) -> bool:
+        """Whether any is off the list. While the database is away nobody passes by the first one."""
+        some = False
+        for path in waiting:
+            if self._stopped:
+                break
+            error = _complete_at(library, path)
+            with self._lock:
+                if error is None:
+                    self._waiting.remove(path)
+                    some = True
+                else:
+                    # Where it is the store that refuses this one, the database may well take what comes after it.
+                    self._away = str(error) if isinstance(error, TooNew | Unavailable) else None
+                    if self._away is not None:
+                        break
+        return some
 
 
 def recover_abandoned(library: Library) -> int:
@@ -106,7 +151,7 @@ def recover_abandoned(library: Library) -> int:
     with library.store.abandoned() as intents:
         done = 0
         for intent in intents:
-            if not _complete(library, intent):
+            if _complete(library, intent) is not None:
                 library.deferred.look_again(library)
                 break
             done += 1
@@ -115,8 +160,20 @@ def recover_abandoned(library: Library) -> int:
     return done
 
 
-def _complete(library: Library, intent: Intent) -> bool:
-    """Whether the intent is off the list: completed, or impossible and set aside."""
+def _complete_at(library: Library, path: Path) -> ArtifactDBError | None:
+    """As `_complete`, for an intent that is still on disk only."""
+    try:
+        intent = library.store.intent(path)
+    except StoreFailed as error:
+        return error
+    if intent is None:
+        logger.error("the interrupted record %s is gone, or is no longer what was written", path.name)
+        return None
+    return _complete(library, intent)
+
+
+def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
+    """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None."""
     try:
         if intent.kind in _MADE and library.store.missing(intent):
             with library.reading():
@@ -132,11 +189,11 @@ def _complete(library: Library, intent: Intent) -> bool:
         if isinstance(error, StoreFailed) and library.store.missing(intent):
             logger.error("an interrupted record has lost its files: %s", error)
             library.store.quarantine(intent)
-            return True
+            return None
         logger.warning("an interrupted record waits: %s", error)
-        return False
+        return error
     except (ArtifactDBError, DatabaseError, KeyError, TypeError, ValueError) as error:
         # The rules refuse it, or it was written by another release.
         logger.error("an interrupted record cannot be completed and is in quarantine: %r", error)
         library.store.quarantine(intent)
-    return True
+    return None

@@ -343,15 +343,27 @@ class Store:
         if os.name != "nt":  # Windows refuses to delete an open file; an empty lock file is in nobody's way.
             remove(lock_file)
 
-    def _intents(self, folder: Path) -> list[Intent]:
-        found = []
-        for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+    def intent(self, path: Path) -> Intent | None:
+        """The intent that was written at a path; None when none is there, or it is torn: nothing was promised yet.
+
+        Raises:
+            StoreFailed: it cannot be read.
+        """
+        with store_errors("reading an interrupted record"):
             try:
                 body = json.loads(path.read_bytes())
                 placements = tuple(Placement(**placement) for placement in body["placements"])
-                found.append(Intent(path, body["kind"], placements, body["record"]))
-            except (ValueError, KeyError, TypeError):
-                # Torn by a crash before its fsync returned: nothing was promised yet.
+                return Intent(path, body["kind"], placements, body["record"])
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                return None
+
+    def _intents(self, folder: Path) -> list[Intent]:
+        found = []
+        for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+            if (intent := self.intent(path)) is not None:
+                found.append(intent)
+            elif path.exists():
+                # Torn by a crash before its fsync returned.
                 os.rename(path, self.root / QUARANTINE / path.name)
         return found
 

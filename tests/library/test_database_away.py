@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import invariants
 import pytest
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.errors import ArtifactDBError, NotFound, TooNew, Unavailable
+from comfyui_artifact_db.errors import ArtifactDBError, NotFound, StoreFailed, TooNew, Unavailable
 from comfyui_artifact_db.library import artifacts, identities, recording, recovery, runs
 from comfyui_artifact_db.library.opening import Library, open_library
 from locking import locked
@@ -174,6 +175,80 @@ def test_what_was_deferred_is_recorded_in_its_order_and_shares_its_workflow(libr
     assert [artifact.version for artifact in found] == [1, 2, 3, 1]
     assert len({artifact.workflow_id for artifact in found}) == 1
     invariants.check(library)
+
+
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tries to reach the database again by himself."""
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (3600.0,))
+
+
+@pytest.mark.usefixtures("never")
+def test_while_one_record_waits_the_next_ones_are_deferred_without_asking_the_database(library: Library) -> None:
+    with locked_by_another(library.database.path):
+        first = record(library, RUN, keep_when_unavailable=True)
+    # The database is back, and could be asked: that these are deferred shows that it was not.
+    later = [record(library, RUN, keep_when_unavailable=True) for _ in range(3)]
+    assert [one.deferred for one in later] == [first.deferred] * 3
+    assert len(library.deferred) == 4
+
+
+@pytest.mark.usefixtures("never")
+def test_whoever_reaches_the_database_wakes_the_records_that_wait_and_their_order_is_kept(library: Library) -> None:
+    with locked_by_another(library.database.path):
+        waiting = [record(library, RUN, keep_when_unavailable=True) for _ in range(3)]
+    asked = record(library, runs.Run("gpu-a", "another prompt", "upscale"))
+    assert asked.deferred is None, "who does not keep it asks"
+    found = [wait_for(library, one.artifact_ids[0]) for one in waiting]
+    assert [artifact.version for artifact in found] == [1, 2, 3]
+    assert artifacts.get_artifact(library, asked.artifact_ids[0]).version == 1
+    invariants.check(library)
+
+
+def test_records_that_come_while_the_waiting_ones_are_written_follow_them(library: Library) -> None:
+    """From many threads, while the database comes and goes: none is lost, and each thread's stay in their order."""
+
+    def save(key: str) -> list[str]:
+        return [record(library, RUN, key, keep_when_unavailable=True).artifact_ids[0] for _ in range(20)]
+
+    keys = [f"{node}:images:0" for node in range(4)]
+    with library.reading():
+        pass
+    with ThreadPoolExecutor(len(keys)) as pool:
+        saving = [pool.submit(save, key) for key in keys]
+        while not all(future.done() for future in saving):
+            with locked(library.database.path):
+                time.sleep(0.1)
+            time.sleep(0.05)
+    for future in saving:
+        found = [wait_for(library, artifact_id) for artifact_id in future.result()]
+        assert [artifact.version for artifact in found] == list(range(1, 21))
+    assert len({artifact.workflow_id for artifact in found}) == 1
+    invariants.check(library)
+    library.close()
+    assert left_over(library) == []
+
+
+@pytest.mark.usefixtures("never")
+def test_what_waits_for_its_store_does_not_defer_what_the_database_could_take(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked_by_another(library.database.path):
+        first = record(library, RUN, keep_when_unavailable=True)
+    place = type(library.store).place
+
+    def refuse(store: Any, intent: Any) -> None:
+        if intent.record["outputs"][0]["artifact_id"] == first.artifact_ids[0]:
+            raise StoreFailed("its folder is locked")
+        place(store, intent)
+
+    monkeypatch.setattr(type(library.store), "place", refuse)
+    record(library, runs.Run("gpu-a", "another prompt", "upscale"))
+    deadline = time.monotonic() + 20
+    while record(library, RUN, keep_when_unavailable=True).deferred:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert len(library.deferred) >= 1
 
 
 def test_a_database_that_goes_away_later_and_comes_back_is_waited_for(library: Library) -> None:
