@@ -23,7 +23,7 @@ from ..config import Config, Server
 from ..db.connections import Database
 from ..db.inspecting import Inspection, known_migrations
 from ..errors import ArtifactDBError, Unavailable
-from ..storage import inspecting
+from ..storage import disks, inspecting
 from ..storage.local import FILES
 
 Level = Literal["ok", "note", "wrong"]
@@ -121,17 +121,19 @@ def _database(inspection: Inspection) -> Generator[Check, None, bool]:
 
 def _disks(config: Config, database: Path) -> Iterator[Check]:
     for about, path in (("database", database.parent), ("store", config.store)):
-        found = inspecting.disk(path)
+        found = disks.disk_of(path)
         if found is None:
             yield Check(about, "wrong", f"the disk of {path} cannot be asked how full it is")
             continue
         used = 100 - 100 * found.free // max(found.total, 1)
         told = asdict(found)
         text = f"its disk has {found.free / 1000**3:.1f} GB of {found.total / 1000**3:.1f} GB free ({used} % used)"
-        yield Check(about, "note" if found.low else "ok", text + ("; make room" if found.low else ""), data=told)
-        if found.kind in inspecting.TEMPORARY or _is_temporary(path):
+        yield Check(
+            about, "note" if found.nearly_full else "ok", text + ("; make room" if found.nearly_full else ""), data=told
+        )
+        if found.kind in disks.TEMPORARY or _is_temporary(path):
             yield Check(about, "note", f"{path} is on a temporary file system, which a restart may empty")
-        if about == "database" and found.kind in inspecting.REMOTE:
+        if about == "database" and found.kind in disks.REMOTE:
             yield Check(about, "wrong", f"{path} is on a network file system ({found.kind}), where SQLite is not safe")
         if path.exists() and not inspecting.writable(path):
             yield Check(about, "wrong", f"this user may not write into {path}")

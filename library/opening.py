@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import events, fetching, identities, names, previewing, recovery, repeats, thumbnails
+from . import disks, events, fetching, identities, names, previewing, recovery, repeats, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -65,6 +65,7 @@ class Library:
         self.database = database
         self.store = store
         self.deferred = recovery.Deferred()
+        self.disks = disks.Disks(store.root, database.path)
         self.thumbnails = thumbnails.Workshop(store)
         self.ahead = previewing.Ahead()
         self.collections = fetching.Underway()

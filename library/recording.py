@@ -93,6 +93,7 @@ def record(
         Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
         StoreFailed: the disk refuses; nothing is left behind.
     """
+    library.disks.nearly_full()
     body = promised([output for output, _ in outputs], actor, workflow_id, run, ending)
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:

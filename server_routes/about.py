@@ -44,4 +44,9 @@ def _health(library: Library) -> dict[str, Any]:
     with library.reading():
         pass
     number = int(schema_version(library.database).partition("_")[0] or 0)
-    return {"status": "ok", "schema_version": number, "pending_intents": len(library.deferred)}
+    return {
+        "status": "ok",
+        "schema_version": number,
+        "pending_intents": len(library.deferred),
+        "nearly_full": library.disks.nearly_full(),
+    }

@@ -1,4 +1,4 @@
-"""Owns looking at a store without changing it: what lies where, which processes live, and what kind of disk it is on.
+"""Owns looking at a store without changing it: what lies where, and which processes live.
 
 Only `set_aside` moves anything, and nothing here deletes.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,9 +21,6 @@ from .local import FILES, INTENT_SUFFIX, QUARANTINE, STAGING
 
 BATCH = 500
 
-TEMPORARY = ("tmpfs", "ramfs")
-REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
-
 
 @dataclass(frozen=True)
 class Staging:
@@ -35,20 +30,6 @@ class Staging:
     lives: bool
     parts: int
     intents: int
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Sizes in bytes. `kind` is what the operating system calls the file system; empty where it does not say."""
-
-    total: int
-    free: int
-    kind: str
-
-    @property
-    def low(self) -> bool:
-        """Whether less than 10 % or 5 GB are free."""
-        return self.free < self.total / 10 or self.free < 5 * 1000**3
 
 
 def stored_files(root: Path) -> Iterator[list[tuple[str, int]]]:
@@ -132,18 +113,6 @@ def set_aside(root: Path, local_path: str) -> str:
     return name
 
 
-def disk(path: Path) -> Disk | None:
-    """The disk that a folder, or the nearest one above it that is there, lies on; None where that cannot be told."""
-    there = next((folder for folder in (path, *path.parents) if folder.exists()), None)
-    if there is None:
-        return None
-    try:
-        usage = shutil.disk_usage(there)
-    except OSError:
-        return None
-    return Disk(usage.total, usage.free, _kind(there))
-
-
 def writable(path: Path) -> bool:
     """Whether this process may make files in a folder."""
     return os.access(path, os.W_OK | os.X_OK)
@@ -162,18 +131,3 @@ def _lives(folder: Path) -> bool:
         return False
     lock.release()
     return False
-
-
-def _kind(path: Path) -> str:
-    """The file system of a path, where the operating system lists its mounts as Linux does."""
-    if sys.platform != "linux":
-        return ""
-    real, best, kind = os.path.realpath(path), "", ""
-    with suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
-        for line in mounts:
-            _, place, name, *_ = line.split(" ")
-            place = place.replace("\\040", " ")
-            inside = real == place or real.startswith(place.rstrip("/") + "/")
-            if inside and len(place) >= len(best):
-                best, kind = place, name
-    return kind

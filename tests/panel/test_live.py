@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import requests
 from comfyui_artifact_db.library import chains, decisions, pages
 from panel_hub import PanelHub
 from panel_screens import Screen, until
 from playwright.sync_api import expect
+from small_disks import resize
 
 WATCH = """() => {
   globalThis.touched = new Set();
@@ -36,6 +38,22 @@ def test_two_people_see_each_others_decisions(hub: PanelHub, screens: Callable[.
     expect(anna.cells).to_have_count(1)
     for screen in (anna, bob):
         expect(screen.tab("Waiting").locator(".adb-count")).to_have_text("1")
+
+
+def test_a_disk_that_is_nearly_full_is_said_until_there_is_room(
+    disk: Path, tmp_path: Path, screens: Callable[..., Screen]
+) -> None:
+    hub = PanelHub(tmp_path / "hub", f"store = '{disk / 'store'}'")
+    try:
+        screen = screens(hub.url + "/")
+        line = screen.page.get_by_text("A disk of the hub is nearly full")
+        expect(line).to_be_visible()
+        resize(disk, "4g")
+        until(lambda: requests.get(f"{hub.url}/health", timeout=5).json()["nearly_full"] == [])
+        screen.page.evaluate("artifactDbPanel.room.look()")
+        expect(line).to_be_hidden()
+    finally:
+        hub.close()
 
 
 def test_the_second_of_two_decisions_is_refused_and_shows_the_first(

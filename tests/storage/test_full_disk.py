@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import invariants
@@ -16,27 +14,9 @@ from comfyui_artifact_db.library import artifacts, edits, pages, recovery
 from comfyui_artifact_db.library.opening import Library, open_library
 from making import Pictures
 from reviewing import edit
+from small_disks import filled, read_only
 
 KIB = 1024
-
-
-def mount(*arguments: str) -> bool:
-    """Whether this system lets us mount; only root in its own namespace may."""
-    try:
-        return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=2m,nr_inodes=200", "tmpfs", str(folder)):
-        pytest.skip("mounting a small disk takes root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -45,31 +25,6 @@ def library(tmp_path: Path, disk: Path) -> Iterator[Library]:
     library = open_library(Config(tmp_path, None, f"sqlite:///{tmp_path / 'artifacts.db'}", disk / "store"))
     yield library
     library.close()
-
-
-@contextmanager
-def filled(disk: Path, leave: int = 0) -> Iterator[None]:
-    """Somebody else's file takes all the room but a few bytes."""
-    other = disk / "other"
-    with other.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4 * KIB)
-        except OSError:
-            file.truncate(max(0, file.tell() - leave))
-    yield
-    other.unlink()
-
-
-@contextmanager
-def read_only(disk: Path) -> Iterator[None]:
-    """The same folder through a second, read-only mount; the first cannot change while a lock file is open in it."""
-    if not mount("--bind", str(disk), str(disk)) or not mount("-o", "remount,ro,bind", str(disk)):
-        pytest.skip("this system does not mount read-only")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def everything(library: Library) -> set[str]:

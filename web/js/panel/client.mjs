@@ -111,6 +111,11 @@ export class Client {
     return this.get("/queue");
   }
 
+  /** How the hub is. */
+  health() {
+    return this.get("/health");
+  }
+
   /** Who is here, and what they may. */
   session() {
     return this.get("/session");

@@ -13,6 +13,7 @@ import { Filters } from "./filters.mjs";
 import { listen } from "./keys.mjs";
 import { List } from "./list.mjs";
 import { Notices } from "./notices.mjs";
+import { Room } from "./room.mjs";
 import { Sheet } from "./sheet.mjs";
 import { Viewer } from "./viewer.mjs";
 
@@ -62,8 +63,9 @@ export class Panel {
       isBehind: () => Boolean(this.collection.error) || this.collection.unsure,
     });
     this.lost = el("div", { class: "adb-lost", hidden: true, role: "status" }, icon("warning"), t("live.lost"));
+    this.room = new Room(host);
     element.classList.add("adb-panel");
-    fill(element, this.access.form, this.filters.element, this.lost, this.list.element, this.access.line);
+    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, this.list.element, this.access.line);
     this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
     this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
@@ -85,7 +87,7 @@ export class Panel {
   /** Give everything back; the element is the host's. */
   destroy() {
     for (const end of this.endings) end?.();
-    for (const part of [this.access, this.changes, this.filters, this.notices, this.list, this.viewer]) part.destroy();
+    for (const part of [this.access, this.changes, this.filters, this.notices, this.list, this.room, this.viewer]) part.destroy();
     this.overlay.remove();
     fill(this.element);
   }
