@@ -115,14 +115,22 @@ class ComfyUIServer:
         return digest.hexdigest()
 
     def download(
-        self, write: Callable[[bytes], object], *, filename: str, subfolder: str, folder_type: str, most: int
+        self,
+        write: Callable[[bytes], object],
+        *,
+        filename: str,
+        subfolder: str,
+        folder_type: str,
+        most: int,
+        wanted: Callable[[int], bool] | None = None,
     ) -> int | None:
         """Give `write` a file of one of the server's folders, block by block; returns its size in bytes.
 
-        None when the server has no such file. A file may take longer than `deadline`, by a second for every `SLOWEST`
-        bytes that have come. Raises DeliveryFailed when it breaks off, is not as long as announced, has no announced
-        end, or is longer than `most` bytes, and when its name or folder is none that can be asked for; whatever
-        `write` raises; and what the class says. With `data["lasting"]` the next try would end in the same way.
+        None when the server has no such file, or `wanted` says no to the size that it announces; of such a file nothing
+        is read. A file may take longer than `deadline`, by a second for every `SLOWEST` bytes that have come. Raises
+        DeliveryFailed when it breaks off, is not as long as announced, has no announced end, or is longer than `most`
+        bytes, and when its name or folder is none that can be asked for; whatever `write` raises; and what the class
+        says. With `data["lasting"]` the next try would end in the same way.
         """
         if not is_plain_name(filename) or not is_plain_subfolder(subfolder) or folder_type not in _FOLDER_TYPES:
             raise self._delivery_failed("reports a file whose name or folder is none to ask for", lasting=True)
@@ -137,6 +145,8 @@ class ComfyUIServer:
                 raise self._delivery_failed("sends a file without saying where it ends")
             if announced is not None and announced > most:
                 raise self._delivery_failed(too_long, lasting=True)
+            if wanted is not None and (announced is None or not wanted(announced)):
+                return None
             length = 0
             for block in response.iter_content(BLOCK):
                 length += len(block)

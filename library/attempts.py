@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
@@ -21,7 +21,10 @@ UNSETTLED = ("queued", "executing", "outcome_unknown", "failed")
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended, as its server tells, and what it was made of, for one of which that is not known yet."""
+    """How an attempt ended, as its server tells, and what it was made of, for one of which that is not known yet.
+
+    `inputs` are the ids of the artifacts that went into it, by the door they went in through.
+    """
 
     attempt_id: str
     status: str
@@ -29,6 +32,7 @@ class Ending:
     workflow_definition: dict[str, Any] | None = None
     extra_pnginfo: dict[str, Any] | None = None
     client_id: str | None = None
+    inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def add(
@@ -84,7 +88,7 @@ def _delivered(workflow_id: Any, status: Any) -> Any:
 
 
 def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
-    """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`)."""
+    """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`, `upload`)."""
     if not artifact_ids:
         return
     known = models.Artifact.select(models.Artifact.id).where(models.Artifact.id.in_(list(artifact_ids)))
@@ -141,6 +145,8 @@ def end(tx: Transaction, ending: Ending) -> None:
         NotFound: it is gone with its chain.
     """
     attempt = row_of(ending.attempt_id)
+    for via, artifact_ids in ending.inputs.items():
+        record_inputs(tx, attempt["id"], artifact_ids, via=via)
     if attempt["workflow_definition"] is None and ending.workflow_definition is not None:
         told = {"extra_pnginfo": ending.extra_pnginfo, "client_id": ending.client_id}
         models.Attempt.update(workflow_definition=ending.workflow_definition, **told).where(

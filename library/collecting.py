@@ -13,7 +13,7 @@ from ..comfyui_client import History, Reported, Server
 from ..db import models
 from ..db.querying import all_rows
 from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
-from . import artifacts, attempts, fetching, names, recording, runs, workflows
+from . import artifacts, attempts, fetching, inputs, names, recording, runs, workflows
 from .fetching import Arrived, Missing
 from .views import Artifact
 
@@ -64,7 +64,8 @@ def download_and_store_artifacts(
             known = runs.recorded_outputs(attempt_id)
         wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
         arrived, missing = fetching.fetch(library, target, wanted)
-        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing), by)
+        went_in = _inputs(library, target, history, arrived, prompt_id)
+        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in), by)
         if missing:
             raise _incomplete(target, missing, len(arrived))
         return _of_execution(library, attempt_id, history)
@@ -146,7 +147,18 @@ def _in_order(outputs: tuple[Reported, ...], include_temp: bool) -> list[Reporte
     return sorted(wanted, key=rank)
 
 
-def _ending(attempt_id: str, history: History, missing: list[Missing]) -> attempts.Ending:
+def _inputs(
+    library: Library, server: Server, history: History, arrived: list[Arrived], prompt_id: str
+) -> inputs.Inputs:
+    """What went into the outputs that arrived."""
+    made_by = dict.fromkeys(one.output.node_id for one in arrived)
+    if not made_by or history.graph is None:
+        return {}
+    with fetching.client(server) as comfyui:
+        return inputs.of_server(library, comfyui, history.graph, made_by, prompt_id)
+
+
+def _ending(attempt_id: str, history: History, missing: list[Missing], went_in: inputs.Inputs) -> attempts.Ending:
     status, error = _ENDED[history.ending], history.message
     if history.ending == "interrupted":
         error = "interrupted"
@@ -160,6 +172,7 @@ def _ending(attempt_id: str, history: History, missing: list[Missing]) -> attemp
         workflow_definition=history.graph,
         extra_pnginfo=history.extra_pnginfo,
         client_id=history.client_id,
+        inputs=went_in,
     )
 
 

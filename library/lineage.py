@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..db import models
 from ..db.querying import all_rows, all_tuples
+from ..errors import Invalid
 from . import artifacts
 from .views import Artifact, Related
 
@@ -27,18 +28,24 @@ class Lineage:
     descendants: list[Related]
 
 
-def get_lineage(library: Library, artifact_id: str) -> Lineage:
-    """What an artifact was made from and what was made from it, across versions, workflows and chains.
+def get_lineage(library: Library, artifact_id: str, *, depth: int | None = None, limit: int = MAX_RELATED) -> Lineage:
+    """What an artifact was made from and what was made from it, across versions, workflows, chains and servers.
 
+    Args:
+        depth: how many steps to go at most; None goes to the first and to the last.
+        limit: how many ancestors, and how many descendants, to give at most; the nearest.
     Raises:
-        NotFound: there is none with this id.
+        NotFound: there is none with this id. Invalid: `depth` or `limit` is not from 1 to `MAX_RELATED`.
     """
+    for name, value in (("depth", depth), ("limit", limit)):
+        if value is not None and not 1 <= value <= MAX_RELATED:
+            raise Invalid(f"{name} is from 1 to {MAX_RELATED}", field=name)
     with library.reading():
         row = artifacts.row_of(artifact_id)
         return Lineage(
             artifacts.view(library, row),
-            _related(library, row["id"], up=True),
-            _related(library, row["id"], up=False),
+            _related(library, row["id"], depth, limit, up=True),
+            _related(library, row["id"], depth, limit, up=False),
         )
 
 
@@ -61,15 +68,15 @@ def get_version_history(library: Library, artifact_id: str) -> list[Artifact]:
         return artifacts.views(library, all_rows(query.order_by(table.version)))
 
 
-def _related(library: Library, artifact_id: str, *, up: bool) -> list[Related]:
+def _related(library: Library, artifact_id: str, deepest: int | None, limit: int, *, up: bool) -> list[Related]:
     """Breadth first, a level at a time: a graph in which many ways lead to one artifact costs what it has, not more."""
     found: dict[str, tuple[str, str, int]] = {}
     level, depth = [artifact_id], 1
-    while level and len(found) < MAX_RELATED:
+    while level and len(found) < limit and (deepest is None or depth <= deepest):
         following = []
         for ids in _batches(level):
             for other, relation, of in _neighbours(ids, up=up):
-                if other not in found and other != artifact_id:
+                if other not in found and other != artifact_id and len(found) < limit:
                     found[other] = (relation, of, depth)
                     following.append(other)
         level, depth = following, depth + 1

@@ -116,8 +116,9 @@ async def list_artifact_versions(hub: Hub, request: web.Request) -> web.Response
 
 async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    asking.Query(request)
-    found = await hub.run(lineage.get_lineage, artifact_id)
+    query = asking.Query(request, "depth", "limit")
+    limit = query.number("limit", lineage.MAX_RELATED)
+    found = await hub.run(lineage.get_lineage, artifact_id, depth=query.number("depth"), limit=limit)
     return rendering.answer(
         {
             "artifact": rendering.artifact(hub, found.artifact),

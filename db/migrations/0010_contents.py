@@ -6,7 +6,7 @@ from typing import Any
 
 
 def up(migrator: Any, db: Any) -> None:
-    db.execute_sql("CREATE INDEX idx_artifacts_sha256 ON artifacts(sha256)")
+    db.execute_sql("CREATE INDEX idx_artifacts_sha256 ON artifacts(sha256, id)")
 
 
 def down(migrator: Any, db: Any) -> None:

@@ -99,6 +99,11 @@ export class Client {
     return this.get(`/artifacts/${id}/events?limit=200`);
   }
 
+  /** The nearest of what an artifact was made from and what came of it. */
+  lineage(id, { depth, limit }) {
+    return this.get(`/artifacts/${id}/lineage?depth=${depth}&limit=${limit}`);
+  }
+
   workflow(id) {
     return this.get(`/workflows/${id}`);
   }

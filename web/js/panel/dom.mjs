@@ -69,16 +69,18 @@ const ICONS = {
   fit: "M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3",
 };
 
+/** An element of a drawing, with its attributes. */
+export function svg(tag, attributes) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
+}
+
 /** An icon; it says nothing to a screen reader, the control around it does. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", "adb-icon");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+  const drawing = svg("svg", { viewBox: "0 0 16 16", class: "adb-icon", "aria-hidden": "true" });
+  drawing.append(svg("path", { d: ICONS[name] }));
+  return drawing;
 }
 
 /** A button with an icon, a name for everybody, and a text where there is room for one. */

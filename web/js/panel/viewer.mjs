@@ -4,6 +4,7 @@
 
 import { el, refill } from "./dom.mjs";
 import { facts, heading, story } from "./facts.mjs";
+import { lineageGraph, NEAREST } from "./lineage.mjs";
 import { Reason } from "./reason.mjs";
 import { batchOf, outputOf, placeInBatch } from "./stacks.mjs";
 import { Stage } from "./stage.mjs";
@@ -32,11 +33,12 @@ export class Viewer {
     });
     this.heading = el("header", {});
     this.facts = el("section", { class: "adb-facts" });
+    this.lineageGraph = el("section", { class: "adb-lineage" });
     this.story = el("section", { class: "adb-story" });
     this.side = el(
       "div",
       { class: "adb-side", tabIndex: 0, role: "region", "aria-label": t("facts.title") },
-      ...[this.heading, this.reason.element, this.facts, this.story],
+      ...[this.heading, this.reason.element, this.facts, this.lineageGraph, this.story],
     );
     this.bar = el("div", { class: "adb-bar", role: "toolbar", "aria-label": t("viewer.toolbar") });
     this.picker = el("input", { type: "file", hidden: true, onchange: () => this.take(this.picker.files) });
@@ -179,7 +181,7 @@ export class Viewer {
   }
 
   #forget() {
-    Object.assign(this, { versions: [], batch: [], other: null, mode: "one", history: [], workflow: null });
+    Object.assign(this, { versions: [], batch: [], other: null, mode: "one", history: [], workflow: null, lineage: null });
   }
 
   #concerns(artifact) {
@@ -192,11 +194,12 @@ export class Viewer {
     const { id, workflow_id: run } = this.artifact;
     const batch = batchOf(this.artifact);
     const kept = (value) => () => value;
-    const [versions, heads, history, workflow] = await Promise.all([
+    const [versions, heads, history, workflow, lineage] = await Promise.all([
       this.client.versions(id).catch(kept({ items: [] })),
       batch === null ? { items: [] } : this.client.heads(run).catch(kept({ items: this.batch })),
       this.client.history(id).catch(kept({ items: this.history })),
       this.client.workflow(run).catch(kept(this.workflow)),
+      this.client.lineage(id, NEAREST).catch(kept(this.lineage)),
     ]);
     if (this.artifact?.id !== id) return;
     if (versions.items.length) this.versions = versions.items;
@@ -207,6 +210,7 @@ export class Viewer {
     if (now && !(this.artifact.revision > now.revision)) this.artifact = now;
     this.history = history.items;
     this.workflow = workflow;
+    this.lineage = lineage;
     this.#draw();
     // Whether the bytes have changed is looked at now and then only: the list should show what was found.
     this.seen(this.artifact);
@@ -220,6 +224,7 @@ export class Viewer {
     refill(this.strip, ...strip(this));
     refill(this.heading, ...heading(artifact, this));
     refill(this.facts, ...facts(artifact, this.workflow, this));
+    refill(this.lineageGraph, ...lineageGraph(this.lineage, this));
     refill(this.story, ...story(this.history, this));
   }
 

@@ -1,0 +1,100 @@
+"""Owns which artifacts went into an execution, where its graph says only which files it reads.
+
+A file is recognised by its bytes, never by its name: names are used again, and a target may have chosen another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from peewee import SQL, fn
+
+from ..comfyui_client import ComfyUIServer
+from ..db import models
+from ..db.querying import all_rows, all_tuples
+from ..errors import ServerFailed
+from ..graphs.files import loaded_artifacts, read_files
+from ..graphs.walking import Graph
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+logger = logging.getLogger("artifact_db.library")
+
+Inputs = dict[str, list[str]]
+"""Ids of artifacts by the door they went in through: `node`, `transfer`, or `upload` where a file was put there."""
+
+CANDIDATES = 20
+"""How many of the newest artifacts with the same bytes are looked at; there may be any number of them."""
+
+
+def of_server(library: Library, comfyui: ComfyUIServer, graph: Graph, outputs: Iterable[str], prompt_id: str) -> Inputs:
+    """What went into the outputs of some nodes of a prompt that ran on another server, as far as it can be told.
+
+    A file is fetched only where an artifact has as many bytes, and one that cannot be had any more is left out.
+    """
+    outputs = list(outputs)
+    hashes = []
+    for file in read_files(graph, outputs):
+        digest = hashlib.sha256()
+        try:
+            size = comfyui.download(
+                digest.update,
+                filename=file.filename,
+                subfolder=file.subfolder,
+                folder_type=file.folder_type,
+                most=library.config.max_upload,
+                wanted=lambda size: is_size_of_any(library, size),
+            )
+        except ServerFailed as error:
+            logger.debug("whether %s is an artifact cannot be told: %s", file.filename, error)
+            continue
+        if size is not None:
+            hashes.append(digest.hexdigest())
+    found = recognised(library, hashes, server=comfyui.server.name, prompt_id=prompt_id)
+    if loaded := loaded_artifacts(graph, outputs):
+        found["node"] = loaded
+    return found
+
+
+def is_size_of_any(library: Library, size: int) -> bool:
+    """Whether any artifact has so many bytes: a file of another size need not be hashed."""
+    with library.reading():
+        return bool(models.Artifact.select().where(models.Artifact.file_size == size).exists())
+
+
+def recognised(library: Library, hashes: Iterable[str], *, server: str, prompt_id: str) -> Inputs:
+    """The artifacts that some bytes are: what was delivered to the server, else the newest with these bytes.
+
+    What the prompt itself made is none of its inputs.
+    """
+    found: Inputs = {}
+    with library.reading():
+        for sha256 in dict.fromkeys(hashes):
+            same = all_rows(with_bytes(sha256, prompt_id))
+            delivered = _delivered([row["id"] for row in same], server)
+            living = next((row["id"] for row in same if row["deleted_at"] is None), None)
+            if delivered is not None:
+                found.setdefault("transfer", []).append(delivered)
+            elif same:
+                found.setdefault("upload", []).append(living or same[0]["id"])
+    return found
+
+
+def with_bytes(sha256: str, prompt_id: str) -> Any:
+    """The newest artifacts with some bytes, without what a prompt made itself."""
+    table, attempt = models.Artifact, models.Attempt
+    made_by_it = attempt.select(SQL("1")).where((attempt.id == table.attempt_id) & (attempt.prompt_id == prompt_id))
+    query = table.select(table.id, table.deleted_at).where((table.sha256 == sha256) & ~fn.EXISTS(made_by_it))
+    return query.order_by(table.id.desc()).limit(CANDIDATES)
+
+
+def _delivered(artifact_ids: list[str], server: str) -> str | None:
+    table = models.Transfer
+    query = table.select(table.artifact_id).where(
+        table.artifact_id.in_(artifact_ids) & (table.target_server == server) & (table.status == "completed")
+    )
+    return next((artifact_id for (artifact_id,) in all_tuples(query.order_by(table.created_at.desc()).limit(1))), None)
