@@ -8,16 +8,21 @@ from typing import Any
 Graph = dict[str, dict[str, Any]]
 
 
-def leading_to(graph: Graph, node_id: str) -> Graph:
-    """A node and all those that its inputs come from: their classes and inputs, without titles and other notes."""
+def leading_to(graph: Graph, *node_ids: str) -> Graph:
+    """Some nodes and all those that their inputs come from: their classes and inputs, without titles and other notes.
+
+    What has not the shape of a node is left out: a graph may come from anywhere.
+    """
     found: Graph = {}
-    waiting = [node_id]
+    waiting = list(node_ids)
     while waiting:
         here = waiting.pop()
-        if here in found or here not in graph:
+        node = graph.get(here)
+        if here in found or not isinstance(node, dict):
             continue
-        inputs = graph[here].get("inputs", {})
-        found[here] = {"class_type": graph[here].get("class_type"), "inputs": inputs}
+        inputs = node.get("inputs")
+        inputs = inputs if isinstance(inputs, dict) else {}
+        found[here] = {"class_type": node.get("class_type"), "inputs": inputs}
         waiting.extend(str(link[0]) for link in inputs.values() if isinstance(link, list) and len(link) == 2)
     return found
 

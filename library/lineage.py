@@ -20,12 +20,25 @@ MAX_RELATED = 10_000
 
 
 @dataclass(frozen=True)
+class Link:
+    """Two artifacts of a lineage that touch: `to` is an edit of `origin`, was made from it, or taken over from it."""
+
+    origin: str
+    to: str
+    relation: str
+
+
+@dataclass(frozen=True)
 class Lineage:
-    """`ancestors` and `descendants` are nearest first; an artifact reached in two ways stands once, at its nearest."""
+    """`ancestors` and `descendants` are nearest first; an artifact reached in two ways stands once, at its nearest.
+
+    `links` are all ways between the artifacts that stand here, `MAX_RELATED` up and as many down at most.
+    """
 
     artifact: Artifact
     ancestors: list[Related]
     descendants: list[Related]
+    links: list[Link]
 
 
 def get_lineage(library: Library, artifact_id: str, *, depth: int | None = None, limit: int = MAX_RELATED) -> Lineage:
@@ -42,11 +55,9 @@ def get_lineage(library: Library, artifact_id: str, *, depth: int | None = None,
             raise Invalid(f"{name} is from 1 to {MAX_RELATED}", field=name)
     with library.reading():
         row = artifacts.row_of(artifact_id)
-        return Lineage(
-            artifacts.view(library, row),
-            _related(library, row["id"], depth, limit, up=True),
-            _related(library, row["id"], depth, limit, up=False),
-        )
+        ancestors, above = _related(library, row["id"], depth, limit, up=True)
+        descendants, below = _related(library, row["id"], depth, limit, up=False)
+        return Lineage(artifacts.view(library, row), ancestors, descendants, above + below)
 
 
 def get_version_history(library: Library, artifact_id: str) -> list[Artifact]:
@@ -68,9 +79,12 @@ def get_version_history(library: Library, artifact_id: str) -> list[Artifact]:
         return artifacts.views(library, all_rows(query.order_by(table.version)))
 
 
-def _related(library: Library, artifact_id: str, deepest: int | None, limit: int, *, up: bool) -> list[Related]:
+def _related(
+    library: Library, artifact_id: str, deepest: int | None, limit: int, *, up: bool
+) -> tuple[list[Related], list[Link]]:
     """Breadth first, a level at a time: a graph in which many ways lead to one artifact costs what it has, not more."""
     found: dict[str, tuple[str, str, int]] = {}
+    links: dict[Link, None] = {}
     level, depth = [artifact_id], 1
     while level and len(found) < limit and (deepest is None or depth <= deepest):
         following = []
@@ -79,12 +93,14 @@ def _related(library: Library, artifact_id: str, deepest: int | None, limit: int
                 if other not in found and other != artifact_id and len(found) < limit:
                     found[other] = (relation, of, depth)
                     following.append(other)
+                if other in found and len(links) < MAX_RELATED:
+                    links[Link(other, of, relation) if up else Link(of, other, relation)] = None
         level, depth = following, depth + 1
     seen: dict[str, Artifact] = {}
     for ids in _batches(list(found)):
         rows = all_rows(models.Artifact.select().where(models.Artifact.id.in_(ids)))
         seen.update((artifact.id, artifact) for artifact in artifacts.views(library, rows))
-    return [Related(seen[other], relation, of, depth) for other, (relation, of, depth) in found.items()]
+    return [Related(seen[other], *how) for other, how in found.items()], list(links)
 
 
 def _neighbours(ids: list[str], *, up: bool) -> Iterator[tuple[str, str, str]]:

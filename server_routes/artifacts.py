@@ -124,6 +124,7 @@ async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
             "artifact": rendering.artifact(hub, found.artifact),
             "ancestors": [rendering.related(hub, step) for step in found.ancestors],
             "descendants": [rendering.related(hub, step) for step in found.descendants],
+            "links": [{"from": link.origin, "to": link.to, "relation": link.relation} for link in found.links],
         }
     )
 

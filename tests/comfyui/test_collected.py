@@ -195,3 +195,26 @@ def test_what_is_cached_belongs_to_each_prompt_that_reports_it(studio: Studio, g
     (_, one), (_, two) = (collect(studio, outcome, "gpu-b") for outcome in (first, second))
     assert one["items"][0]["sha256"] == two["items"][0]["sha256"]
     assert one["items"][0]["workflow_id"] != two["items"][0]["workflow_id"]
+
+
+def test_what_was_delivered_and_what_somebody_uploaded_there_lead_back(studio: Studio, gpu_b: Studio) -> None:
+    delivered, uploaded = studio.saved(), studio.saved()
+    transfer = studio.post(f"/artifacts/{delivered['id']}/transfer", {"server": "gpu-b"}, 201)
+    sent = {"image": ("my holiday.png", studio.data(uploaded["id"]), "image/png")}
+    name = gpu_b.ask("POST", "/upload/image", 200, files=sent).json()["name"]
+    graph = Graph()
+    blend = graph.add(
+        "ImageBlend",
+        image1=graph.add("LoadImage", image=transfer["target_filename"]),
+        image2=graph.add("LoadImage", image=name),
+        **{"blend_factor": 0.5, "blend_mode": "normal"},
+    )
+    graph.write(blend)
+    _, answer = collect(studio, gpu_b.run(graph), "gpu-b")
+    (made,) = answer["items"]
+    lineage = studio.get(f"/artifacts/{made['id']}/lineage", depth=1)
+    assert {step["artifact"]["id"] for step in lineage["ancestors"]} == {delivered["id"], uploaded["id"]}
+    assert dict(studio.rows("SELECT artifact_id, via FROM lineage WHERE attempt_id = ?", made["attempt_id"])) == {
+        delivered["id"]: "transfer",
+        uploaded["id"]: "upload",
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.errors import NotFound
+from comfyui_artifact_db.errors import Invalid, NotFound
 from comfyui_artifact_db.library import identities, lineage, runs
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact, Related
@@ -46,6 +46,10 @@ def test_a_diamond_has_its_end_once_at_the_nearest(library: Library, pictures: A
     depths = {step.artifact.id: step.depth for step in ancestors}
     assert len(ancestors) == len(depths) == 4
     assert depths == {left.id: 1, right.id: 1, deeper.id: 1, photo.id: 2}
+    ways = [(photo, left), (photo, right), (right, deeper), (left, film), (right, film), (deeper, film)]
+    links = lineage.get_lineage(library, film.id).links
+    assert sorted(links, key=str) == sorted((lineage.Link(a.id, b.id, "input") for a, b in ways), key=str)
+    assert set(lineage.get_lineage(library, photo.id).links) == set(links)
     descendants = {step.artifact.id: step.depth for step in lineage.get_lineage(library, photo.id).descendants}
     assert descendants == {left.id: 1, right.id: 1, deeper.id: 2, film.id: 2}
 
@@ -95,3 +99,20 @@ def test_the_lineage_and_history_of_what_is_not_there_are_not_found(library: Lib
     for ask in (lineage.get_lineage, lineage.get_version_history):
         with pytest.raises(NotFound):
             ask(library, identities.new_id())
+
+
+def test_a_lineage_is_cut_at_a_depth_and_at_a_number(library: Library, pictures: Any) -> None:
+    photo = pictures.one()
+    films = [make(pictures, f"p{number}", photo) for number in range(4)]
+    cut = make(pictures, "cut", *films)
+    whole = lineage.get_lineage(library, photo.id)
+    assert [step.depth for step in whole.descendants] == [1, 1, 1, 1, 2]
+    near = lineage.get_lineage(library, photo.id, depth=1)
+    assert {step.artifact.id for step in near.descendants} == {film.id for film in films}
+    few = lineage.get_lineage(library, photo.id, limit=3)
+    assert [step.depth for step in few.descendants] == [1, 1, 1]
+    assert len(few.links) == 3
+    assert lineage.get_lineage(library, cut.id, depth=2, limit=5).ancestors[-1].artifact.id == photo.id
+    for wrong in ({"depth": 0}, {"limit": 0}, {"depth": 10_001}):
+        with pytest.raises(Invalid, match="from 1 to 10000"):
+            lineage.get_lineage(library, photo.id, **wrong)

@@ -165,6 +165,19 @@ async def test_lineage_leads_across_versions_and_workflows(hub: Hub) -> None:
         (edited["id"], "input", film.id, 1),
         (photo.id, "parent", edited["id"], 2),
     ]
+    ways = [(way["from"], way["to"], way["relation"]) for way in origin["links"]]
+    assert ways == [(edited["id"], film.id, "input"), (photo.id, edited["id"], "parent")]
+
+
+async def test_a_lineage_may_be_cut_short(hub: Hub) -> None:
+    photo = hub.pictures.one()
+    for number in range(3):
+        hub.pictures.one(run=runs.Run("gpu-b", f"p{number}", "film", inputs=(photo.id,)))
+    path = f"/artifacts/{photo.id}/lineage"
+    assert len((await hub.get(f"{path}?limit=2")).json["descendants"]) == 2
+    assert len((await hub.get(f"{path}?depth=1&limit=500")).json["descendants"]) == 3
+    for wrong, status in (("depth=0", 422), ("limit=10001", 422), ("depth=x", 400), ("most=3", 400)):
+        await hub.get(f"{path}?{wrong}", status)
 
 
 async def test_an_artifact_has_links_that_work_and_a_path_inside_of_the_store(hub: Hub) -> None:

@@ -10,11 +10,11 @@ const PITCH = { x: 62, y: 80 };
 export const MOST = 4;
 
 /**
- * @param {{artifact: any, ancestors: any[], descendants: any[]}} lineage as the hub tells it, nearest first
+ * @param {{artifact: any, ancestors: any[], descendants: any[], links: any[]}} lineage as the hub tells it, nearest first
  * @returns {{width: number, height: number, people: any[], links: any[], more: any[]}} `people` have their middles as `x`
  *          and `y`, `links` the middles of two of them, `more` the number of those in a row that are not shown
  */
-export function arrange({ artifact, ancestors, descendants }) {
+export function arrange({ artifact, ancestors, descendants, links: ways }) {
   const rows = new Map([[0, [{ artifact, relation: null, of: null }]]]);
   for (const [side, related] of [[-1, ancestors], [1, descendants]]) {
     for (const one of related) {
@@ -26,7 +26,6 @@ export function arrange({ artifact, ancestors, descendants }) {
   const levels = [...rows.keys()].sort((a, b) => a - b);
   const width = MOST * PITCH.x;
   const people = [];
-  const links = [];
   const more = [];
   const places = new Map();
   // From the middle outwards: each lies as near as can be to the one that it is related to, and is shown only with it.
@@ -38,9 +37,11 @@ export function arrange({ artifact, ancestors, descendants }) {
       const x = width / 2 + (at - (shown.length - 1) / 2) * PITCH.x;
       places.set(one.artifact.id, { x, y });
       people.push({ ...one, x, y, level });
-      if (one.of !== null) links.push({ from: places.get(one.of), to: { x, y }, relation: one.relation });
     });
     if (rows.get(level).length > shown.length) more.push({ y, level, n: rows.get(level).length - shown.length });
   }
+  const links = ways
+    .filter(({ from, to }) => places.has(from) && places.has(to))
+    .map(({ from, to, relation }) => ({ from: places.get(from), to: places.get(to), relation }));
   return { width, height: SIDE + (levels.at(-1) - levels[0]) * PITCH.y, people, links, more };
 }
