@@ -31,6 +31,7 @@ from comfyui_artifact_db.library import (
     fetching,
     identities,
     importing,
+    inputs,
     lineage,
     loads,
     pages,
@@ -196,6 +197,11 @@ class Scene:
             fetching.discard(self.library, arrived)
             return arrived
 
+    def ask_what_went_in(self) -> object:
+        graph = {"9": {"class_type": "LoadImage", "inputs": {"image": "a.png [output]"}}}
+        with self.server(), fetching.client(self.library.config.server("gpu-a")) as comfyui:
+            return inputs.of_server(self.library, comfyui, graph, ["9"], "p9")
+
     def upload(self) -> object:
         with self.library.store.receiving() as part:
             part.write(png(98))
@@ -301,6 +307,11 @@ CALLS: dict[str, Call] = {
     "fetching.discard": reads(lambda s: fetching.discard(s.library, [])),
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
+    "inputs.of_server": reads(Scene.ask_what_went_in),
+    "inputs.is_size_of_any": reads(lambda s: inputs.is_size_of_any(s.library, 1)),
+    "inputs.recognised": reads(
+        lambda s: inputs.recognised(s.library, [s.usable.sha256], server="gpu-a", prompt_id="p9")
+    ),
     "lineage.get_lineage": reads(lambda s: lineage.get_lineage(s.library, s.usable.id)),
     "lineage.get_version_history": reads(lambda s: lineage.get_version_history(s.library, s.usable.id)),
     "loads.resolve": reads(lambda s: loads.resolve(s.library, loads.Wanted(chain="film", step="a"))),
