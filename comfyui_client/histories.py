@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 __all__ = ["TEXT", "History", "Reported", "TooMany"]
 
 TEXT = "text"
 """The one key whose strings are outputs themselves."""
+
+OWN_NODES = ("SaveToArtifactDB", "LoadFromArtifactDB")
+"""Nodes of this project, whose texts tell a person what they did: those are no outputs."""
 
 MOST_OUTPUTS = 10_000
 DEEPEST = 16
@@ -55,7 +61,10 @@ class Reported:
 
 @dataclass(frozen=True)
 class History:
-    """A prompt that has ended. `ending` is success, error, interrupted, or empty where the server does not say."""
+    """A prompt that has ended. `ending` is success, error, interrupted, or empty where the server does not say.
+
+    `cached` are the nodes that did not run, since they had with the same inputs before: they report what they did then.
+    """
 
     outputs: tuple[Reported, ...]
     ending: str
@@ -63,34 +72,42 @@ class History:
     graph: dict[str, Any] | None = None
     extra_pnginfo: dict[str, Any] | None = None
     client_id: str | None = None
+    cached: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> History:
-        """Read one entry of `/history`. Raises TooMany."""
+        """Read one entry of `/history`, or of the history that ComfyUI keeps in memory. Raises TooMany."""
         prompt = entry.get("prompt")
-        prompt = [*prompt, *[None] * 4] if isinstance(prompt, list) else [None] * 4
-        extra = _object(prompt[3]) or {}
+        prompt = [*prompt, *[None] * 4] if _is_list(prompt) else [None] * 4
+        extra, graph = _object(prompt[3]) or {}, _object(prompt[2])
         ending, message = _ending(entry.get("status"))
         client_id = extra.get("client_id")
         return cls(
-            outputs=tuple(_reported(_object(entry.get("outputs")) or {})),
+            outputs=tuple(_reported(_object(entry.get("outputs")) or {}, graph or {})),
             ending=ending,
             message=message,
-            graph=_plain(_object(prompt[2])),
+            graph=_plain(graph),
             extra_pnginfo=_plain(_object(extra.get("extra_pnginfo"))),
             client_id=_readable(client_id)[:255] if isinstance(client_id, str) else None,
+            cached=frozenset(_cached(entry.get("status"))),
         )
 
 
-def _reported(outputs: Mapping[str, Any]) -> Iterator[Reported]:
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """What JSON makes a list of: in memory ComfyUI keeps some as tuples."""
+    return isinstance(value, (list, tuple))
+
+
+def _reported(outputs: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[Reported]:
     counts: dict[tuple[str, str], int] = {}
     total = 0
     for node, shown in outputs.items():
         node_id = _NOT_OF_A_NODE.sub("_", _readable(node))[:200] or "_"
         kept = _kept(_object(shown) or {})
+        own = kept is not None or (_object(graph.get(node)) or {}).get("class_type") in OWN_NODES
         for key, value in (_object(shown) or {}).items():
-            if key == TEXT and kept is not None:
-                continue  # What our own node says beside its pictures is no output.
+            if key == TEXT and own:
+                continue
             kind = _NOT_OF_A_KIND.sub("_", key)[:64] or "_"
             for item in _items(value, with_texts=key == TEXT):
                 index = counts.get((node_id, kind), 0)
@@ -122,19 +139,19 @@ def _items(value: Any, *, with_texts: bool, depth: int = 0) -> Iterator[str | di
             yield value
     elif isinstance(value, dict) and isinstance(value.get("filename"), str) and value["filename"]:
         yield value
-    elif isinstance(value, (list, dict)) and depth < DEEPEST:
-        within = value if isinstance(value, list) else value.values()
+    elif isinstance(value, (list, tuple, dict)) and depth < DEEPEST:
+        within = value.values() if isinstance(value, dict) else value
         for inner in within:
             # A string that is the member of some object is a label of it, not a text that a node put out.
-            yield from _items(inner, with_texts=with_texts and isinstance(value, list), depth=depth + 1)
+            yield from _items(inner, with_texts=with_texts and _is_list(value), depth=depth + 1)
 
 
 def _kept(shown: Mapping[str, Any]) -> list[str] | None:
     """The artifacts that our own node says it recorded, one for each of its pictures; None for every other node."""
     ids, images = shown.get("artifact_ids"), shown.get("images")
-    if not isinstance(ids, list) or not isinstance(images, list) or len(ids) != len(images):
+    if not _is_list(ids) or not _is_list(images) or len(ids) != len(images):
         return None
-    return ids if all(isinstance(one, str) for one in ids) else None
+    return list(ids) if all(isinstance(one, str) for one in ids) else None
 
 
 def _ending(status: Any) -> tuple[str, str | None]:
@@ -143,14 +160,24 @@ def _ending(status: Any) -> tuple[str, str | None]:
         return "", None
     if told.get("status_str") == "success":
         return "success", None
-    messages = told.get("messages")
-    for message in reversed(messages if isinstance(messages, list) else []):
-        event, data = message if isinstance(message, list) and len(message) == 2 else (None, None)
+    for event, data in reversed(_messages(told)):
         if event == "execution_interrupted":
             return "interrupted", None
         if event == "execution_error":
             return "error", _blame(_object(data) or {})
     return ("error", None) if told.get("status_str") == "error" else ("", None)
+
+
+def _cached(status: Any) -> Iterator[str]:
+    for event, data in _messages(_object(status) or {}):
+        nodes = (_object(data) or {}).get("nodes")
+        if event == "execution_cached" and _is_list(nodes):
+            yield from map(str, nodes)
+
+
+def _messages(status: Mapping[str, Any]) -> list[Sequence[Any]]:
+    messages = status.get("messages")
+    return [one for one in messages if _is_list(one) and len(one) == 2] if _is_list(messages) else []
 
 
 def _blame(data: Mapping[str, Any]) -> str:
@@ -169,7 +196,8 @@ def _plain(value: dict[str, Any] | None) -> dict[str, Any] | None:
     """What came as JSON, as every JSON reader and every database takes it: no NaN, no halves of surrogate pairs."""
     if value is None:
         return None
-    plain: dict[str, Any] = json.loads(_readable(json.dumps(value, ensure_ascii=False)), parse_constant=lambda _: None)
+    text = _readable(json.dumps(value, ensure_ascii=False, default=str))
+    plain: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
     return plain
 
 

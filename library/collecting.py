@@ -14,7 +14,7 @@ from ..db import models
 from ..db.querying import all_rows
 from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
 from . import artifacts, attempts, fetching, inputs, names, recording, runs, workflows
-from .fetching import Arrived, Missing
+from .arrivals import Arrived, Missing, named
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _ENDED = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
 """What an attempt's status is when its server says so; empty: it has a history of the prompt that does not say."""
-
-LONGEST_LIST = 20
-"""How many missing outputs a message names."""
 
 
 def download_and_store_artifacts(
@@ -63,7 +60,7 @@ def download_and_store_artifacts(
         with library.reading():
             known = runs.recorded_outputs(attempt_id)
         wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
-        arrived, missing = fetching.fetch(library, target, wanted)
+        arrived, missing = fetching.fetch(library, target, wanted, history.graph)
         went_in = _inputs(library, target, history, arrived, prompt_id)
         _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in), by)
         if missing:
@@ -166,7 +163,7 @@ def _ending(attempt_id: str, history: History, missing: list[Missing], went_in: 
         error = "the server does not say how it ended"
     if missing:
         status = "failed" if status == "completed" else status
-        error = "\n".join(filter(None, [error, _named(missing)]))
+        error = "\n".join(filter(None, [error, named(missing)]))
     return attempts.Ending(
         *(attempt_id, status, error),
         workflow_definition=history.graph,
@@ -178,28 +175,11 @@ def _ending(attempt_id: str, history: History, missing: list[Missing], went_in: 
 
 def _record(library: Library, workflow_id: str, arrived: list[Arrived], ending: attempts.Ending, by: str) -> None:
     if arrived:
-        outputs = [(_new(one), one.placement) for one in arrived]
+        outputs = [(one.as_artifact(), one.placement) for one in arrived]
         recording.record(library, outputs, actor=by, workflow_id=workflow_id, ending=ending)
         return
     with library.writing(by) as tx:
         attempts.end(tx, ending)
-
-
-def _new(arrived: Arrived) -> recording.NewArtifact:
-    output = arrived.output
-    text_name = f"{output.node_id.replace(':', '-')}_{output.index:05}_.txt"
-    return recording.NewArtifact(
-        artifact_id=arrived.artifact_id,
-        output_key=output.output_key,
-        filename=output.filename or text_name,
-        file_type=arrived.kind.file_type,
-        file_format=arrived.kind.file_format,
-        metadata=arrived.metadata,
-        node_id=output.node_id,
-        subfolder=output.subfolder,
-        comfy_folder_type=output.folder_type,
-        once=True,
-    )
 
 
 def _of_execution(library: Library, attempt_id: str, history: History) -> list[Artifact]:
@@ -212,10 +192,10 @@ def _of_execution(library: Library, attempt_id: str, history: History) -> list[A
 
 def _incomplete(server: Server, missing: list[Missing], arrived: int) -> ArtifactDBError:
     kept = f"; {arrived} arrived and {'is' if arrived == 1 else 'are'} recorded" if arrived else ""
-    message = f"{_named(missing)}{kept}. Collect again to try once more"
+    message = f"{named(missing)}{kept}. Collect again to try once more"
     if isinstance(missing[0].error, StoreFailed):
         return StoreFailed(message)
-    named = [
+    listed = [
         {
             "output_key": one.output.output_key,
             "filename": one.output.filename,
@@ -225,10 +205,4 @@ def _incomplete(server: Server, missing: list[Missing], arrived: int) -> Artifac
         }
         for one in missing
     ]
-    return Incomplete(message, server=server.name, missing=named)
-
-
-def _named(missing: list[Missing]) -> str:
-    count = "1 output is missing" if len(missing) == 1 else f"{len(missing)} outputs are missing"
-    more = [f"and {len(missing) - LONGEST_LIST} more"] if len(missing) > LONGEST_LIST else []
-    return f"{count}: " + "; ".join([*map(str, missing[:LONGEST_LIST]), *more])
+    return Incomplete(message, server=server.name, missing=listed)

@@ -9,17 +9,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..comfyui_client import ComfyUIServer, Reported, Server
 from ..errors import ArtifactDBError, DeliveryFailed, ServerFailed, ServerUnreachable, StoreFailed
-from ..media.kinds import HEAD_SIZE, Kind, classify, of_format
-from ..storage.files import Part, remove
-from ..storage.local import Placement
+from ..media.kinds import HEAD_SIZE, classify
+from ..storage.files import Part
 from . import identities
-from .describing import described
+from .arrivals import Arrived, Graph, Missing, discard, keep, keep_text
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -36,28 +34,6 @@ WAITS = (0.5, 2.0)
 """Seconds before the second and before the third try."""
 
 _PASSING = (408, 429)
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """An output whose bytes are in the staging folder, durable."""
-
-    output: Reported
-    artifact_id: str
-    kind: Kind
-    placement: Placement
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """An output that could not be had, and why."""
-
-    output: Reported
-    error: ArtifactDBError
-
-    def __str__(self) -> str:
-        return f"{self.output.output_key} ({self.output.filename or 'a text'}): {self.error}"
 
 
 class Underway:
@@ -103,15 +79,17 @@ def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
     return call()
 
 
-def fetch(library: Library, server: Server, outputs: Sequence[Reported]) -> tuple[list[Arrived], list[Missing]]:
+def fetch(
+    library: Library, server: Server, outputs: Sequence[Reported], graph: Graph | None = None
+) -> tuple[list[Arrived], list[Missing]]:
     """Bring these outputs into the staging folder, in their order.
 
     A server that is gone or refuses everything is not asked for the rest, nor is a store that takes nothing given any.
-    What arrived is the caller's to record, or to discard by `discard`.
+    What arrived is the caller's to record, or to `discard`. `graph` is the prompt's, where it is known.
     """
     if not outputs:
         return [], []
-    crew = _Crew(library)
+    crew = _Crew(library, graph)
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-fetch") as pool:
         for _ in range(min(AT_ONCE, len(outputs))):
             crew.clients.put(stack.enter_context(client(server)))
@@ -122,24 +100,18 @@ def fetch(library: Library, server: Server, outputs: Sequence[Reported]) -> tupl
         except BaseException:
             crew.end()
             pool.shutdown(wait=True, cancel_futures=True)
-            discard(library, [job.result() for job in jobs if not job.cancelled() and not job.exception()])
+            discard(library.store, [job.result() for job in jobs if not job.cancelled() and not job.exception()])
             raise
     arrived = [result for result in results if isinstance(result, Arrived)]
     return arrived, [result for result in results if isinstance(result, Missing)]
 
 
-def discard(library: Library, results: Sequence[Arrived | Missing]) -> None:
-    """Forget what arrived: nobody was promised it."""
-    for result in results:
-        if isinstance(result, Arrived):
-            remove(library.store.staging / result.placement.part)
-
-
 class _Crew:
     """Those who fetch for one collection, each with a connection of its own."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, graph: Graph | None) -> None:
         self._library = library
+        self._graph = graph
         self._over = threading.Event()
         self._why: ArtifactDBError | None = None
         self.clients: SimpleQueue[ComfyUIServer] = SimpleQueue()
@@ -153,7 +125,7 @@ class _Crew:
             return Missing(output, self._not_tried())
         try:
             if output.text is not None:
-                return self._write(output, output.text, artifact_id)
+                return keep_text(self._library.store, output, artifact_id=artifact_id, graph=self._graph)
             server = self.clients.get()
             try:
                 return again(lambda: self._download(server, output, artifact_id), self._over)
@@ -180,20 +152,8 @@ class _Crew:
                     f"server {server.server.name!r} does not have this file any more",
                     **{"server": server.server.name, "status": 404},
                 )
-            return self._finish(part, output, classify(beginning.head, output.filename), artifact_id)
-
-    def _write(self, output: Reported, text: str, artifact_id: str) -> Arrived:
-        with self._library.store.receiving() as part:
-            part.write(text.encode())
-            # It is a text whatever it looks like: nobody made a picture by writing "<svg>".
-            return self._finish(part, output, of_format("txt"), artifact_id)
-
-    def _finish(self, part: Part, output: Reported, kind: Kind, artifact_id: str) -> Arrived:
-        placement = self._library.store.finish(
-            part, artifact_id=artifact_id, extension=kind.file_format, day=identities.now()[:10]
-        )
-        metadata = described(part.path, kind)
-        return Arrived(output, artifact_id, kind, placement, metadata)
+            kind = classify(beginning.head, output.filename)
+            return keep(self._library.store, part, output, kind, artifact_id=artifact_id, graph=self._graph)
 
     def _not_tried(self) -> ArtifactDBError:
         why = self._why

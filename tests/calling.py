@@ -19,6 +19,7 @@ from comfyui_artifact_db.comfyui_client import Reported
 from comfyui_artifact_db.config import Server, load_config
 from comfyui_artifact_db.library import (
     access,
+    arrivals,
     artifacts,
     attempts,
     bundles,
@@ -194,7 +195,7 @@ class Scene:
             server, output = self.library.config.server("gpu-a"), Reported("9", "images", 0, filename="a.png")
             arrived, missing = fetching.fetch(self.library, server, [output])
             assert (len(arrived), missing) == (1, [])
-            fetching.discard(self.library, arrived)
+            arrivals.discard(self.library.store, arrived)
             return arrived
 
     def ask_what_went_in(self) -> object:
@@ -304,7 +305,6 @@ CALLS: dict[str, Call] = {
     "exporting.find_root": reads(lambda s: exporting.find_root(s.library, "film")),
     "exporting.export_folder": reads(lambda s: exporting.export_folder(s.library, s.root, s.folder / "film")),
     "fetching.fetch": reads(Scene.fetch),
-    "fetching.discard": reads(lambda s: fetching.discard(s.library, [])),
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
     "inputs.of_server": reads(Scene.ask_what_went_in),

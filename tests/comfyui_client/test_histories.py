@@ -86,6 +86,34 @@ def test_copies_of_what_our_own_node_kept_say_so_and_its_notes_are_no_outputs() 
         assert [one.kept_as for one in read({"1": {**shown, "artifact_ids": ids}}).outputs] == [None, None, None]
 
 
+def test_what_our_own_nodes_say_is_no_output() -> None:
+    graph = {"1": {"class_type": "LoadFromArtifactDB"}, "2": {"class_type": "PreviewAny"}}
+    outputs = {"1": {"text": ["a.png · version 1 · approved"]}, "2": {"text": ["a text"]}}
+    found = read(outputs, prompt=[0, "p", graph, {}, []]).outputs
+    assert [one.output_key for one in found] == ["2:text:0"]
+
+
+def test_what_comfyui_keeps_in_memory_is_read_as_what_it_sends() -> None:
+    kept: dict[str, Any] = {
+        "prompt": (0, "p", {"1": {"class_type": "X"}}, {"client_id": "c", "extra_pnginfo": {"workflow": {}}}, ["1"]),
+        "outputs": {"1": {"images": (file("a.png"), file("b.png")), "text": ("t",)}},
+        "status": {
+            "status_str": "error",
+            "messages": [("execution_cached", {"nodes": ["7"]}), ("execution_error", {"node_id": "1"})],
+        },
+    }
+    found = History.of(kept)
+    assert found == History.of(json.loads(json.dumps(kept)))
+    assert [one.output_key for one in found.outputs] == ["1:images:0", "1:images:1", "1:text:0"]
+    assert (found.ending, found.cached, found.client_id) == ("error", frozenset({"7"}), "c")
+
+
+@pytest.mark.parametrize("messages", [None, 3, [["execution_cached"]], [["execution_cached", {"nodes": "7"}]], ["x"]])
+def test_a_status_that_does_not_tell_of_cached_nodes_tells_of_none(messages: Any) -> None:
+    entry = {"outputs": {}, "status": {"status_str": "success", "messages": messages}}
+    assert History.of(entry).cached == frozenset()
+
+
 @pytest.mark.parametrize(
     ("status", "ending", "message"),
     [
