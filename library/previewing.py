@@ -76,10 +76,13 @@ class Ahead:
             newest = self._newest
             done = newest
             try:
-                for artifact_id in _recorded(self._library, self._done):
-                    if not self._quiet():
-                        return
-                    _make(self._library, artifact_id)
+                recorded = _recorded(self._library, self._done)
+                # What a list shows comes first; a strip is only asked for by a mouse.
+                for size in ("medium", thumbnails.STRIP):
+                    for artifact_id in recorded:
+                        if not self._quiet():
+                            return
+                        _make(self._library, artifact_id, size)
             except (CancelledError, RuntimeError):
                 return  # The pool is closed, or Python is about to end.
             except (ArtifactDBError, DatabaseError) as error:
@@ -109,9 +112,9 @@ def _recorded(library: Library, after: int) -> list[str]:
         return [artifact_id for (artifact_id,) in all_tuples(query.order_by(table.seq.desc()).limit(NEWEST))]
 
 
-def _make(library: Library, artifact_id: str) -> None:
+def _make(library: Library, artifact_id: str, size: str) -> None:
     try:
-        thumbnails.thumbnail(library, artifact_id)
+        thumbnails.thumbnail(library, artifact_id, size)
     except Unavailable:
         raise
     except ArtifactDBError as error:

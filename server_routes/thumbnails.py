@@ -1,4 +1,4 @@
-"""The route that gives a small picture of an artifact; where there is none, one that says why."""
+"""The route that gives a small picture of an artifact, or a strip of a film; where there is none, one that says why."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from aiohttp import web
 from ..library import thumbnails
 from ..library.thumbnails import Thumbnail
 from ..library.views import Artifact
-from ..media import placeholders
+from ..media import frames, placeholders
 from ..storage.files import store_errors
 from . import asking, rendering, shown
 from .hub import Hub
+from .problems import malformed
 
 FOREVER = "private, max-age=31536000, immutable"
 """For a URL that names the bytes it shows: there will never be another picture behind it."""
@@ -20,8 +21,9 @@ FOREVER = "private, max-age=31536000, immutable"
 
 async def get_artifact_thumbnail(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    version = asking.Query(request, "v").text("v")
-    artifact, making = await hub.run(thumbnails.begin, artifact_id)
+    query = asking.Query(request, "v", "size", "strip")
+    size, version = _size(query), query.text("v")
+    artifact, making = await hub.run(thumbnails.begin, artifact_id, size)
     # Others wait for the same picture: that this client has gone is no reason to stop.
     found = await asyncio.shield(asyncio.wrap_future(making))
     body = await hub.off_loop(lambda: _bytes(artifact, found))
@@ -30,7 +32,16 @@ async def get_artifact_thumbnail(hub: Hub, request: web.Request) -> web.Response
         headers["X_Artifact_Note"] = found.note
     elif version == rendering.version(artifact):
         headers["Cache_Control"] = FOREVER
+    if size == thumbnails.STRIP and found.note is None:
+        headers["X_Artifact_Frames"] = str(frames.COUNT)
     return shown.answer(request, body, "image/webp", **headers)
+
+
+def _size(query: asking.Query) -> str:
+    size = query.text("size") or "medium"
+    if size not in thumbnails.SIZES:
+        raise malformed(f"size is one of {', '.join(thumbnails.SIZES)}")
+    return thumbnails.STRIP if query.flag("strip") else size
 
 
 def _bytes(artifact: Artifact, found: Thumbnail) -> bytes:

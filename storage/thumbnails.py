@@ -1,6 +1,6 @@
-"""Owns where thumbnails lie: thumbnails/<first two hex digits>/<sha256>.webp, by the hash of what they are made of.
+"""Owns where thumbnails lie: thumbnails/<first two hex digits>/<sha256>.<size>.webp, by the hash of what they show.
 
-Equal bytes share one. Nothing is made durable: what a crash takes, or leaves torn, is made again.
+Equal bytes share them. Nothing is made durable: what a crash takes, or leaves torn, is made again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from .files import remove, store_errors
 from .local import PART_SUFFIX, Store
 
 THUMBNAILS = "thumbnails"
+SIZES = ("small", "medium", "large", "strip")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -23,25 +24,25 @@ class Thumbnails:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def find(self, sha256: str) -> Path | None:
-        """The thumbnail of these bytes; None when there is none, or a torn one."""
-        path = self._path(sha256)
+    def find(self, sha256: str, size: str) -> Path | None:
+        """The thumbnail of these bytes in a size; None when there is none, or a torn one."""
+        path = self._path(sha256, size)
         try:
             with path.open("rb") as file:
                 head = file.read(12)
-                size = os.fstat(file.fileno()).st_size
+                length = os.fstat(file.fileno()).st_size
         except OSError:
             return None
-        whole = head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 == size
+        whole = head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 == length
         return path if whole else None
 
-    def keep(self, sha256: str, data: bytes) -> Path:
+    def keep(self, sha256: str, size: str, data: bytes) -> Path:
         """Put a thumbnail into its place, where it appears as a whole.
 
         Raises:
             StoreFailed: the disk refuses.
         """
-        path = self._path(sha256)
+        path = self._path(sha256, size)
         part = self._store.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}"
         with store_errors("keeping a thumbnail"):
             try:
@@ -50,18 +51,21 @@ class Thumbnails:
                 os.replace(part, path)
             except PermissionError:
                 # Windows refuses to replace what somebody reads just now: that is the same thumbnail.
-                if self.find(sha256) is None:
+                if self.find(sha256, size) is None:
                     raise
             finally:
                 remove(part)
         return path
 
     def forget(self, sha256: str) -> None:
-        """Remove a thumbnail, for example because what it shows was deleted for good."""
+        """Remove all sizes, for example because what they show was deleted for good."""
         with store_errors("removing a thumbnail"):
-            remove(self._path(sha256))
+            for size in SIZES:
+                remove(self._path(sha256, size))
 
-    def _path(self, sha256: str) -> Path:
-        if not _SHA256.match(sha256):
-            raise ValueError("a thumbnail is kept under a SHA-256")
-        return self._store.root / THUMBNAILS / sha256[:2] / f"{sha256}.webp"
+    def _path(self, sha256: str, size: str) -> Path:
+        if not _SHA256.match(sha256) or size not in SIZES:
+            raise ValueError("a thumbnail is kept under a SHA-256 and a size")
+        # The first release had one size, without a name.
+        name = f"{sha256}.webp" if size == "medium" else f"{sha256}.{size}.webp"
+        return self._store.root / THUMBNAILS / sha256[:2] / name

@@ -29,7 +29,7 @@ LARGE = png(5, (600, 400))
 class Maker:
     """Counts what is made, and can be kept from finishing."""
 
-    def __init__(self, make: Callable[[Path, str], bytes]) -> None:
+    def __init__(self, make: Callable[..., Any]) -> None:
         self.make = make
         self.calls = 0
         self.at_once = 0
@@ -38,14 +38,14 @@ class Maker:
         self.may_finish.set()
         self.lock = threading.Lock()
 
-    def __call__(self, source: Path, file_format: str) -> bytes:
+    def __call__(self, *given: Any) -> Any:
         with self.lock:
             self.calls += 1
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             self.may_finish.wait(30)
-            return self.make(source, file_format)
+            return self.make(*given)
         finally:
             with self.lock:
                 self.at_once -= 1
@@ -59,13 +59,15 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     maker.may_finish.set()
 
 
-def shown(library: Library, artifact: Artifact) -> thumbnails.Thumbnail:
-    return thumbnails.thumbnail(library, artifact.id)
+def shown(library: Library, artifact: Artifact, size: str = "medium") -> thumbnails.Thumbnail:
+    return thumbnails.thumbnail(library, artifact.id, size)
 
 
 def kept(library: Library) -> list[str]:
-    """The thumbnails that lie in the store."""
-    return sorted(path.stem for path in (library.store.root / "thumbnails").rglob("*") if path.is_file())
+    """Of what thumbnails lie in the store."""
+    return sorted(
+        {path.name.split(".")[0] for path in (library.store.root / "thumbnails").rglob("*") if path.is_file()}
+    )
 
 
 def spoil(artifact: Artifact, data: bytes, *, unseen: bool = False) -> None:
@@ -98,6 +100,26 @@ def test_equal_bytes_share_one(library: Library, pictures: Any, maker: Maker) ->
     one, other = pictures.one(data=LARGE), pictures.one(data=LARGE)
     assert shown(library, one) == shown(library, other)
     assert (maker.calls, kept(library)) == (1, [one.sha256])
+
+
+def test_a_list_finds_both_of_its_sizes_and_the_largest_is_made_when_it_is_asked_for(
+    library: Library, pictures: Any, maker: Maker
+) -> None:
+    artifact = pictures.one(data=png(5, (2048, 1024)))
+    sizes = {}
+    for asked in ("small", "medium", "large"):
+        path = shown(library, artifact, asked).path
+        assert path is not None
+        with Image.open(path) as image:
+            sizes[asked] = (image.size, maker.calls)
+    assert sizes == {"small": ((256, 128), 1), "medium": ((512, 256), 1), "large": ((1024, 512), 2)}
+
+
+def test_the_largest_brings_the_smaller_ones_along(library: Library, pictures: Any, maker: Maker) -> None:
+    artifact = pictures.one(data=png(5, (2048, 1024)))
+    for size in ("large", "small", "medium"):
+        assert shown(library, artifact, size).path is not None
+    assert maker.calls == 1
 
 
 def test_another_process_finds_it(library: Library, pictures: Any, maker: Maker, reopened: Any) -> None:
@@ -192,7 +214,7 @@ def test_bytes_that_were_removed_are_said_to_be_removed(library: Library, pictur
     assert shown(library, artifact).note == "its bytes were removed"
 
 
-@pytest.mark.parametrize("file_format", ["mp4", "svg", "latent", "txt", "bin"])
+@pytest.mark.parametrize("file_format", ["svg", "html", "xml", "latent", "glb", "pdf", "bin", "heic"])
 def test_what_is_no_picture_has_no_preview(library: Library, pictures: Any, file_format: str) -> None:
     artifact = pictures.one()
     with library.writing("tester"):
@@ -244,7 +266,8 @@ def test_what_is_deleted_for_good_leaves_no_thumbnail(library: Library, pictures
     shared = edit(library, shared.id, LARGE)
     outside = pictures.one(data=LARGE)
     for artifact in (first, shared, outside):
-        shown(library, artifact)
+        for size in thumbnails.SIZES:
+            shown(library, artifact, size)
     chain_id = workflows.get_workflow(library, first.workflow_id).chain_id
     assert chain_id is not None
     chains.delete_chain(library, chain_id, actor="ann")
@@ -274,6 +297,6 @@ def test_a_library_closes_at_once_however_many_are_wanted(config: Any, maker: Ma
     assert all(future.done() for future in asked)
 
 
-def test_every_picture_that_a_browser_may_show_in_place_has_a_reader() -> None:
-    inline = {kind.file_format for kind in kinds._BY_FORMAT.values() if kind.file_type == "image" and kind.inline}
+def test_all_that_a_browser_may_show_in_place_has_a_reader() -> None:
+    inline = {kind.file_format for kind in kinds._BY_FORMAT.values() if kind.inline}
     assert all(map(media.has_reader, inline))

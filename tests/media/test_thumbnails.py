@@ -1,4 +1,4 @@
-"""Thumbnails of everything that people and attackers store as a picture."""
+"""Thumbnails of everything that people and attackers store as a picture, in every size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db.media import thumbnails
-from comfyui_artifact_db.media.thumbnails import CannotBeShown
+from comfyui_artifact_db.media.limits import CannotBeShown
 from PIL import Image, PngImagePlugin
 
 Save = Callable[..., Path]
@@ -42,9 +42,14 @@ def save(tmp_path: Path) -> Save:
     return save
 
 
+def one(path: Path, file_format: str, size: str = "medium") -> bytes:
+    """The thumbnail of a file in one size."""
+    return thumbnails.make(path, file_format, [size])[size]
+
+
 def made(path: Path, file_format: str | None = None) -> Image.Image:
     """The thumbnail of a file, decoded."""
-    data = thumbnails.make(path, file_format or path.suffix.removeprefix("."))
+    data = one(path, file_format or path.suffix.removeprefix("."))
     image = Image.open(io.BytesIO(data), formats=["WEBP"])
     image.load()
     return image
@@ -108,6 +113,18 @@ def test_the_longer_side_is_512_at_most_and_nothing_is_enlarged(
     assert made(save(quarters(size))).size == expected
 
 
+@pytest.mark.parametrize(("size", "expected"), [((2600, 1950), (1024, 512, 256)), ((600, 450), (600, 512, 256))])
+def test_one_look_at_a_picture_gives_all_of_its_sizes(
+    save: Save, size: tuple[int, int], expected: tuple[int, ...]
+) -> None:
+    path = save(quarters(size))
+    found = thumbnails.make(path, "png", ["small", "medium", "large"])
+    for name, side in zip(("large", "medium", "small"), expected, strict=True):
+        image = Image.open(io.BytesIO(found[name]))
+        assert (image.size, corners(image)) == ((side, side * 3 // 4), ["red", "green", "blue", "white"])
+        assert thumbnails.make(path, "png", [name]).keys() == {name}
+
+
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("size", [(64, 48), (1600, 1200), (2600, 1950)])
 def test_every_format_that_has_a_reader_is_read(save: Save, file_format: str, size: tuple[int, int]) -> None:
@@ -116,7 +133,7 @@ def test_every_format_that_has_a_reader_is_read(save: Save, file_format: str, si
     assert (image.mode, corners(image)) == ("RGB", ["red", "green", "blue", "white"])
 
 
-@pytest.mark.parametrize("file_format", ["svg", "mp4", "latent", "txt", "pdf", "bin", "eps", "", None])
+@pytest.mark.parametrize("file_format", ["svg", "html", "xml", "latent", "glb", "pdf", "bin", "eps", "", None])
 def test_other_formats_have_none(save: Save, file_format: str | None) -> None:
     assert not thumbnails.has_reader(file_format)
     with pytest.raises(CannotBeShown):
@@ -242,12 +259,12 @@ def test_nothing_of_the_file_but_its_picture_and_its_colours_is_kept(save: Save)
     notes.add_text("prompt", "a secret dragon")
     exif = Image.Exif()
     exif[0x010E] = "a secret dragon"
-    data = thumbnails.make(save(quarters(), pnginfo=notes, exif=exif, icc_profile=b"profile" * 10), "png")
+    data = one(save(quarters(), pnginfo=notes, exif=exif, icc_profile=b"profile" * 10), "png")
     assert b"secret" not in data
     assert Image.open(io.BytesIO(data)).info["icc_profile"] == b"profile" * 10
-    large = thumbnails.make(save(quarters(), icc_profile=b"x" * 100_000), "png")
+    large = one(save(quarters(), icc_profile=b"x" * 100_000), "png")
     assert len(large) < 10_000
-    grey = thumbnails.make(save(quarters(mode="L"), icc_profile=b"profile" * 10), "png")
+    grey = one(save(quarters(mode="L"), icc_profile=b"profile" * 10), "png")
     assert b"profileprofile" not in grey, "a profile of greys fits no picture in colours"
 
 
@@ -304,7 +321,7 @@ def test_a_picture_at_the_limit_takes_the_memory_of_its_pixels_and_little_more(s
             lines = pathlib.Path("/proc/self/status").read_text().splitlines()
             return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
         before = most()
-        data = thumbnails.make(pathlib.Path(sys.argv[2]), "png")
+        data = thumbnails.make(pathlib.Path(sys.argv[2]), "png", ["small", "medium"])["medium"]
         print(most() - before, len(data))
     """
     folder = str(Path(__file__).resolve().parent.parent)
@@ -364,7 +381,7 @@ def test_a_spoilt_file_is_a_picture_or_it_is_not_and_nothing_else_happens(save: 
                     (0, 1, 127, 128, 255, chance.randrange(256))
                 )
             try:
-                data = thumbnails.make(save(bytes(spoilt), file_format), file_format)
+                data = one(save(bytes(spoilt), file_format), file_format)
                 seen.add(Image.open(io.BytesIO(data)).format)
             except CannotBeShown as error:
                 seen.add(str(error))

@@ -21,6 +21,7 @@ from hubs import Answer, Hub, Serve
 from making import png
 from mounting_like_comfyui import like_comfyui
 from PIL import Image
+from screening import film
 
 KEPT_FOR_EVER = "private, max-age=31536000, immutable"
 ASKED_AGAIN = "private, no-cache"
@@ -77,6 +78,36 @@ async def test_a_thumbnail_may_be_kept_for_ever_where_its_url_names_the_bytes(hu
         assert (other.body, other.headers["Cache-Control"]) == (answer.body, ASKED_AGAIN)
 
 
+async def test_there_are_three_sizes_and_others_are_refused(hub: Hub) -> None:
+    artifact = hub.pictures.one(data=png(3, (2048, 1024)))
+    for size, expected in {"small": (256, 128), "medium": (512, 256), "large": (1024, 512)}.items():
+        answer = await hub.get(f"{right(artifact)}&size={size}")
+        assert picture(answer).size == expected
+        assert answer.headers["Cache-Control"] == KEPT_FOR_EVER
+        assert "X-Artifact-Frames" not in answer.headers
+    assert (await hub.get(f"{right(artifact)}&size=medium")).body == (await hub.get(right(artifact))).body
+    for wrong in ("size=huge", "size=512", "strip=yes", "size=small&size=large", "width=9"):
+        assert (await hub.get(f"{right(artifact)}&{wrong}", 400)).code == "malformed"
+
+
+async def test_a_strip_has_twelve_frames_and_what_stands_still_has_none(hub: Hub) -> None:
+    moving = hub.pictures.one(data=film(frames=24, size=(64, 48)))
+    hub.change("UPDATE artifacts SET file_type = 'video', file_format = 'mp4' WHERE id = ?", moving.id)
+    answer = await hub.get(f"{right(moving)}&strip=1")
+    assert picture(answer).size == (12 * 64, 48)
+    assert answer.headers["X-Artifact-Frames"] == "12"
+    assert answer.headers["Cache-Control"] == KEPT_FOR_EVER
+    still = hub.pictures.one(data=png(4, (60, 60)))
+    latent = hub.pictures.one(data=b"latent")
+    hub.change("UPDATE artifacts SET file_type = 'latent', file_format = 'latent' WHERE id = ?", latent.id)
+    for artifact in (still, latent):
+        answer = await hub.get(f"{right(artifact)}&strip=1")
+        assert answer.headers["X-Artifact-Note"] == "it does not move"
+        assert "X-Artifact-Frames" not in answer.headers
+        assert picture(answer).size == (320, 320)
+    assert "X-Artifact-Note" not in (await hub.get(right(still))).headers
+
+
 async def test_a_copy_that_is_right_is_not_sent_again(hub: Hub) -> None:
     one, other = hub.pictures.one(data=png(1, (40, 40))), hub.pictures.one(data=png(200, (40, 40)))
     etag = (await hub.get(right(one))).etag
@@ -124,7 +155,7 @@ async def test_where_there_is_none_a_placeholder_says_why_and_is_asked_for_again
         "its bytes have changed": hub.pictures.one(),
         "its bytes were removed": hub.pictures.one(),
     }
-    hub.change("UPDATE artifacts SET file_type = 'video', file_format = 'mp4' WHERE id = ?", shown["no preview"].id)
+    hub.change("UPDATE artifacts SET file_type = 'latent', file_format = 'latent' WHERE id = ?", shown["no preview"].id)
     hub.change("UPDATE artifacts SET bytes_removed_at = created_at WHERE id = ?", shown["its bytes were removed"].id)
     for note in ("its file is gone", "its bytes have changed"):
         assert "X-Artifact-Note" not in (await hub.get(right(shown[note]))).headers
