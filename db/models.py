@@ -241,6 +241,31 @@ class IdempotencyKey(Row):
         table_name = "idempotency_keys"
 
 
+class ImportFolder(Row):
+    """A folder whose files were imported: its path on this machine, which nobody else is told."""
+
+    id = AutoField()
+    path = TextField(unique=True)
+
+    class Meta:
+        table_name = "import_folders"
+
+
+class ImportedFile(Row):
+    """A file that an import has seen: what `stat` said of it, its hash, and which artifact has its bytes."""
+
+    folder_id = ForeignKeyField(ImportFolder, on_delete="CASCADE", index=False)
+    name = TextField()
+    size = IntegerField()
+    mtime_ns = IntegerField()
+    sha256 = TextField()
+    artifact_id = TextField()
+
+    class Meta:
+        table_name = "imported_files"
+        primary_key = CompositeKey("folder_id", "name")
+
+
 class ArtifactFilter(Row):
     """Which artifacts have a tag, or are of a step or a chain, in the order of lists. Triggers write it."""
 
@@ -277,6 +302,7 @@ class ArtifactSearch(Row):
 TABLES: tuple[type[Row], ...] = (
     *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
     *(Token, Session, IdempotencyKey),
+    *(ImportFolder, ImportedFile),
     *(ArtifactFilter, ArtifactSearchRow),
 )
 """Every table but the full-text index, which is of an engine of its own."""
