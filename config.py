@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from .errors import BadConfiguration, UnknownServer
+from .errors import BadConfiguration, Invalid, UnknownServer
 
 __all__ = ["FILE_NAME", "Approval", "Config", "Server", "load_config", "user_folder"]
 
@@ -129,6 +129,24 @@ class Config:
     max_upload: int = DEFAULT_MAX_UPLOAD_MB * 1024 * 1024
     servers: Mapping[str, Server] = field(default_factory=dict)
     approval: Approval = Approval()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def import_folder(self, name: str) -> Path:
+        """The folder that may be imported under this name, wherever it is asked for.
+
+        Raises:
+            Invalid: there is none; `data["folders"]` has the configured names.
+        """
+        if name in self.folders:
+            return self.folders[name]
+        known = sorted(self.folders)
+        names = ", ".join(known) if known else f'none; add NAME = "PATH" below [folders] to {FILE_NAME}'
+        raise Invalid(f"no folder {name!r} is configured (configured: {names})", field="folder", folders=known)
+
+    def folder_label(self, path: Path) -> str:
+        """What the log calls a folder: the configured name where it has one, else its own."""
+        same = (name for name, folder in self.folders.items() if os.path.realpath(folder) == os.path.realpath(path))
+        return next(same, path.name or "folder")
 
     def server(self, name: str) -> Server:
         """The configured server of this name.
@@ -205,7 +223,7 @@ def _from_text(key: str, text: str) -> Any:
 
 
 def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str]) -> Config:
-    _refuse_unknown(values, (*_TOP_LEVEL, "servers", "approval"), "")
+    _refuse_unknown(values, (*_TOP_LEVEL, "servers", "approval", "folders"), "")
     plain = {key: check(values[key], key) for key, check in _TOP_LEVEL.items() if key in values}
     folder = file.parent
     if plain.pop("hub", ""):
@@ -225,6 +243,7 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
         max_upload=plain.pop("max_upload_mb", DEFAULT_MAX_UPLOAD_MB) * 1024 * 1024,
         servers=_servers(values.get("servers", {}), environment),
         approval=_approval(values.get("approval", {})),
+        folders=_folders(values.get("folders", {}), folder),
         **plain,
     )
 
@@ -265,6 +284,15 @@ def _approval(table: Any) -> Approval:
     accepted = {"default": ("auto", "required"), "edited": ("usable", "pending")}
     _refuse_unknown(_table(table, "approval"), tuple(accepted), "approval")
     return Approval(**{key: _one_of(*accepted[key])(value, f"approval.{key}") for key, value in table.items()})
+
+
+def _folders(table: Any, folder: Path) -> dict[str, Path]:
+    folders = {}
+    for name, path in _table(table, "folders").items():
+        if not _NAME.match(name):
+            raise BadConfiguration(f"folders.{name}: a name has letters, digits, '.', '_' and '-', 64 at most")
+        folders[name] = _path(folder, path, f"folders.{name}")
+    return folders
 
 
 def _refuse_unknown(values: Mapping[str, Any], accepted: tuple[str, ...], where: str) -> None:

@@ -1,4 +1,4 @@
-"""`artifact-db import`: take in a bundle that another hub exported."""
+"""`artifact-db import`: take in a bundle that another hub exported, or adopt a folder of outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..library import importing
-from . import shells
+from . import adopting, shells
 from .bars import Bars, following
 
 
@@ -16,27 +16,32 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "import",
-        help="take in a bundle that another hub exported",
-        description="Takes in what `artifact-db export CHAIN --to FILE.zip` wrote, with ids, versions, times, "
-        "decisions and history kept. A second import of the same bundle adds nothing.",
+        help="adopt a folder of outputs, or take in a bundle that another hub exported",
+        description="Adopts the files of a folder, such as ComfyUI's output folder, with the graphs that they carry, "
+        "as workflows of their own; it copies them and changes nothing there. Or takes in what `artifact-db export "
+        "CHAIN --to FILE.zip` wrote, with ids, versions, times, decisions and history kept. A second import of the "
+        "same adds nothing; one that was interrupted goes on.",
     )
-    parser.add_argument("file", metavar="FILE.zip", type=Path, help="the bundle")
+    parser.add_argument("source", metavar="FOLDER|FILE.zip", type=Path, help="the folder, or the bundle")
+    adopting.add(parser)
     shells.add_actor(parser)
     parser.set_defaults(run=take_in)
 
 
 def take_in(options: argparse.Namespace, folder: Path | None) -> int:
-    """Import; 1 when the bundle is refused, 2 when it is no file.
+    """Import; 1 when the bundle is refused or a file of the folder cannot be taken in, 2 when nothing is there.
 
     Raises:
         ArtifactDBError: it cannot be done; the message says why, and nothing was changed.
     """
-    path: Path = options.file.expanduser()
+    path: Path = options.source.expanduser()
     if path.is_dir():
-        print("artifact-db: adopting a folder comes in a later release; name a bundle, FILE.zip", file=sys.stderr)
-        return 2
+        return adopting.adopt(options, folder, path)
     if not path.is_file():
-        print(f"artifact-db: {path.name} is no file that is there", file=sys.stderr)
+        print(f"artifact-db: {path.name} is no file or folder that is there", file=sys.stderr)
+        return 2
+    if options.dry_run or options.tag or options.json:
+        print("artifact-db: --dry-run, --tag and --json are for folders; a bundle is one thing", file=sys.stderr)
         return 2
     with shells.opened(folder) as library, Bars() as bars:
         done = importing.import_bundle(library, path, by=shells.actor(options), progress=following(bars, "import"))

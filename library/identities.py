@@ -32,6 +32,16 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def at(nanoseconds: int) -> str:
+    """The time so many nanoseconds after 1970 as it is written, and the present moment for one that is not over."""
+    present = now()
+    try:
+        moment = datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return present
+    return min(present, moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+
 def checked_id(value: str, field: str = "id") -> str:
     """A client's id in the canonical form, lower case with hyphens.
 

@@ -297,7 +297,7 @@ def _was_imported(origin: Origin) -> bool:
     query = table.select(table.after).where(
         (table.entity_id == origin.id) & (table.action == f"{origin.kind}.imported")
     )
-    return any(json.loads(after)["from"]["rows_sha256"] == origin.rows_sha256 for (after,) in all_tuples(query))
+    return any(json.loads(after)["from"].get("rows_sha256") == origin.rows_sha256 for (after,) in all_tuples(query))
 
 
 def _refuse_taken(rows: Path) -> None:

@@ -41,6 +41,7 @@ class NewArtifact:
     An `output_key` that ends in a colon, such as `upload:images:`, makes a new output: the next free index follows it.
     `seen` is an artifact's id and the revision of it that the caller saw; a later one refuses the record.
     `once`: where its prompt has an artifact of this output already, whoever recorded it, that one stands for it.
+    `made_at`: its own time, where it was made long before this; `told` is what its event says beside.
     """
 
     artifact_id: str
@@ -59,6 +60,8 @@ class NewArtifact:
     action: str = "artifact.recorded"
     seen: tuple[str, int] | None = None
     once: bool = False
+    made_at: str | None = None
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run, ending)
         taken = runs.recorded_outputs(attempt_id) if attempt_id and any(output.once for output in outputs) else {}
         recorded = [
-            _insert(tx, output, placement, workflow_id, attempt_id, taken.get(output.output_key))
+            insert_artifact(tx, output, placement, workflow_id, attempt_id, taken.get(output.output_key))
             for output, placement in zip(outputs, intent.placements, strict=True)
         ]
         if ending is not None:
@@ -231,15 +234,21 @@ def _owner(
     return workflow_id, newest.order_by(models.Attempt.number.desc()).limit(1).scalar()
 
 
-def _insert(
+def insert_artifact(
     tx: Transaction,
     output: NewArtifact,
     placement: Placement,
     workflow_id: str,
     attempt_id: str | None,
-    taken: dict[str, Any] | None,
+    taken: dict[str, Any] | None = None,
 ) -> str:
-    """Write the row, unless the same call wrote it before, or `taken` stands for it; returns its `local_path`."""
+    """Write the row with its events, inside the caller's transaction, unless the same call wrote it before.
+
+    Args:
+        taken: a row that stands for it, where it is to be recorded `once`.
+    Returns:
+        The `local_path` of what is recorded.
+    """
     existing = _existing.row(output.artifact_id)
     if existing is not None:
         _refuse_other(existing, output, placement, workflow_id)
@@ -268,7 +277,7 @@ def _insert(
         "parent_artifact_id": parent,
         "approval_status": output.status or _default_status(tx, workflow["requires_approval"]),
         "metadata": output.metadata,
-        "created_at": tx.at,
+        "created_at": output.made_at or tx.at,
         "updated_at": tx.at,
         "output_key": output.output_key,
         "attempt_id": attempt_id,
@@ -303,6 +312,8 @@ def _insert(
             "sha256": placement.sha256,
             **({"approved_by": row["approved_by"]} if row.get("approved_by") else {}),
             **({"tags": sorted(output.tags)} if output.tags else {}),
+            **({"created_at": output.made_at, "workflow_id": workflow_id} if output.made_at else {}),
+            **output.told,
         },
     )
     pointers.after_new_version(tx, row, claim)

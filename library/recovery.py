@@ -16,7 +16,7 @@ from peewee import DatabaseError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.local import Intent
-from . import chains, importing, recording
+from . import adopting, chains, importing, importing_rows, recording
 from .repeats import Repeated
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
     recording.KIND: partial(recording.complete, interrupted=True),
     chains.PURGE: chains.complete_purge,
     importing.KIND: partial(importing.complete, interrupted=True),
+    adopting.KIND: adopting.complete,
 }
 
 _MADE: dict[str, Callable[[dict[str, Any]], str]] = {
     recording.KIND: lambda record: str(record["outputs"][0]["artifact_id"]),
     importing.KIND: lambda record: str(record["artifacts"][0]),
+    adopting.KIND: lambda record: str(record["files"][0]["artifact_id"]),
 }
 """An artifact that an intent makes; one that makes none has no files that could be missing."""
 
@@ -177,7 +179,14 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
     try:
         if intent.kind in _MADE and library.store.missing(intent):
             with library.reading():
-                recording.refuse_deleted(_MADE[intent.kind](intent.record))
+                unnamed = importing_rows.unnamed([placement.local_path for placement in intent.placements])
+                if len(unnamed) == len(intent.placements):
+                    recording.refuse_deleted(_MADE[intent.kind](intent.record))
+            if len(unnamed) < len(intent.placements):
+                # It was committed; what no row names was here before, and its removal was under way.
+                library.store.delete(*unnamed)
+                library.store.fulfilled(intent)
+                return True
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)

@@ -22,6 +22,11 @@ _REPORTED_AS = {"image": "images", "video": "images", "latent": "latents"}
 """The key under which ComfyUI's history reports a type of file, where that is not its name."""
 
 
+def reported_as(file_type: str) -> str:
+    """The key under which ComfyUI's history would report a file of this type."""
+    return _REPORTED_AS.get(file_type, file_type)
+
+
 def require_workflow(library: Library, workflow_id: str) -> None:
     """Ask whether a workflow is there, before its file is taken.
 
@@ -76,7 +81,7 @@ def upload(
     found = described(part.path, kind)
     new = recording.NewArtifact(
         artifact_id=artifact_id,
-        output_key=output_key or f"upload:{_REPORTED_AS.get(kind.file_type, kind.file_type)}:",
+        output_key=output_key or f"upload:{reported_as(kind.file_type)}:",
         filename=filename,
         file_type=kind.file_type,
         file_format=kind.file_format,
