@@ -27,7 +27,9 @@ AGAIN = "the same command goes on from there"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options that only a folder has."""
     parser.add_argument("--tag", metavar="NAME", action="append", default=[], help="of a folder: a tag for what is new")
-    parser.add_argument("--dry-run", action="store_true", help="of a folder: say what would be taken in, and do nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="of a folder: say what would be taken in, and do nothing"
+    )
     parser.add_argument("--json", action="store_true", help="of a folder: print the summary as one line of JSON")
 
 

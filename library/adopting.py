@@ -244,7 +244,7 @@ class _Group:
             outcome = self._again(lambda: complete(library, intent))
         except (TooNew, Unavailable) as error:
             if error.data.get("outcome_unknown"):
-                library.deferred.add(library, intent)
+                library.deferred.add(library, intent, str(error))
             else:
                 library.store.withdraw(intent)
             raise

@@ -186,7 +186,7 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
                 # It was committed; what no row names was here before, and its removal was under way.
                 library.store.delete(*unnamed)
                 library.store.fulfilled(intent)
-                return True
+                return None
         library.store.place(intent)
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)

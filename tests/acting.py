@@ -35,6 +35,7 @@ from comfyui_artifact_db.config import load_config  # noqa: E402
 from comfyui_artifact_db.db.connections import Database  # noqa: E402
 from comfyui_artifact_db.db.migrating import migrate  # noqa: E402
 from comfyui_artifact_db.library import (  # noqa: E402
+    adopting,
     chains,
     collecting,
     decisions,
@@ -139,6 +140,11 @@ def dying_imports(folder: Path, bundle: str) -> None:
     _until_one_lives(folder, lambda own, steps: _import(own, steps, Path(bundle)))
 
 
+def dying_adoptions(folder: Path, outputs: str) -> None:
+    """The same of the import of a folder."""
+    _until_one_lives(folder, lambda own, steps: _adopt(own, steps, Path(outputs)))
+
+
 def dying_collections(folder: Path, url: str) -> None:
     """The same of a collection from the server at a URL."""
     _until_one_lives(folder, lambda own, steps: _collect(own, steps, url))
@@ -219,6 +225,27 @@ def _import(folder: Path, steps: int, bundle: Path) -> None:
     library.close()
 
 
+def _adopt(folder: Path, steps: int, outputs: Path) -> None:
+    adopting.AT_ONCE = 1  # so that each step comes in its turn
+    adopting.AHEAD, adopting.GROUP = 1, 2
+    library, acknowledge = _mortal(folder, steps)
+    adopting.adopt(library, adopting.look_through(library, outputs), by="importer")
+    acknowledge("adopted")
+    library.close()
+
+
+def adopting_one(folder: Path, outputs: str) -> None:
+    """Import a folder at the same moment as another process; prints what came of it."""
+    library = open_library(load_config(folder, {}))
+    library.prepare()
+    adopting.AHEAD, adopting.GROUP = 4, 3
+    plan = adopting.look_through(library, Path(outputs))
+    wait()
+    tally = adopting.adopt(library, plan, by="importer")
+    print(tally.new, tally.known)
+    library.close()
+
+
 def _collect(folder: Path, steps: int, url: str) -> None:
     (folder / "artifact-db.toml").write_text(f'[servers.gpu-b]\nurl = "{url}"\n')
     before = open_library(load_config(folder, {}))
@@ -265,6 +292,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
     for action in (
         *(migrating, locking, recording_many, promising, recording_one, collecting_one),
+        *(adopting_one, dying_adoptions),
         *(dying, dying_imports, dying_collections, dying_migrations),
     )
 }

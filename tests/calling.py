@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from comfyui_artifact_db.config import Server, load_config
 from comfyui_artifact_db.library import (
     access,
     arrivals,
+    adopting,
+    adopting_files,
     artifacts,
     attempts,
     bundles,
@@ -163,6 +165,29 @@ class Scene:
         shutil.copytree(aside, staging, dirs_exist_ok=True)
         return caught[0]
 
+    def outputs(self) -> adopting.Plan:
+        """What is to be taken in of a folder with one picture."""
+        outputs = self.folder / "outputs"
+        outputs.mkdir()
+        (outputs / "far.png").write_bytes(png(96))
+        return adopting.look_through(self.library, outputs)
+
+    def interrupted_adoption(self) -> Intent:
+        """A group of an import that got as far as its places."""
+        plan = self.outputs()
+        taken = adopting_files.Taker(self.library, {}).take(plan.waiting[0], identities.new_id())
+        assert isinstance(taken, adopting_files.Taken)
+        record = {"actor": BY, "label": "outputs", "tags": ["old"], "files": [asdict(taken.file)]}
+        intent = self.library.store.promise(adopting.KIND, [taken.placement], record)
+        self.library.store.place(intent)
+        return intent
+
+    def staged(self) -> adopting_files.Taken:
+        """A file that was taken in and is promised to nobody."""
+        taken = adopting_files.Taker(self.library, {}).take(self.outputs().waiting[0], identities.new_id())
+        assert isinstance(taken, adopting_files.Taken)
+        return taken
+
     def moved(self) -> str:
         """A workflow whose pointer somebody has moved behind the library's back."""
         with self.library.database.writing():
@@ -234,7 +259,7 @@ def minds(call: Callable[..., object]) -> Call:
     return Call(call, changes=True, told=False)
 
 
-BOOKKEEPING = {"idempotency_keys"}
+BOOKKEEPING = {"idempotency_keys", "import_folders", "imported_files"}
 """Tables of which the log does not tell: nothing in them is said of a chain, a workflow, an artifact or a person."""
 
 CALLS: dict[str, Call] = {
@@ -247,6 +272,10 @@ CALLS: dict[str, Call] = {
     "access.open_session": changes(lambda s: access.open_session(s.library, s.token)),
     "access.close_session": changes(lambda s: access.close_session(s.library, s.session)),
     "access.who_session": reads(lambda s: access.who_session(s.library, s.session)),
+    "adopting.look_through": reads(Scene.outputs),
+    "adopting.adopt": changes(lambda s, plan: adopting.adopt(s.library, plan, by=BY), Scene.outputs),
+    "adopting.complete": changes(lambda s, intent: adopting.complete(s.library, intent), Scene.interrupted_adoption),
+    "adopting_files.forget": reads(lambda s, taken: adopting_files.forget(s.library, taken), Scene.staged),
     "artifacts.get_artifact": reads(lambda s: artifacts.get_artifact(s.library, s.usable.id)),
     "artifacts.get_latest_artifact": reads(lambda s: artifacts.get_latest_artifact(s.library, s.workflow_id)),
     "artifacts.get_latest_artifact_by_flag": reads(

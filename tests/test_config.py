@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db.config import FILE_NAME, Approval, Config, Server, load_config, user_folder
-from comfyui_artifact_db.errors import BadConfiguration, UnknownServer
+from comfyui_artifact_db.errors import BadConfiguration, Invalid, UnknownServer
 
 TOP_LEVEL = (
     *("database", "store", "hub", "hub_token_env", "temporal", "record", "hosts", "local_trust", "max_upload_mb"),
@@ -267,3 +267,20 @@ def test_a_token_whose_variable_is_not_set_is_told_and_the_rest_goes_on(
         config = load(tmp_path, FULL)
     assert config.server("gpu.b_2").token is None
     assert "GPU_B_TOKEN" in caplog.text
+
+
+def test_folders_have_names_and_count_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "artifact-db.toml").write_text('[folders]\narchive = "old"\noutput = "/srv/output"\n')
+    config = load_config(tmp_path, {})
+    assert config.import_folder("archive") == tmp_path / "old"
+    assert config.folder_label(Path("/srv/output")) == "output"
+    assert config.folder_label(Path("/srv/other")) == "other"
+    with pytest.raises(Invalid, match=r"no folder 'x' is configured \(configured: archive, output\)"):
+        config.import_folder("x")
+
+
+@pytest.mark.parametrize("line", ['"a b" = "x"', "a = 1", 'a = ""', 'a = "\\u0000"'])
+def test_a_wrong_folder_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "artifact-db.toml").write_text(f"[folders]\n{line}\n")
+    with pytest.raises(BadConfiguration, match="folders"):
+        load_config(tmp_path, {})

@@ -109,16 +109,9 @@ def test_a_bundle_tells_nothing_of_the_machine_it_was_made_on(studio: Studio, sh
         assert json.loads(archive.read("bundle.json"))["version"] == 1
 
 
-def test_a_folder_is_not_adopted_yet(shell: Shell) -> None:
-    (shell.home / "output").mkdir()
-    done = shell.run("import", "output")
-    assert done.returncode == 2
-    assert done.stderr == "artifact-db: adopting a folder comes in a later release; name a bundle, FILE.zip\n"
-
-
 def test_a_file_that_is_not_there_is_said_and_the_exit_code_is_2(shell: Shell) -> None:
     done = shell.run("import", "nothing.zip")
-    assert (done.returncode, done.stderr) == (2, "artifact-db: nothing.zip is no file that is there\n")
+    assert (done.returncode, done.stderr) == (2, "artifact-db: nothing.zip is no file or folder that is there\n")
 
 
 def test_what_is_no_bundle_is_refused_in_one_line(shell: Shell) -> None:

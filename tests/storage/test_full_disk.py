@@ -10,7 +10,7 @@ import invariants
 import pytest
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.errors import StoreFailed, Unavailable
-from comfyui_artifact_db.library import artifacts, edits, pages, recovery
+from comfyui_artifact_db.library import adopting, artifacts, edits, pages, recovery
 from comfyui_artifact_db.library.opening import Library, open_library
 from making import Pictures
 from reviewing import edit
@@ -88,6 +88,24 @@ def test_a_read_only_store_is_refused_in_words_and_still_read(library: Library, 
         with pytest.raises(StoreFailed, match="read-only"):
             open_library(library.config)
     assert pictures.one().usable
+    invariants.check(library)
+
+
+def test_an_import_ends_where_the_disk_is_full_and_goes_on_when_there_is_room(
+    library: Library, disk: Path, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    for number in range(30):
+        (outputs / f"{number:02}.bin").write_bytes(bytes([number]) * 40 * KIB)
+    plan = adopting.look_through(library, outputs)
+    with filled(disk, leave=600 * KIB), pytest.raises(StoreFailed, match="full"):
+        adopting.adopt(library, plan, by="ann")
+    first = plan.tally.new
+    rows = {artifact.local_path for artifact in artifacts.list_artifacts(library, pages.Ask(500)).items}
+    assert {str(library.store.root / name) for name in everything(library) if not name.endswith(".lock")} == rows
+    rest = adopting.adopt(library, adopting.look_through(library, outputs), by="ann")
+    assert (rest.new, rest.unchanged) == (30 - first, first)
     invariants.check(library)
 
 
