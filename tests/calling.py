@@ -19,9 +19,9 @@ from comfyui_artifact_db.comfyui_client import Reported
 from comfyui_artifact_db.config import Server, load_config
 from comfyui_artifact_db.library import (
     access,
-    arrivals,
     adopting,
     adopting_files,
+    arrivals,
     artifacts,
     attempts,
     bundles,
