@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 Graph = dict[str, dict[str, Any]]
@@ -34,3 +35,19 @@ def plain(value: Any) -> Any:
     """
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
     return json.loads(text, parse_constant=lambda _: None)
+
+
+def writing(graph: Mapping[str, Any]) -> list[str]:
+    """The nodes that may have written a file: nothing comes of them, or they ask for a name to write under."""
+    inputs = {node_id: node.get("inputs") for node_id, node in graph.items() if isinstance(node, dict)}
+    named = [node_id for node_id, given in inputs.items() if isinstance(given, dict) and "filename_prefix" in given]
+    if named:
+        return named
+    leading = {
+        str(value[0])
+        for given in inputs.values()
+        if isinstance(given, dict)
+        for value in given.values()
+        if isinstance(value, list) and len(value) == 2
+    }
+    return [node_id for node_id in inputs if node_id not in leading]

@@ -18,7 +18,7 @@ from comfy_api.latest import io
 
 from ..errors import Invalid
 from ..graphs.walking import leading_to, plain
-from ..library import identities, names, recording, runs
+from ..library import describing, identities, names, recording, runs
 from ..library.opening import Library
 from ..storage.files import Part, remove
 from ..storage.local import Placement
@@ -111,6 +111,10 @@ class SaveToArtifactDB(io.ComfyNode):
             "width": width,
             "height": height,
             "mode": {1: "L", 3: "RGB", 4: "RGBA"}.get(channels, str(channels)),
+            "bit_depth": 8,
+            "animated": False,
+            "frames": 1,
+            **describing.generated(prompt.graph, str(cls.hidden.unique_id)),
         }
         outputs = [
             recording.NewArtifact(
