@@ -25,6 +25,7 @@ MOST = 200
 
 _FILE = re.compile(r"\.(safetensors|sft|ckpt|pt|pth|bin|gguf|onnx|engine)$", re.IGNORECASE)
 _NUMBER = re.compile(r"_?\d+$")
+_PRIMITIVE = frozenset({"value", "string", "text", "prompt"})
 _NONE = frozenset({"", "none"})
 _STRENGTHS = ("strength_model", "model_strength", "model_str", "lora_wt", "model_weight", "strength", "weight")
 _CLIP_STRENGTHS = ("strength_clip", "clip_strength", "clip_str", "clip_weight", "strengthTwo")
@@ -39,7 +40,7 @@ def models(reading: Reading, node_ids: Iterable[str]) -> Told | None:
         for name, value in inputs.items():
             kind = _NUMBER.sub("", name)
             linked = kind in KINDS and kind.endswith("_name") and not isinstance(value, str)
-            if "lora" in kind.lower() or not (isinstance(value, str) or linked):
+            if "lora" in kind.lower() or kind in _PRIMITIVE or not (isinstance(value, str) or linked):
                 continue
             told = reading.name(value)
             if told.state != OK:

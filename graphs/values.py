@@ -74,6 +74,7 @@ class Reading:
         self._vague = vague
         self._left = MAX_STEPS
         self._letters = 64 * MAX_LETTERS
+        self._known: dict[tuple[Link, type], Told] = {}
 
     def link(self, value: Any) -> Link | None:
         """The node and the output that a value comes from; None for what stands in the node itself."""
@@ -154,6 +155,13 @@ class Reading:
         link = self.link(value)
         if link is None:
             return Told(OK, value) if _is(value, wanted) else Told(UNKNOWN)
+        if (link, wanted) not in self._known:
+            # What leads back to itself meets this, and is not told.
+            self._known[link, wanted] = Told(UNKNOWN)
+            self._known[link, wanted] = self._behind(link, wanted, depth)
+        return self._known[link, wanted]
+
+    def _behind(self, link: Link, wanted: type, depth: int) -> Told:
         if depth > _DEEPEST or self.spent():
             return Told(UNKNOWN)
         ways = self.ways(link[0])

@@ -6,16 +6,14 @@ nothing more is an error, which the next file would meet too.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from ..errors import Invalid
+from ..media import embedded
 from ..media.kinds import HEAD_SIZE, Kind, classify
 from ..storage.files import digest, remove
 from ..storage.folders import Found, look
@@ -169,18 +167,5 @@ def _settled(path: Path, before: Found) -> Found:
 
 def _inside(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
     """The metadata, the prompt graph and the editor's graph."""
-    prompt, workflow = _embedded(path, kind)
-    return describing.described(path, kind, graph=prompt), prompt, workflow
-
-
-def _embedded(path: Path, kind: Kind) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    if kind.file_format != "png":
-        return None, None
-    try:
-        with Image.open(path) as image:
-            told = [json.loads(image.info.get(name, "null")) for name in ("prompt", "workflow")]
-            json.dumps(told, ensure_ascii=False).encode()
-    except (OSError, ValueError, TypeError, SyntaxError, RecursionError, Image.DecompressionBombError):
-        return None, None
-    prompt, workflow = (graph if isinstance(graph, dict) else None for graph in told)
-    return prompt, workflow
+    said = embedded.read(path, kind)
+    return describing.described(path, kind, embedded=said), said.prompt, said.workflow
