@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..config import load_config
+from ..config import Config, load_config
 from ..library import upkeep
 from . import shells
 from .bars import Bars, following
@@ -31,6 +31,13 @@ def add(commands: Any) -> None:
         "so by themselves; this says what is done.",
     )
     migrate.add_argument("--check", action="store_true", help="only say what would be done; exit code 1 if anything")
+    migrate.add_argument(
+        "--adopt-store",
+        action="store_true",
+        help="make the configured folder the store of this database, after a restore or a move: nothing is copied, and "
+        "what is not in it is missing",
+    )
+    shells.add_actor(migrate)
     migrate.set_defaults(run=bring_up_to_date)
 
 
@@ -53,9 +60,11 @@ def bring_up_to_date(options: argparse.Namespace, folder: Path | None) -> int:
     """Migrate, or say what would be done.
 
     Raises:
-        BadConfiguration, TooNew, Unavailable: nothing was done; the message says why.
+        BadConfiguration, TooNew, Unavailable, StoreFailed: nothing was done; the message says why.
     """
     config = load_config(folder)
+    if options.adopt_store and not options.check:
+        return _adopt_store(config, shells.actor(options))
     done = upkeep.plan(config) if options.check else upkeep.upgrade(config)
     if not done.steps:
         shells.say(f"up to date: {done.after}")
@@ -64,3 +73,14 @@ def bring_up_to_date(options: argparse.Namespace, folder: Path | None) -> int:
     if done.backup is not None:
         shells.say(f"backup: {done.backup}")
     return 1 if options.check else 0
+
+
+def _adopt_store(config: Config, by: str) -> int:
+    done = upkeep.adopt_store(config, by=by)
+    was = "as before" if done.before == done.after else f"before: {done.before or 'none'}"
+    shells.say(f"{config.store} is the store of this database ({done.after}; {was})")
+    if done.looked_for:
+        shells.say(
+            f"it has {done.seen} of {done.looked_for} files that were looked for; `artifact-db verify` proves all"
+        )
+    return 0

@@ -38,7 +38,7 @@ class Inspection:
     def applied(self) -> list[str]:
         """The names of the migrations that it holds, in their order; empty for one without tables."""
         with self._connected() as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_migration'").fetchone():
+            if not _has_table(connection, "schema_migration"):
                 return []
             return sorted(name for (name,) in connection.execute("SELECT name FROM schema_migration"))
 
@@ -51,6 +51,26 @@ class Inspection:
         with self._connected() as connection:
             told = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         return None if told == "ok" else told
+
+    def store_id(self) -> str | None:
+        """The id of the store that its rows speak of; None where it was not given one yet."""
+        with self._connected() as connection:
+            if not _has_table(connection, "store_identity"):
+                return None
+            row = connection.execute("SELECT id FROM store_identity").fetchone()
+            return str(row[0]) if row else None
+
+    def some_files(self, limit: int) -> list[str]:
+        """The local paths of the oldest and of the newest artifacts, `limit` of each, whose bytes were not removed."""
+        with self._connected() as connection:
+            # The first release's tables are the least there is: before its second migration nothing was recorded.
+            if not _has_table(connection, "events"):
+                return []
+            found = []
+            for order in ("ASC", "DESC"):
+                query = f"SELECT local_path, bytes_removed_at FROM artifacts ORDER BY id {order} LIMIT ?"
+                found += [path for path, removed in connection.execute(query, (limit,)) if removed is None]
+            return list(dict.fromkeys(found))
 
     def named(self, local_paths: Sequence[str]) -> set[str]:
         """Those of some places in the store that a row names."""
@@ -80,3 +100,8 @@ class Inspection:
                 connection.close()
         except sqlite3.Error as error:
             raise unavailable(error) from error
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None

@@ -266,6 +266,17 @@ class ImportedFile(Row):
         primary_key = CompositeKey("folder_id", "name")
 
 
+class StoreIdentity(Row):
+    """The one row that says which store the others speak of."""
+
+    place = IntegerField(primary_key=True)
+    id = TextField()
+    since = TimestampField()
+
+    class Meta:
+        table_name = "store_identity"
+
+
 class ArtifactFilter(Row):
     """Which artifacts have a tag, or are of a step or a chain, in the order of lists. Triggers write it."""
 
@@ -301,7 +312,7 @@ class ArtifactSearch(Row):
 
 TABLES: tuple[type[Row], ...] = (
     *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
-    *(Token, Session, IdempotencyKey),
+    *(Token, Session, IdempotencyKey, StoreIdentity),
     *(ImportFolder, ImportedFile),
     *(ArtifactFilter, ArtifactSearchRow),
 )

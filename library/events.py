@@ -26,6 +26,7 @@ ACTIONS = (
     *("transfer.created", "transfer.updated"),
     *("chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"),
     *("token.created", "token.revoked", "token.session_opened", "token.session_closed"),
+    "store.adopted",
 )
 
 

@@ -22,9 +22,10 @@ from ..comfyui_client import ComfyUIServer
 from ..config import Config, Server
 from ..db.connections import Database
 from ..db.inspecting import Inspection, known_migrations
-from ..errors import ArtifactDBError, Unavailable
+from ..errors import ArtifactDBError, StoreFailed, Unavailable
 from ..storage import disks, inspecting
 from ..storage.local import FILES
+from . import stores
 
 Level = Literal["ok", "note", "wrong"]
 
@@ -75,6 +76,10 @@ def examine(config: Config, *, quarantine: bool = False, advance: Advance = lamb
     yield from _disks(config, inspection.path)
     yield from _servers(config)
     yield from _dependencies()
+    if (reason := _reason_against(config.store, inspection)) is not None:
+        told = f"{config.store}: {reason}. Mount it, or make this the store: `artifact-db migrate --adopt-store`"
+        yield Check("store", "wrong", told)
+        return
     if not config.store.is_dir():
         yield Check("store", "note", f"{config.store} is not there yet; it is made when it is first needed")
         return
@@ -137,6 +142,15 @@ def _disks(config: Config, database: Path) -> Iterator[Check]:
             yield Check(about, "wrong", f"{path} is on a network file system ({found.kind}), where SQLite is not safe")
         if path.exists() and not inspecting.writable(path):
             yield Check(about, "wrong", f"this user may not write into {path}")
+
+
+def _reason_against(root: Path, inspection: Inspection) -> str | None:
+    try:
+        return stores.reason_against(root, inspection) if inspection.exists() else None
+    except StoreFailed as error:
+        return str(error)
+    except Unavailable:
+        return None  # What is the matter with the database is said already.
 
 
 def _is_temporary(path: Path) -> bool:

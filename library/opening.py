@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import disks, events, fetching, identities, names, previewing, recovery, repeats, thumbnails
+from . import disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -78,12 +78,14 @@ class Library:
 
         Raises:
             TooNew, Unavailable: the database cannot be used; the next call tries again.
+            StoreFailed: it speaks of another store than the one that is open.
         """
         if self._prepared:
             return
         with self._preparing:
             if not self._prepared:
                 migrate(self.database)
+                stores.settle(self)
                 self._prepared = True
                 recovery.recover_abandoned(self)
 
@@ -136,10 +138,11 @@ def open_library(config: Config) -> Library:
 
     Raises:
         BadConfiguration: the database's URL is of no engine that this release speaks.
-        StoreFailed: the store's folder cannot be made or written.
+        StoreFailed: the store's folder cannot be made or written, or is not the one that the database speaks of.
     """
     database = Database(config.database)
     store = Store(config.store)
+    stores.require_own(store.root, database)
     store.open()
     logger.info("open: database %s, store %s", database.path, store.root)
     return Library(config, database, store)

@@ -150,13 +150,17 @@ def recover_abandoned(library: Library) -> int:
 
     An intent that cannot be completed while the database is away stays where it is, and is looked at again later.
     """
-    with library.store.abandoned() as intents:
-        done = 0
-        for intent in intents:
-            if _complete(library, intent) is not None:
-                library.deferred.look_again(library)
-                break
-            done += 1
+    done = 0
+    try:
+        with library.store.abandoned() as intents:
+            for intent in intents:
+                if _complete(library, intent) is not None:
+                    library.deferred.look_again(library)
+                    break
+                done += 1
+    except StoreFailed as error:
+        logger.warning("interrupted records wait: %s", error)
+        library.deferred.look_again(library)
     if done:
         logger.info("recovered %d interrupted record(s)", done)
     return done
@@ -166,16 +170,20 @@ def _complete_at(library: Library, path: Path) -> ArtifactDBError | None:
     """As `_complete`, for an intent that is still on disk only."""
     try:
         intent = library.store.intent(path)
+        if intent is None:
+            logger.error("the interrupted record %s is gone, or is no longer what was written", path.name)
+            return None
+        return _complete(library, intent)
     except StoreFailed as error:
         return error
-    if intent is None:
-        logger.error("the interrupted record %s is gone, or is no longer what was written", path.name)
-        return None
-    return _complete(library, intent)
 
 
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
-    """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None."""
+    """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None.
+
+    Raises:
+        StoreFailed: it cannot be set aside or withdrawn.
+    """
     try:
         if intent.kind in _MADE and library.store.missing(intent):
             with library.reading():
@@ -195,7 +203,7 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
         # bytes.
         library.store.withdraw(intent)
     except (StoreFailed, TooNew, Unavailable) as error:
-        if isinstance(error, StoreFailed) and library.store.missing(intent):
+        if isinstance(error, StoreFailed) and library.store.is_there() and library.store.missing(intent):
             logger.error("an interrupted record has lost its files: %s", error)
             library.store.quarantine(intent)
             return None

@@ -1,4 +1,5 @@
-"""Owns the upkeep of the database as a whole: copies of it, and bringing it up to this release's tables."""
+"""Owns the upkeep of the database as a whole: copies of it, bringing it up to this release's tables, and which store
+it is of."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ from ..db.migrating import migrate
 from ..errors import Conflict, StoreFailed, TooNew, Unavailable
 from ..storage.exports import give_name, passing, settle
 from ..storage.files import sync_folder
+from ..storage.local import Store
+from . import names, stores
+from .opening import Library, Transaction
 
-__all__ = ["Copied", "Upgrade", "back_up", "plan", "upgrade"]
+__all__ = ["Adopted", "Copied", "Upgrade", "adopt_store", "back_up", "plan", "upgrade"]
 
 Progress = Callable[[int, int], None]
 
@@ -38,6 +42,16 @@ class Upgrade:
     after: str
     steps: tuple[str, ...]
     backup: Path | None = None
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The id of the store before (None for none) and after, and of how many files that were looked for it has some."""
+
+    before: str | None
+    after: str
+    looked_for: int
+    seen: int
 
 
 def back_up(config: Config, target: Path, *, force: bool = False, progress: Progress = lambda *_: None) -> Copied:
@@ -101,6 +115,28 @@ def upgrade(config: Config) -> Upgrade:
         database.close()
     backup = database.path.with_name(f"{database.path.name}.before-{steps[0]}.bak") if steps else None
     return Upgrade(planned.before, planned.after, steps, backup if planned.before and backup else None)
+
+
+def adopt_store(config: Config, *, by: str) -> Adopted:
+    """Make the configured folder the store of this database, after a restore or a move, whatever the folder holds.
+
+    Raises:
+        BadConfiguration. Unavailable: there is no database, or it cannot be written. TooNew. StoreFailed.
+    """
+    by = names.checked_text(by, "actor")
+    database, store = Database(config.database), Store(config.store)
+    if not database.path.is_file():
+        raise Unavailable("there is no database yet: the first start makes the store")
+    migrate(database)
+    store.open()
+    library = Library(config, database, store)
+    try:
+        with database.writing():
+            before, after = stores.adopt(Transaction(library, by))
+    finally:
+        library.close()
+    files = Inspection(database).some_files(stores.SEEN)
+    return Adopted(before, after, len(files), stores.seen(store.root, files))
 
 
 def _refuse(database: Database, target: Path, force: bool) -> None:

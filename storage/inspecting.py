@@ -17,7 +17,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .files import store_errors, sync_folder
-from .local import FILES, INTENT_SUFFIX, QUARANTINE, STAGING
+from .local import FILES, INTENT_SUFFIX, QUARANTINE
+from .staging import STAGING
 
 BATCH = 500
 

@@ -4,6 +4,7 @@ files/2026-11-22/<generated>.png     the artifacts, read-only, one folder a day
 staging/<process>/                   parts being written and intents not yet completed, one folder a process
 staging/<process>.lock               held as long as that process lives
 quarantine/                          what recovery could not complete; never deleted by itself
+store-id                             see `storage.identities`
 thumbnails/                          see `storage.thumbnails`; all of it can be made again
 """
 
@@ -21,13 +22,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from ..errors import StoreFailed
 from .files import CHUNK, FileState, Part, digest, remove, store_errors, sync_folder, write_durably
 from .sources import take_in
+from .staging import STAGING, Staging, abandoned
 
-FILES, STAGING, QUARANTINE = "files", "staging", "quarantine"
+FILES, QUARANTINE = "files", "quarantine"
 INTENT_SUFFIX, PART_SUFFIX = ".intent.json", ".part"
 
 MAX_PROOFS = 100_000
@@ -67,8 +67,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._staging: Path | None = None
-        self._lock: FileLock | None = None
+        self._staging = Staging(root)
         self._proofs: dict[str, tuple[FileState, str]] = {}
 
     def open(self) -> None:
@@ -81,32 +80,28 @@ class Store:
             for name in (FILES, STAGING, QUARANTINE):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             sync_folder(self.root)
-            staging = self.root / STAGING / uuid.uuid4().hex
-            # The lock comes before the folder: whoever sees the folder can tell whether its owner lives.
-            self._lock = FileLock(f"{staging}.lock", thread_local=False)
-            self._lock.acquire(timeout=0)
-            staging.mkdir()
-            sync_folder(staging.parent)
-            self._staging = staging
+            self._staging.open()
+
+    def is_known_as(self, store_id: str) -> None:
+        """The database says which store this is: one that vanishes is known by it when it comes back."""
+        self._staging.is_known_as(store_id)
+
+    def is_there(self) -> bool:
+        """Whether the store is in its folder, and not only the folder that its disk is mounted on."""
+        return (self.root / STAGING).is_dir()
 
     def close(self) -> None:
         """Give the staging folder back. What is unfinished stays for the next process to complete."""
-        if self._staging is None or self._lock is None:
-            return
-        staging, self._staging = self._staging, None
-        empty = not any(staging.iterdir()) if staging.exists() else True
-        if empty and staging.exists():
-            staging.rmdir()
-        self._lock.release()
-        if empty:
-            remove(Path(self._lock.lock_file))
+        self._staging.close()
 
     @property
     def staging(self) -> Path:
-        """This process's staging folder."""
-        if self._staging is None:
-            raise StoreFailed("the store is closed")
-        return self._staging
+        """This process's staging folder.
+
+        Raises:
+            StoreFailed: the store has vanished; nothing is made in what is in its place.
+        """
+        return self._staging.folder
 
     def path(self, local_path: str) -> Path:
         """The absolute path of a stored file.
@@ -251,7 +246,8 @@ class Store:
                 part = intent.path.parent / placement.part
                 target = self.root / placement.local_path
                 if not target.parent.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
+                    # Without its parents: where they are gone the store has vanished.
+                    target.parent.mkdir(exist_ok=True)
                     sync_folder(target.parent.parent)
                 if not target.exists():
                     os.rename(part, target)
@@ -313,35 +309,8 @@ class Store:
 
         At the end of the block, the staging folders in which none is left are removed with their unfinished parts.
         """
-        taken: list[tuple[Path, FileLock]] = []
-        with store_errors("looking for interrupted records"):
-            folders = sorted((self.root / STAGING).iterdir())
-        for folder in folders:
-            if not folder.is_dir() or folder == self._staging:
-                continue
-            lock = FileLock(f"{folder}.lock", thread_local=False)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            taken.append((folder, lock))
-        try:
-            yield [intent for folder, _ in taken for intent in self._intents(folder)]
-            for folder, lock in taken:
-                self._remove_if_done(folder, Path(lock.lock_file))
-        finally:
-            for _, lock in taken:
-                lock.release()
-
-    def _remove_if_done(self, folder: Path, lock_file: Path) -> None:
-        if not folder.exists() or any(folder.glob(f"*{INTENT_SUFFIX}")):
-            return
-        for part in folder.iterdir():
-            # A part without an intent was never promised to anybody.
-            remove(part)
-        folder.rmdir()
-        if os.name != "nt":  # Windows refuses to delete an open file; an empty lock file is in nobody's way.
-            remove(lock_file)
+        with abandoned(self.root, self._staging, INTENT_SUFFIX) as folders:
+            yield [intent for folder in folders for intent in self._intents(folder)]
 
     def intent(self, path: Path) -> Intent | None:
         """The intent that was written at a path; None when none is there, or it is torn: nothing was promised yet.
@@ -354,7 +323,11 @@ class Store:
                 body = json.loads(path.read_bytes())
                 placements = tuple(Placement(**placement) for placement in body["placements"])
                 return Intent(path, body["kind"], placements, body["record"])
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+            except FileNotFoundError:
+                if not self.is_there():
+                    raise
+                return None
+            except (ValueError, KeyError, TypeError):
                 return None
 
     def _intents(self, folder: Path) -> list[Intent]:

@@ -46,6 +46,7 @@ from comfyui_artifact_db.library import (
     repeats,
     replaying,
     runs,
+    stores,
     thumbnails,
     transfers,
     trash,
@@ -364,6 +365,7 @@ CALLS: dict[str, Call] = {
     ),
     "repeats.find": reads(lambda s: repeats.find(s.library, s.request)),
     "repeats.keep": minds(lambda s: repeats.keep(s.library, s.request, {"status": 200})),
+    "stores.settle": reads(lambda s: stores.settle(s.library)),
     "thumbnails.thumbnail": reads(lambda s: thumbnails.thumbnail(s.library, s.usable.id)),
     "thumbnails.begin": reads(lambda s: thumbnails.begin(s.library, s.usable.id)),
     "transfers.create_transfer": changes(

@@ -10,9 +10,9 @@ import loading  # noqa: F401  makes the checkout importable
 import pytest
 from comfyui_artifact_db.config import Config, load_config
 from comfyui_artifact_db.library.opening import Library, open_library
-from small_disks import disk
+from small_disks import disk, removable
 
-__all__ = ["disk"]
+__all__ = ["disk", "removable"]
 
 
 @pytest.fixture

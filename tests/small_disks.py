@@ -64,3 +64,39 @@ def read_only(disk: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+class Removable:
+    """A disk that can be unmounted and mounted again with all that is on it; `folder` is where."""
+
+    def __init__(self, folder: Path, contents: Path) -> None:
+        self.folder = folder
+        self._contents = contents
+
+    def mount(self) -> None:
+        if not mount("--bind", str(self._contents), str(self.folder)):
+            pytest.skip("mounting a disk takes root")
+
+    def unmount(self) -> None:
+        unmount(self.folder)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It is not mounted within the block."""
+        self.unmount()
+        try:
+            yield
+        finally:
+            self.mount()
+
+
+@pytest.fixture
+def removable(tmp_path: Path) -> Iterator[Removable]:
+    """A disk that is mounted."""
+    folders = tmp_path / "mnt", tmp_path / "contents"
+    for folder in folders:
+        folder.mkdir()
+    disk = Removable(*folders)
+    disk.mount()
+    yield disk
+    disk.unmount()

@@ -80,3 +80,34 @@ def test_migrate_says_from_what_to_what_and_check_only_says_it(shell: Shell) -> 
         done = shell.run(*arguments)
         assert done.returncode == 0
         assert done.stdout.startswith("up to date: ")
+
+
+def test_a_database_that_is_restored_beside_another_store_is_refused_until_the_store_is_adopted(shell: Shell) -> None:
+    shell.data.mkdir(parents=True)
+    library = open_library(load_config(shell.data, {}))
+    picture = Pictures(library).one()
+    library.close()
+    (shell.data / "store").rename(shell.home / "away")
+    for command in ("list", "verify"):
+        refused = shell.run(command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "is its disk mounted?" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    told = shell.run("doctor")
+    assert told.returncode == 1
+    assert f"WRONG  store: {shell.data / 'store'}: the store is not there" in told.stdout
+    assert not (shell.data / "store").exists()
+
+    adopted = shell.run("migrate", "--adopt-store", "--by", "ann")
+    assert (adopted.returncode, adopted.stderr) == (0, "")
+    assert f"{shell.data / 'store'} is the store of this database" in adopted.stdout
+    assert "0 of 1 files that were looked for" in adopted.stdout
+    assert shell.run("list").returncode == 0
+    assert picture.id in shell.run("verify").stdout
+
+
+def test_there_is_nothing_to_adopt_a_store_for_before_the_first_start(shell: Shell) -> None:
+    refused = shell.run("migrate", "--adopt-store", "--by", "ann")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "there is no database yet" in refused.stderr
+    assert not shell.data.exists() or list(shell.data.iterdir()) == []

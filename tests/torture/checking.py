@@ -19,7 +19,8 @@ import invariants
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import verifying
 from comfyui_artifact_db.library.opening import Library
-from comfyui_artifact_db.storage.local import FILES, INTENT_SUFFIX, QUARANTINE, STAGING
+from comfyui_artifact_db.storage.local import FILES, INTENT_SUFFIX, QUARANTINE
+from comfyui_artifact_db.storage.staging import STAGING
 
 from .logs import Change, read
 from .worlds import World
