@@ -29,6 +29,9 @@ DEEPEST = 16
 
 LONGEST_MESSAGE = 2000
 
+_OF_FILES = ("images", "audio", "latents")
+"""The keys under which our own node reports files."""
+
 _NOT_OF_A_NODE = re.compile(r"[\s/\\\x00-\x1f]")
 _NOT_OF_A_KIND = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -106,7 +109,7 @@ def _reported(outputs: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[
         kept = _kept(_object(shown) or {})
         own = kept is not None or (_object(graph.get(node)) or {}).get("class_type") in OWN_NODES
         for key, value in (_object(shown) or {}).items():
-            if key == TEXT and own:
+            if key == TEXT and own and (kept is None or kept[0] != TEXT):
                 continue
             kind = _NOT_OF_A_KIND.sub("_", key)[:64] or "_"
             for item in _items(value, with_texts=key == TEXT):
@@ -115,12 +118,13 @@ def _reported(outputs: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[
                 total += 1
                 if total > MOST_OUTPUTS:
                     raise TooMany
-                yield _one(node_id, kind, index, item, kept[index] if kept and index < len(kept) else None)
+                kept_as = kept[1][index] if kept and kept[0] == key and index < len(kept[1]) else None
+                yield _one(node_id, kind, index, item, kept_as)
 
 
 def _one(node_id: str, kind: str, index: int, item: str | dict[str, Any], kept_as: str | None) -> Reported:
     if isinstance(item, str):
-        return Reported(node_id, kind, index, text=_readable(item))
+        return Reported(node_id, kind, index, text=_readable(item), kept_as=kept_as)
     subfolder, folder_type = item.get("subfolder"), item.get("type")
     return Reported(
         *(node_id, kind, index),
@@ -146,12 +150,16 @@ def _items(value: Any, *, with_texts: bool, depth: int = 0) -> Iterator[str | di
             yield from _items(inner, with_texts=with_texts and _is_list(value), depth=depth + 1)
 
 
-def _kept(shown: Mapping[str, Any]) -> list[str] | None:
-    """The artifacts that our own node says it recorded, one for each of its pictures; None for every other node."""
-    ids, images = shown.get("artifact_ids"), shown.get("images")
-    if not _is_list(ids) or not _is_list(images) or len(ids) != len(images):
+def _kept(shown: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+    """Under which key our own node reports what it recorded, and the artifacts, one for each; None: another node."""
+    ids = shown.get("artifact_ids")
+    if not _is_list(ids) or not all(isinstance(one, str) for one in ids):
         return None
-    return list(ids) if all(isinstance(one, str) for one in ids) else None
+    for key in [key for key in _OF_FILES if key in shown] or [TEXT]:
+        reported = shown.get(key)
+        if _is_list(reported) and len(reported) == len(ids):
+            return key, list(ids)
+    return None
 
 
 def _ending(status: Any) -> tuple[str, str | None]:

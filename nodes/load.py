@@ -11,16 +11,21 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..errors import Gone, Invalid, NotFound, NotUsable, Unavailable, WrongFileType
+from ..errors import Gone, Invalid, NotFound, NotUsable, Unavailable
 from ..library import artifacts, loads
 from ..library.opening import Library
 from ..library.views import Artifact
-from . import pixels
+from . import latents, lending, pixels, sounds, texts
 from .loaded import LOADS, Asked, Given
 from .prompts import PROMPTS, executing_node, library
 
 LOAD_NODE = "LoadFromArtifactDB"
 ANSWERS = ["fail", "block", "wait", "last_approved"]
+
+OUTPUTS = ("image", "mask", "artifact_id", "metadata", "video", "audio", "latent", "text")
+
+OLDEST_PARENT = 100
+"""How many edits back it is looked up whether a picture is a mask."""
 
 POLL_SECONDS = 0.2
 """How often a waiting node looks for a decision, and for an interrupt."""
@@ -59,6 +64,10 @@ class LoadFromArtifactDB(io.ComfyNode):
                 io.Mask.Output("mask", display_name="mask"),
                 io.String.Output("artifact_id_out", display_name="artifact_id"),
                 io.String.Output("metadata", display_name="metadata"),
+                io.Video.Output("video", display_name="video"),
+                io.Audio.Output("audio", display_name="audio"),
+                io.Latent.Output("latent", display_name="latent"),
+                io.String.Output("text", display_name="text"),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -114,11 +123,17 @@ class LoadFromArtifactDB(io.ComfyNode):
             if if_not_usable != "block":
                 raise
             LOADS.remember(prompt, node_id, asked, None)
-            blocked = [ExecutionBlocker(None) for _ in range(4)]
-            return io.NodeOutput(*blocked, ui={"text": [f"this branch stops here: {error}"]})
-        image, mask = await asyncio.to_thread(_read, hub, artifact)
+            return _given({}, f"this branch stops here: {error}")
+        values = await asyncio.to_thread(_read, hub, artifact)
         LOADS.remember(prompt, node_id, asked, Given(artifact.id, _state(artifact)))
-        return io.NodeOutput(image, mask, artifact.id, _metadata(artifact), ui={"text": [_told(artifact)]})
+        told = {"artifact_id": artifact.id, "metadata": _metadata(artifact)}
+        return _given({**values, **told}, _told(artifact, values))
+
+
+def _given(values: dict[str, Any], said: str) -> io.NodeOutput:
+    """What the artifact has; every other output stops its branch in silence, so that one graph serves several kinds."""
+    outputs = [values.get(name, ExecutionBlocker(None)) for name in OUTPUTS]
+    return io.NodeOutput(*outputs, ui={"text": [said]})
 
 
 def _check_answer(value: Any) -> str:
@@ -172,11 +187,33 @@ async def _wait(hub: Library, asked: Asked, timeout: int) -> Artifact:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _read(hub: Library, artifact: Artifact) -> tuple[Any, Any]:
-    if artifact.file_type != "image":
-        raise WrongFileType(f"artifact {artifact.id} is {artifact.file_type}, not a picture", field="artifact_id")
-    with hub.store.reading(hub.store.relative(artifact.local_path)) as file:
-        return pixels.from_picture(file)
+def _read(hub: Library, artifact: Artifact) -> dict[str, Any]:
+    """What a graph gets of an artifact, by the names of the outputs. Of some kinds there is nothing to give."""
+    path = hub.store.relative(artifact.local_path)
+    if artifact.file_type == "video":
+        return {"video": lending.from_video(hub.store.path(path))}
+    if artifact.file_type not in ("image", "audio", "latent", "text"):
+        return {}
+    with hub.store.reading(path) as file:
+        if artifact.file_type == "audio":
+            return {"audio": sounds.from_sound(file)}
+        if artifact.file_type == "latent":
+            return {"latent": latents.from_latents(file)}
+        if artifact.file_type == "text":
+            return {"text": texts.from_text(file)}
+        image, mask = pixels.from_picture(file, is_mask=_is_mask(hub, artifact))
+        return {"image": image, "mask": mask}
+
+
+def _is_mask(hub: Library, artifact: Artifact) -> bool:
+    """Whether a picture was saved as a mask, or is an edit of one that was."""
+    for _ in range(OLDEST_PARENT):
+        if artifact.metadata.get(pixels.MASK_FACT) is True:
+            return True
+        if artifact.parent_artifact_id is None:
+            return False
+        artifact = artifacts.get_artifact(hub, artifact.parent_artifact_id)
+    return False
 
 
 def _metadata(artifact: Artifact) -> str:
@@ -184,6 +221,7 @@ def _metadata(artifact: Artifact) -> str:
     return json.dumps({**artifact.metadata, **{name: getattr(artifact, name) for name in told}}, ensure_ascii=False)
 
 
-def _told(artifact: Artifact) -> str:
+def _told(artifact: Artifact, values: dict[str, Any]) -> str:
     by = f" by {artifact.approved_by}" if artifact.approved_by else ""
-    return f"{artifact.filename} · version {artifact.version} · {artifact.approval_status}{by}"
+    kind = "" if values else f" · {artifact.file_type}: no output gives such a file"
+    return f"{artifact.filename} · version {artifact.version} · {artifact.approval_status}{by}{kind}"

@@ -1,10 +1,12 @@
-"""Owns the way between ComfyUI's IMAGE tensors and files of pictures."""
+"""Owns the way between ComfyUI's pictures and masks, which are tensors, and files."""
 
 from __future__ import annotations
 
 import io
-import json
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..errors import WrongFileType
 from ..media.images import MAX_PIXELS
+from . import embedding
+from .values import Encoding
 
 COMPRESS_LEVEL = 4
 """What SaveImage uses."""
@@ -24,19 +28,63 @@ SAMPLE_BANDS, BAND = 4, 8
 ALLOWANCE = 1.02
 """How much larger a file may be for being written in half the time."""
 
+MASK_FACT = "mask"
+"""What an artifact's metadata says of a grey picture that is a mask."""
+
 _DAMAGED = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError)
 """What Pillow's readers raise for files that are cut off or malformed."""
 
 
-def to_picture(image: torch.Tensor) -> Image.Image:
-    """One picture of a batch, [height, width, channels] of 0 to 1, as SaveImage would write it: clipped to 8 bits."""
-    pixels = image.detach().mul(255.0).clamp_(0.0, 255.0).to(torch.uint8).cpu().numpy()
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+def pictures(images: torch.Tensor, file_format: str, quality: int) -> list[Encoding]:
+    """One file for each picture of a batch, [count, height, width, channels] of 0 to 1.
+
+    They are clipped and cut down to 8 bits as SaveImage does it.
+    """
+    channels = images.shape[3]
+
+    def picture(index: int) -> Image.Image:
+        pixels = images[index].detach().mul(255.0).clamp_(0.0, 255.0).to(torch.uint8).cpu().numpy()
+        return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+
+    no_alpha = "JPEG has no alpha channel: it was left out" if file_format == "jpeg" and channels == 4 else None
+    return [
+        replace(_encoding(partial(picture, index), file_format, quality), lost=no_alpha) for index in range(len(images))
+    ]
 
 
-def write_png(picture: Image.Image, file: Any, info: PngInfo | None) -> None:
-    """Encode a picture into a part of the store, or something that can be written to like one."""
-    _save(picture, file, _strategy(picture), info)
+def masks(values: torch.Tensor, file_format: str, quality: int) -> list[Encoding]:
+    """One grey file for each mask of a batch, [count, height, width] of 0 to 1: white is 1, rounded to 8 bits."""
+    height, width = values.shape[-2:]
+    values = values.reshape(-1, height, width)
+
+    def picture(index: int) -> Image.Image:
+        pixels = values[index].detach().float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+        return Image.fromarray(pixels.cpu().numpy())
+
+    return [
+        replace(_encoding(partial(picture, index), file_format, quality), facts={MASK_FACT: True})
+        for index in range(len(values))
+    ]
+
+
+def _encoding(make: Callable[[], Image.Image], file_format: str, quality: int) -> Encoding:
+    if file_format == "png":
+        return Encoding("png", lambda file, embedded: _write_png(make(), file, embedding.as_png(embedded)))
+
+    def write(file: Any, embedded: dict[str, str]) -> None:
+        picture, largest = make(), embedding.LARGEST_EXIF if file_format == "jpeg" else None
+        how: dict[str, Any] = {"quality": quality, "exif": embedding.as_exif(embedded, largest)}
+        if file_format == "webp" and quality == 100:
+            how.update(lossless=True, exact=True)
+        if file_format == "jpeg" and picture.mode == "RGBA":
+            picture = picture.convert("RGB")
+        picture.save(file, file_format.upper(), **how)
+
+    return Encoding("jpg" if file_format == "jpeg" else file_format, write)
+
+
+def _write_png(picture: Image.Image, file: Any, info: PngInfo) -> None:
+    _save_png(picture, file, _strategy(picture), info)
 
 
 def _strategy(picture: Image.Image) -> int:
@@ -57,26 +105,16 @@ def _strategy(picture: Image.Image) -> int:
 
 def _size(picture: Image.Image, strategy: int) -> int:
     file = io.BytesIO()
-    _save(picture, file, strategy)
+    _save_png(picture, file, strategy)
     return file.tell()
 
 
-def _save(picture: Image.Image, file: Any, strategy: int, info: PngInfo | None = None) -> None:
+def _save_png(picture: Image.Image, file: Any, strategy: int, info: PngInfo | None = None) -> None:
     picture.save(file, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL, compress_type=strategy)
 
 
-def png_info(prompt: Any, extra_pnginfo: dict[str, Any] | None) -> PngInfo:
-    """The text chunks that SaveImage embeds: `prompt`, and each key of `extra_pnginfo` (the UI's `workflow`)."""
-    info = PngInfo()
-    if prompt is not None:
-        info.add_text("prompt", json.dumps(prompt))
-    for key, value in (extra_pnginfo or {}).items():
-        info.add_text(key, json.dumps(value))
-    return info
-
-
-def from_picture(file: BinaryIO) -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture as LoadImage gives it.
+def from_picture(file: BinaryIO, *, is_mask: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """A picture as LoadImage gives it; `is_mask` one whose white is a mask.
 
     Returns:
         The frames [count, height, width, 3] of 0 to 1, and their masks [count, height, width], 1 where transparent;
@@ -85,13 +123,13 @@ def from_picture(file: BinaryIO) -> tuple[torch.Tensor, torch.Tensor]:
         WrongFileType: it is damaged, or has more pixels than are ever decoded here.
     """
     try:
-        images, masks = _frames(file)
+        images, masks = _frames(file, is_mask)
     except (Image.DecompressionBombError, *_DAMAGED) as error:
         raise WrongFileType(f"the picture cannot be read: {error}", field="image") from error
     return torch.stack(images), torch.stack(masks)
 
 
-def _frames(file: BinaryIO) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _frames(file: BinaryIO, is_mask: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     images: list[torch.Tensor] = []
     masks, size = [], None
     with Image.open(file) as picture:
@@ -106,7 +144,7 @@ def _frames(file: BinaryIO) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
             if colours.size != size:
                 continue
             images.append(_tensor(colours))
-            masks.append(_mask(upright))
+            masks.append(_tensor(upright.convert("L")) if is_mask else _mask(upright))
             if picture.format == "MPO":
                 break  # the further pictures of an MPO are other views, not frames
     return images, masks

@@ -1,39 +1,25 @@
-"""SaveToArtifactDB: every picture that reaches it becomes a versioned artifact, and goes on through it."""
+"""SaveToArtifactDB: every value that reaches it becomes a versioned artifact, and goes on through it."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import PureWindowsPath
-from typing import Any, BinaryIO
+from typing import Any
 
-import folder_paths
-import torch
 from comfy.cli_args import args
 from comfy_api.latest import io
+from comfy_execution.validation import validate_node_input
 
 from ..errors import Invalid
 from ..graphs.walking import leading_to, plain
-from ..library import describing, identities, names, recording, runs
-from ..library.opening import Library
-from ..storage.files import Part, remove
-from ..storage.local import Placement
-from . import pixels
+from ..library import describing, identities, recording, runs
+from . import embedding, keeping, latents, pixels, sounds, texts, values, videos
 from .load import LOAD_NODE
 from .loaded import LOADS
 from .prompts import PROMPTS, Prompt, library
+from .values import Encoding, Kind, Wanted
+from .widgets import APPROVALS, DEFAULT_FORMAT, DEFAULT_QUALITY, DEFAULTS, Widgets, checked
 
-logger = logging.getLogger("artifact_db.nodes")
-
-KIND = "images"
-APPROVALS = {"default": None, "auto": "auto_approved", "required": "pending"}
-
-MAX_PART = 200
-"""Bytes of a folder or a name in a prefix; file systems take 255, and numbers follow."""
+_LINKED = {"approval": "COMBO,STRING", "format": "COMBO,STRING", "quality": "INT"}
+"""What may be linked to a widget that is no text."""
 
 
 class SaveToArtifactDB(io.ComfyNode):
@@ -45,9 +31,13 @@ class SaveToArtifactDB(io.ComfyNode):
             node_id="SaveToArtifactDB",
             display_name="Save to Artifact DB",
             category="artifact db",
-            description="Keeps every picture as a version that is never overwritten, with what made it.",
+            description="Keeps every picture, mask, video, sound, latent or text as a version never overwritten.",
             inputs=[
-                io.Image.Input("value", tooltip="The pictures to keep; they go on through the node unchanged."),
+                io.MultiType.Input(
+                    "value",
+                    types=[io.Image, io.Mask, io.Video, io.Audio, io.Latent, io.String],
+                    tooltip="What to keep; it goes on through the node unchanged.",
+                ),
                 io.String.Input(
                     "filename_prefix", default="ComfyUI", tooltip="What the files are called, as in Save Image."
                 ),
@@ -60,9 +50,24 @@ class SaveToArtifactDB(io.ComfyNode):
                     tooltip="required: nothing downstream gets it before somebody has approved it.",
                 ),
                 io.String.Input("tags", default="", tooltip="Tags, separated by commas."),
+                io.Combo.Input(
+                    "format",
+                    options=values.FORMATS,
+                    default=DEFAULT_FORMAT,
+                    optional=True,
+                    tooltip="default: png, mp4, flac, latent or txt, as the value is. Another must fit the value.",
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=DEFAULT_QUALITY,
+                    min=1,
+                    max=100,
+                    optional=True,
+                    tooltip="Of webp, jpeg, avif, mp4, webm and mp3; webp loses nothing at 100. Others never lose any.",
+                ),
             ],
             outputs=[
-                io.Image.Output("value_out", display_name="value"),
+                io.Custom(values.ANY_OF_THEM).Output("value_out", display_name="value"),
                 io.String.Output("artifact_id", display_name="artifact_id", is_output_list=True),
                 io.String.Output("workflow_id", display_name="workflow_id"),
             ],
@@ -78,179 +83,149 @@ class SaveToArtifactDB(io.ComfyNode):
         tags: Any = None,
         filename_prefix: Any = None,
         approval: Any = None,
+        format: Any = None,
+        quality: Any = None,
+        input_types: Any = None,
     ) -> bool | str:
-        """Refuse a name that looks like a path or a URL before anything runs; a linked input is seen when it runs."""
+        """Refuse what cannot be before anything runs; a linked input is seen when it runs, and its type now.
+
+        `input_types` are the types of what is linked. ComfyUI leaves checking them to who asks for them.
+        """
         given = {"filename_prefix": filename_prefix, "chain": chain, "step": step, "approval": approval, "tags": tags}
+        given |= {"format": format, "quality": quality}
         try:
-            _checked(**{name: _HARMLESS[name] if value is None else value for name, value in given.items()})
+            widgets = checked(**{name: DEFAULTS[name] if value is None else value for name, value in given.items()})
+            for name, linked in (input_types or {}).items():
+                _check_link(name, linked, None if format is None else widgets.wanted)
         except Invalid as error:
             return str(error)
         return True
 
     @classmethod
     def execute(
-        cls, value: torch.Tensor, filename_prefix: str, chain: str, step: str, approval: str, tags: str
+        cls,
+        value: Any,
+        filename_prefix: str,
+        chain: str,
+        step: str,
+        approval: str,
+        tags: str,
+        format: str = DEFAULT_FORMAT,
+        quality: int = DEFAULT_QUALITY,
     ) -> io.NodeOutput:
         """Encode, record in one transaction, and pass on. A database that is away does not fail the prompt."""
-        widgets = _checked(filename_prefix, chain, step, approval, tags)
-        prompt = PROMPTS.running()
+        widgets = checked(
+            **{"filename_prefix": filename_prefix, "chain": chain, "step": step, "approval": approval, "tags": tags},
+            **{"format": format, "quality": quality},
+        )
+        kind = values.kind_of(value)
+        encodings = _encodings(value, kind, widgets.wanted)
+        prompt, node_id = PROMPTS.running(), str(cls.hidden.unique_id)
         hub = library()
-        keys = prompt.output_keys(str(cls.hidden.unique_id), KIND, len(value))
-        info = None if args.disable_metadata else pixels.png_info(cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        places, results = _temporary_names(widgets.filename_prefix, value)
+        keys = prompt.output_keys(node_id, kind.key, len(encodings))
+        workflow_id = prompt.workflow_id(widgets.chain, widgets.step)
+        inputs = _loaded_upstream(prompt, node_id)
+        embedded = {} if args.disable_metadata else embedding.texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        places, results = keeping.temporary_names(
+            widgets.filename_prefix, [encoding.extension for encoding in encodings], _size(value, kind)
+        )
         ids = [identities.new_id() for _ in keys]
 
-        def keep(index: int) -> Placement:
-            with hub.store.receiving() as part, _Preview(part, places[index]) as file:
-                pixels.write_png(pixels.to_picture(value[index]), file, info)
-                return hub.store.finish(part, artifact_id=ids[index], extension="png", day=identities.now()[:10])
+        def keep(index: int) -> keeping.Kept:
+            ours = {} if args.disable_metadata else embedding.lineage(ids[index], workflow_id, inputs)
+            return keeping.keep(hub, encodings[index], embedded | ours, ids[index], places[index])
 
-        placements = _side_by_side(hub, keep, len(keys))
-        height, width, channels = value.shape[1:4]
-        metadata = {
-            "width": width,
-            "height": height,
-            "mode": {1: "L", 3: "RGB", 4: "RGBA"}.get(channels, str(channels)),
-            "bit_depth": 8,
-            "animated": False,
-            "frames": 1,
-            **describing.generated(prompt.graph, str(cls.hidden.unique_id)),
-        }
+        kept = keeping.side_by_side(hub, keep, len(keys))
+        generated = describing.generated(prompt.graph, node_id)
         outputs = [
             recording.NewArtifact(
                 artifact_id=artifact_id,
                 output_key=key,
                 filename=result["filename"],
-                file_type="image",
-                file_format="png",
-                metadata=metadata,
-                node_id=str(cls.hidden.unique_id),
+                file_type=_FILE_TYPES[kind],
+                file_format=encoding.extension,
+                metadata={**file.facts, **generated},
+                node_id=node_id,
                 subfolder=result["subfolder"],
                 status=widgets.status,
                 tags=widgets.tags,
             )
-            for artifact_id, key, result in zip(ids, keys, results, strict=True)
+            for artifact_id, key, result, encoding, file in zip(ids, keys, results, encodings, kept, strict=True)
         ]
         recorded = recording.record(
             hub,
-            list(zip(outputs, placements, strict=True)),
+            [(output, file.placement) for output, file in zip(outputs, kept, strict=True)],
             actor=prompt.requested_by,
-            workflow_id=prompt.workflow_id(widgets.chain, widgets.step),
-            run=_run(cls.hidden, prompt, widgets),
+            workflow_id=workflow_id,
+            run=_run(cls.hidden, prompt, widgets, inputs),
             keep_when_unavailable=True,
         )
         PROMPTS.follow(prompt)
-        said = [f"kept, and recorded as soon as the database is back: {recorded.deferred}"] if recorded.deferred else []
-        shown = {"images": results, "artifact_ids": list(recorded.artifact_ids), "text": said}
-        return io.NodeOutput(value, list(recorded.artifact_ids), recorded.workflow_id, ui=shown)
-
-
-@dataclass(frozen=True)
-class _Widgets:
-    """What the widgets say, checked and in its one spelling. `status` None leaves the choice to the approval rules."""
-
-    filename_prefix: str
-    chain: str
-    step: str
-    status: str | None
-    tags: tuple[str, ...]
-
-
-_HARMLESS = {"filename_prefix": "ComfyUI", "chain": "", "step": "", "approval": "default", "tags": ""}
-
-
-def _checked(filename_prefix: str, chain: str, step: str, approval: str, tags: str) -> _Widgets:
-    if approval not in APPROVALS:
-        raise Invalid(f"approval is {approval!r}; accepted: {', '.join(APPROVALS)}", field="approval")
-    return _Widgets(
-        filename_prefix=_checked_prefix(filename_prefix),
-        chain=names.checked_name(chain, "chain", empty=True),
-        step=names.checked_name(step, "step", empty=True),
-        status=APPROVALS[approval],
-        tags=names.checked_tags(tags),
-    )
-
-
-def _checked_prefix(text: str) -> str:
-    prefix = names.checked_text(text, "filename_prefix")
-    path = PureWindowsPath(prefix)  # It knows both kinds of slashes, and drives.
-    if path.drive or path.root or "://" in prefix or ".." in prefix or "\n" in prefix or "\t" in prefix:
-        raise Invalid(
-            "filename_prefix is a name, with folders at most; no '..', no absolute path, no URL, one line",
-            field="filename_prefix",
+        said = list(dict.fromkeys(encoding.lost for encoding in encodings if encoding.lost))
+        if recorded.deferred:
+            said.append(f"kept, and recorded as soon as the database is back: {recorded.deferred}")
+        shown = _shown(value, kind, results) | {"artifact_ids": list(recorded.artifact_ids)}
+        return io.NodeOutput(
+            *(value, list(recorded.artifact_ids), recorded.workflow_id),
+            ui={**shown, "notes" if kind is values.TEXT else "text": said},
         )
-    if any(len(part.encode()) > MAX_PART for part in path.parts):
-        raise Invalid(f"filename_prefix: a part of it is over {MAX_PART} bytes", field="filename_prefix")
-    return prefix
 
 
-def _temporary_names(prefix: str, value: torch.Tensor) -> tuple[list[str], list[dict[str, str]]]:
-    """Where the copies for ComfyUI's previews go, and what its history says of them."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_temp_directory(), value.shape[2], value.shape[1]
-    )
-    results = []
-    for index in range(len(value)):
-        file = f"{name.replace('%batch_num%', str(index))}_{counter + index:05}_.png"
-        results.append({"filename": file, "subfolder": subfolder, "type": "temp"})
-    return [os.path.join(folder, result["filename"]) for result in results], results
+_FILE_TYPES = {
+    **{values.IMAGE: "image", values.MASK: "image", values.VIDEO: "video"},
+    **{values.AUDIO: "audio", values.LATENT: "latent", values.TEXT: "text"},
+}
 
 
-def _side_by_side(hub: Library, keep: Callable[[int], Placement], count: int) -> list[Placement]:
-    """Encode the pictures of a batch on several cores: Pillow leaves Python's lock while it compresses."""
-    with ThreadPoolExecutor(min(count, os.cpu_count() or 1) or 1, thread_name_prefix="artifact-db-encode") as pool:
-        kept = [pool.submit(keep, index) for index in range(count)]
-    errors = [error for future in kept if (error := future.exception())]
-    if errors:
-        # A full disk, for example: of those that it took nobody was promised any.
-        for future in kept:
-            if not future.exception():
-                remove(hub.store.staging / future.result().part)
-        raise errors[0]
-    return [future.result() for future in kept]
+def _check_link(name: str, linked: Any, wanted: Wanted | None) -> None:
+    accepted = values.ANY_OF_THEM if name == "value" else _LINKED.get(name, "STRING")
+    anything = not isinstance(linked, str) or linked == "*"
+    if not anything and not validate_node_input(linked, accepted):
+        raise Invalid(f"{name} takes {accepted}, and {linked} is linked to it", field=name)
+    if name == "value" and wanted is not None and not anything:
+        kinds = [kind for kind in values.KINDS if kind.name in [part.strip() for part in linked.split(",")]]
+        problems = []
+        for kind in kinds:
+            try:
+                wanted.of(kind)
+            except Invalid as error:
+                problems.append(error)
+        if kinds and len(problems) == len(kinds):
+            raise problems[0]
 
 
-class _Preview:
-    """Writes to a part of the store, and the same bytes to where ComfyUI shows them from.
-
-    A second file, never a link: what lies in ComfyUI's folders may be overwritten there. One that cannot be written
-    is missed, and nothing else is.
-    """
-
-    def __init__(self, part: Part, place: str) -> None:
-        self._part = part
-        self._place = place
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> _Preview:
-        with self._or_without():
-            self._file = open(self._place, "wb")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._or_without():
-            if self._file is not None:
-                self._file.close()
-
-    def write(self, data: bytes) -> int:
-        with self._or_without():
-            if self._file is not None:
-                self._file.write(data)
-        return self._part.write(data)
-
-    def flush(self) -> None:
-        self._part.flush()
-
-    @contextmanager
-    def _or_without(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            logger.warning("the preview %s could not be written: %s", os.path.basename(self._place), error)
-            self._file = None
+def _encodings(value: Any, kind: Kind, wanted: Wanted) -> list[Encoding]:
+    file_format, quality = wanted.of(kind), wanted.quality
+    if kind is values.IMAGE:
+        return pixels.pictures(value, file_format, quality)
+    if kind is values.MASK:
+        return pixels.masks(value, file_format, quality)
+    if kind is values.VIDEO:
+        return videos.videos(value, file_format, quality, any_format=wanted.file_format == "default")
+    if kind is values.AUDIO:
+        return sounds.sounds(value, file_format, quality)
+    if kind is values.LATENT:
+        return latents.latents(value, file_format)
+    return texts.texts(value, file_format)
 
 
-def _run(hidden: Any, prompt: Prompt, widgets: _Widgets) -> runs.Run:
+def _size(value: Any, kind: Kind) -> tuple[int, int]:
+    """Width and height, for names that tell them."""
+    if kind is values.VIDEO:
+        return tuple(value.get_dimensions())
+    if kind is values.IMAGE:
+        return value.shape[2], value.shape[1]
+    return (value.shape[-1], value.shape[-2]) if kind is values.MASK else (0, 0)
+
+
+def _shown(value: Any, kind: Kind, results: list[dict[str, str]]) -> dict[str, Any]:
+    """What ComfyUI's own nodes show of such a value."""
+    if kind is values.TEXT:
+        return {"text": [value]}
+    return {kind.key: results, **({"animated": [True]} if kind is values.VIDEO else {})}
+
+
+def _run(hidden: Any, prompt: Prompt, widgets: Widgets, inputs: list[str]) -> runs.Run:
     return runs.Run(
         server_address=prompt.server_address,
         prompt_id=prompt.prompt_id,
@@ -262,7 +237,7 @@ def _run(hidden: Any, prompt: Prompt, widgets: _Widgets) -> runs.Run:
         extra_pnginfo=plain(hidden.extra_pnginfo),
         client_id=prompt.client_id,
         requested_by=prompt.requested_by,
-        inputs=_loaded_upstream(prompt, str(hidden.unique_id)),
+        inputs=inputs,
     )
 
 

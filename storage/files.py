@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,4 +167,51 @@ class Part:
         """Forget it: nothing was promised to anybody."""
         with suppress(OSError):  # What a full disk did not take is still in the buffer, and closing tries again.
             self._file.close()
+        remove(self.path)
+
+
+class Written:
+    """A new file that an encoder writes by its path, because it goes back in it: hashed once it is complete.
+
+    For the store it is a `Part` like any other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._hash: str | None = None
+
+    def read(self, passing: Callable[[memoryview], object] | None = None) -> None:
+        """Hash what was written, in pieces of 1 MiB; each also goes to `passing`. The file is complete by now."""
+        result = hashlib.sha256()
+        self.size = 0
+        buffer = memoryview(bytearray(CHUNK))
+        with self.path.open("rb", buffering=0) as file:
+            while size := file.readinto(buffer):
+                result.update(buffer[:size])
+                self.size += size
+                if passing is not None:
+                    passing(buffer[:size])
+        self._hash = result.hexdigest()
+
+    @property
+    def sha256(self) -> str:
+        if self._hash is None:
+            self.read()
+        return str(self._hash)
+
+    def finish(self) -> FileState:
+        """Put the bytes on the disk and make the file read-only; nothing is written to it after this."""
+        if self._hash is None:
+            self.read()
+        descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            _flush(descriptor)
+        finally:
+            os.close(descriptor)
+        self.path.chmod(stat.S_IREAD if sys.platform == "win32" else 0o444)
+        return FileState.of(self.path.stat())
+
+    def discard(self) -> None:
+        """Forget it: nothing was promised to anybody."""
         remove(self.path)

@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from ..errors import StoreFailed
-from .files import CHUNK, FileState, Part, digest, remove, store_errors, sync_folder, write_durably
+from .files import CHUNK, FileState, Part, Written, digest, remove, store_errors, sync_folder, write_durably
 from .sources import take_in
 from .staging import STAGING, Staging, abandoned
+
+_P = TypeVar("_P", Part, Written)
 
 FILES, QUARANTINE = "files", "quarantine"
 INTENT_SUFFIX, PART_SUFFIX = ".intent.json", ".part"
@@ -189,9 +191,15 @@ class Store:
             yield part
 
     @contextmanager
-    def _taking(self, begin: Callable[[Path], Part]) -> Iterator[Part]:
+    def encoding(self, extension: str) -> Iterator[Written]:
+        """A path that an encoder may write to as it likes; what it wrote is gone again when the block raises."""
+        with self._taking(Written, f".{extension}") as written:
+            yield written
+
+    @contextmanager
+    def _taking(self, begin: Callable[[Path], _P], suffix: str = "") -> Iterator[_P]:
         with store_errors("taking a file"):
-            part = begin(self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}")
+            part = begin(self.staging / f"{uuid.uuid4().hex}{PART_SUFFIX}{suffix}")
             try:
                 yield part
             except BaseException:
@@ -211,7 +219,7 @@ class Store:
                     return self.finish(part, artifact_id=artifact_id, extension=extension, day=day)
             return self._placement(target, artifact_id, extension, day, sha256, size, FileState.of(target.stat()))
 
-    def finish(self, part: Part, *, artifact_id: str, extension: str, day: str) -> Placement:
+    def finish(self, part: Part | Written, *, artifact_id: str, extension: str, day: str) -> Placement:
         """Make a part durable and name its place: `day` is the date part of its time, `extension` without a dot."""
         with store_errors("finishing a file"):
             state = part.finish()

@@ -34,6 +34,16 @@ class Graph(dict[str, dict[str, Any]]):
         widgets = {"seed": random.getrandbits(50), "width": 24, "height": 16, "batch": 1, "channels": 3}
         return self.add(kind, **{**widgets, **how})
 
+    def sound(self, **how: Any) -> Node:
+        """A sound that nobody has made before, unless a `seed` says which."""
+        widgets = {"bits": 16, "batch": 1, "channels": 2, "samples": 30000, "rate": 22050}
+        return self.add("TestsSound", **{"seed": random.getrandbits(50), **widgets, **how})
+
+    def video(self, *, frames: int = 5, sound: bool = False, **picture: Any) -> Node:
+        """A video that is still pictures, eight of them a second."""
+        heard = {"audio": self.sound()} if sound else {}
+        return self.add("CreateVideo", images=self.picture(batch=frames, **picture), fps=8.0, **heard)
+
     def save(self, value: Node | list[Any], **widgets: Any) -> Node:
         """A SaveToArtifactDB."""
         defaults = {"filename_prefix": "ComfyUI", "chain": "", "step": "", "approval": "default", "tags": ""}

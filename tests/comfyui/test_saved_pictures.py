@@ -17,14 +17,28 @@ WORKFLOW = {"id": "6f1c", "nodes": [{"id": 9, "title": "Größe ✓"}], "version
 
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("size", [(24, 16), (1, 1), (97, 33)])
-def test_its_files_are_byte_for_byte_those_of_save_image(studio: Studio, channels: int, size: tuple[int, int]) -> None:
+def test_but_for_its_own_text_chunk_its_files_are_byte_for_byte_those_of_save_image(
+    studio: Studio, channels: int, size: tuple[int, int]
+) -> None:
     graph = Graph()
     picture = graph.picture(channels=channels, width=size[0], height=size[1])
     save, core = graph.save(picture), graph.write(picture)
     outcome = studio.run(graph, pnginfo={"workflow": WORKFLOW, "note": "é"})
     (ours,), (theirs,) = outcome.ids(save), studio.written(outcome, core)
     assert pixels(theirs)[:2] == ({3: "RGB", 4: "RGBA"}[channels], size)
-    assert studio.data(ours) == theirs
+    chunks = chunks_of(studio.data(ours))
+    assert [chunk for chunk in chunks if not chunk[4:].startswith(b"tEXtartifact_db\0")] == chunks_of(theirs)
+    assert len(chunks) == len(chunks_of(theirs)) + 1
+
+
+def chunks_of(png: bytes) -> list[bytes]:
+    """A PNG file in pieces: its signature, then each chunk with its length and sum."""
+    found, rest = [png[:8]], png[8:]
+    while rest:
+        size = int.from_bytes(rest[:4], "big") + 12
+        found.append(rest[:size])
+        rest = rest[size:]
+    return found
 
 
 @pytest.mark.parametrize("kind", ["a photo", "flat colours", "tiles"])
@@ -56,9 +70,20 @@ def test_its_text_chunks_say_what_was_queued(studio: Studio) -> None:
     (artifact_id,) = studio.run(graph, pnginfo={"workflow": WORKFLOW}).ids(save)
     with Image.open(io.BytesIO(studio.data(artifact_id))) as picture:
         chunks = dict(picture.info)
-    assert set(chunks) == {"prompt", "workflow"}
+    assert set(chunks) == {"prompt", "workflow", "artifact_db"}
     assert json.loads(chunks["prompt"]) == graph
     assert json.loads(chunks["workflow"]) == WORKFLOW
+    workflow_id = studio.artifact(artifact_id)["workflow_id"]
+    assert json.loads(chunks["artifact_db"]) == {"artifact_id": artifact_id, "workflow_id": workflow_id, "inputs": []}
+
+
+def test_a_file_says_which_artifacts_went_into_it(studio: Studio) -> None:
+    source = studio.saved()
+    graph = Graph()
+    save = graph.save(graph.load(artifact_id=source["id"]))
+    (artifact_id,) = studio.run(graph).ids(save)
+    with Image.open(io.BytesIO(studio.data(artifact_id))) as picture:
+        assert json.loads(picture.info["artifact_db"])["inputs"] == [source["id"]]
 
 
 def test_a_picture_of_one_channel_is_grey(studio: Studio) -> None:

@@ -86,6 +86,19 @@ def test_copies_of_what_our_own_node_kept_say_so_and_its_notes_are_no_outputs() 
         assert [one.kept_as for one in read({"1": {**shown, "artifact_ids": ids}}).outputs] == [None, None, None]
 
 
+@pytest.mark.parametrize("key", ["audio", "latents"])
+def test_so_do_copies_of_other_kinds(key: str) -> None:
+    shown = {key: [file("a.bin")], "artifact_ids": ["id-a"], "text": ["kept, and …"]}
+    assert read({"1": shown}).outputs == (Reported("1", key, 0, filename="a.bin", kept_as="id-a"),)
+
+
+def test_a_text_that_our_own_node_kept_is_an_output() -> None:
+    shown = {"text": ["a tale"], "artifact_ids": ["id-a"], "notes": ["kept, and …"]}
+    graph = {"1": {"class_type": "SaveToArtifactDB"}}
+    found = read({"1": shown}, prompt=[0, "p", graph, {}, []]).outputs
+    assert found == (Reported("1", "text", 0, text="a tale", kept_as="id-a"),)
+
+
 def test_what_our_own_nodes_say_is_no_output() -> None:
     graph = {"1": {"class_type": "LoadFromArtifactDB"}, "2": {"class_type": "PreviewAny"}}
     outputs = {"1": {"text": ["a.png · version 1 · approved"]}, "2": {"text": ["a text"]}}

@@ -63,7 +63,17 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency(project: 
     extras = project["project"].get("optional-dependencies", {})
     distributions |= {re.split(r"[<>=!;\[ ]", line)[0].lower() for lines in extras.values() for line in lines}
     wanted = {called.get(name, name) for name in distributions}
-    of_others = {"comfy_api", "comfy", "comfy_execution", "folder_paths", "server", "torch", "numpy", "execution"}
+    of_others = {
+        "comfy_api",
+        "comfy",
+        "comfy_execution",
+        "folder_paths",
+        "server",
+        "torch",
+        "numpy",
+        "execution",
+        "safetensors",
+    }
     comes_with = {"playhouse": "peewee", "urllib3": "requests"}
     imported = {
         comes_with.get(first, first)

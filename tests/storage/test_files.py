@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 from comfyui_artifact_db.errors import StoreFailed
-from comfyui_artifact_db.storage.files import CHUNK, FileState, Part, digest, remove, store_errors, write_durably
+from comfyui_artifact_db.storage.files import (
+    CHUNK,
+    FileState,
+    Part,
+    Written,
+    digest,
+    remove,
+    store_errors,
+    write_durably,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +62,29 @@ def test_a_finished_part_is_read_only_and_takes_nothing_more(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="closed file"):
         part.write(b"b")
     assert part.path.read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_an_encoder_wrote_by_its_path_is_hashed_as_it_is_read_once(tmp_path: Path, size: int) -> None:
+    data, passed = os.urandom(size), bytearray()
+    written = Written(tmp_path / "a.mp4")
+    written.path.write_bytes(data)
+    written.read(passed.extend)
+    state = written.finish()
+    assert bytes(passed) == data
+    assert written.sha256 == digest(written.path) == hashlib.sha256(data).hexdigest()
+    assert written.size == state.size == size
+    assert state == FileState.of(written.path.stat())
+    assert stat.S_IMODE(written.path.stat().st_mode) & 0o222 == 0
+
+
+def test_it_is_hashed_also_when_nobody_asked_to_see_it(tmp_path: Path) -> None:
+    written = Written(tmp_path / "a.mp4")
+    written.path.write_bytes(b"first, and longer")
+    written.path.unlink()
+    written.path.write_bytes(b"second")  # Some encoders write elsewhere, and put the result into its place.
+    written.finish()
+    assert (written.sha256, written.size) == (hashlib.sha256(b"second").hexdigest(), 6)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such bits")

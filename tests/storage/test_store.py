@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -230,3 +231,27 @@ def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="opening") as refused:
         Store(tmp_path / "store").open()
     assert str(tmp_path) not in str(refused.value)
+
+
+def test_what_an_encoder_writes_is_placed_like_any_part(store: Store) -> None:
+    with store.encoding("mp4") as written:
+        assert (written.path.parent, written.path.suffix) == (store.staging, ".mp4")
+        written.path.write_bytes(b"some bytes")
+        placement = store.finish(written, artifact_id="01", extension="mp4", day="2026-11-22")
+    intent = store.promise("record", [placement], {})
+    store.place(intent)
+    store.fulfilled(intent)
+    assert everything(store.root) == {placement.local_path}
+    assert store.digest(placement.local_path) == placement.sha256
+    assert store.state(placement.local_path) == state(placement)
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_of_an_encoder_that_fails_nothing_is_left(store: Store) -> None:
+    with pytest.raises(StoreFailed, match="disk is full"), store.encoding("mp4") as written:
+        _half(written.path)
+    assert everything(store.root) == set()
