@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
+from . import weighing
 from .images import MALFORMED
 from .limits import TOO_LARGE, UNREADABLE, CannotBeShown, Patience
 
@@ -121,6 +122,10 @@ def opened(source: Path, file_format: str, kind: str, patience: Patience) -> Ite
         "analyzeduration": "2000000",
         "max_streams": "64",
     }
+    try:
+        weighing.weigh(source, READERS[file_format])
+    except weighing.TooHeavy as error:
+        raise CannotBeShown(TOO_LARGE) from error
     try:
         with (
             source.open("rb") as file,

@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
-
-from . import chunks, exif, headers
+from . import boxes, chunks, exif, headers
 from .images import MALFORMED
 from .kinds import Kind
 
@@ -28,8 +26,6 @@ MAX_TEXTS = 4
 """How many times that all texts of a file may have together."""
 
 MAX_PARAMETERS = 256 * 1024
-MAX_IN_MEMORY = 64 * 1024 * 1024
-"""Bytes of a file whose reader takes it into memory as a whole (AVIF)."""
 
 NAMES = ("prompt", "workflow", "parameters", "artifact_db")
 _HOLDING = ("comment", "usercomment", "description", "imagedescription")
@@ -211,14 +207,17 @@ def _of_jpeg(path: Path, _: str, finder: _Finder) -> Iterator[tuple[str, str]]:
                 yield "comment", part.read(file, part.length).decode("utf-8", "replace")
 
 
-def _of_avif(path: Path, _: str, finder: _Finder) -> Iterator[tuple[str, str]]:
-    Image.init()
-    if "AVIF" not in Image.OPEN or path.stat().st_size > MAX_IN_MEMORY:
-        return
-    with Image.open(path, formats=["AVIF"]) as image:
-        block = image.info.get("exif", b"")
-    if isinstance(block, bytes) and finder.fits(len(block), "EXIF"):
-        yield from _texts_of(block)
+def _of_iso(path: Path, _: str, finder: _Finder) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as file:
+        pieces = boxes.still(file, path.stat().st_size).exif
+        block = b""
+        for start, length in pieces:
+            if not finder.fits(length, "EXIF"):
+                return
+            file.seek(start)
+            block += file.read(length)
+    # Before the block stands how far behind it begins.
+    yield from _texts_of(block[4 + int.from_bytes(block[:4], "big") :])
 
 
 def _of_exif(part: chunks.Part, file: BinaryIO, finder: _Finder) -> Iterator[tuple[str, str]]:
@@ -233,12 +232,12 @@ def _texts_of(block: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _of_streams(path: Path, file_format: str, finder: _Finder) -> Iterator[tuple[str, str]]:
-    from . import streams
+    from . import streams, weighing
 
     try:
         with streams.opened(path, file_format) as container:
             tags = [container.metadata, *(stream.metadata for stream in container.streams)]
-    except streams.UNREADABLE:
+    except (weighing.TooHeavy, *streams.UNREADABLE):
         return  # as its facts say
     for names in tags:
         for name, text in names.items():
@@ -262,6 +261,14 @@ def _strings(values: Any, finder: _Finder) -> Iterator[tuple[str, str]]:
 
 
 _SOURCES: dict[str, Source] = {
-    **{"png": _of_png, "webp": _of_riff, "jpg": _of_jpeg, "avif": _of_avif, "latent": _of_latent, "glb": _of_model},
+    **{
+        "png": _of_png,
+        "webp": _of_riff,
+        "jpg": _of_jpeg,
+        "avif": _of_iso,
+        "heic": _of_iso,
+        "latent": _of_latent,
+        "glb": _of_model,
+    },
     **dict.fromkeys(("mp4", "mov", "m4a", "webm", "mkv", "flac", "mp3", "ogg", "wav"), _of_streams),
 }

@@ -22,7 +22,7 @@ def _stream(path: Path, file_format: str) -> dict[str, Any]:
 
 
 _READERS: dict[str, Callable[[Path, str], dict[str, Any]]] = {
-    "image": lambda path, _: images.describe(path),
+    "image": images.describe,
     "video": _stream,
     "audio": _stream,
     "latent": lambda path, _: headers.latent(path),

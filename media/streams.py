@@ -17,6 +17,7 @@ import av.container
 import av.error
 import av.stream
 
+from . import weighing
 from .images import MALFORMED
 
 DEMUXERS = {
@@ -47,8 +48,9 @@ def opened(path: Path, file_format: str) -> Iterator[av.container.InputContainer
     """A container whose header is read.
 
     Raises:
-        one of `UNREADABLE`.
+        weighing.TooHeavy: it is not to be opened. One of `UNREADABLE`: it cannot be.
     """
+    weighing.weigh(path, DEMUXERS[file_format])
     with (
         path.open("rb") as file,
         av.open(
@@ -64,8 +66,12 @@ def opened(path: Path, file_format: str) -> Iterator[av.container.InputContainer
 
 
 def describe(path: Path, file_format: str) -> dict[str, Any]:
-    """`width`, `height`, `fps`, `duration` (seconds), `frames`, `video_codec`, `pixel_format`, `bit_depth`,
-    `audio_codec`, `sample_rate` (Hz), `channels`, as far as the header says; a `note` when it cannot be read."""
+    """Size, rate, length and codecs, as far as the header says; a `note` when it cannot be read.
+
+    Returns:
+        `width`, `height` (pixels), `fps`, `duration` (seconds), `frames`, `video_codec`, `pixel_format`, `bit_depth`,
+        `audio_codec`, `sample_rate` (Hz), `channels`.
+    """
     if file_format not in DEMUXERS:
         return {"note": "not a format that can be read"}
     try:
@@ -75,6 +81,8 @@ def describe(path: Path, file_format: str) -> dict[str, Any]:
                 **_audio(container),
                 "duration": _seconds(container.duration, 1 / av.time_base),
             }
+    except weighing.TooHeavy as error:
+        return {"note": str(error)}
     except UNREADABLE as error:
         return {"note": f"its header cannot be read ({type(error).__name__})"}
     known = {name: value for name, value in found.items() if value is not None}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import resource
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from comfyui_artifact_db.media import streams
 from comfyui_artifact_db.media.facts import describe
-from comfyui_artifact_db.media.kinds import HEAD_SIZE, classify
+from comfyui_artifact_db.media.kinds import HEAD_SIZE, classify, of_format
 from filming import sound, video
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def described(folder: Path, data: bytes, name: str = "file") -> dict[str, Any]:
@@ -101,3 +105,82 @@ def test_a_latent_tells_its_shape(tmp_path: Path) -> None:
 )
 def test_a_latent_that_is_not_to_be_believed_has_a_note(tmp_path: Path, tensor: object) -> None:
     assert set(described(tmp_path, latent({"latent_tensor": tensor}, b"\0" * 1024), "a.latent")) == {"note"}
+
+
+def patched(data: bytes, table: bytes, place: int, *numbers: int) -> bytes:
+    """A film one of whose tables says something else."""
+    start = data.index(table) + place
+    packed = struct.pack(f">{len(numbers)}I", *numbers)
+    return data[:start] + packed + data[start + len(packed) :]
+
+
+def test_a_film_that_promises_more_than_it_holds_is_not_opened(tmp_path: Path) -> None:
+    data = patched(video(), b"stsz", 8, 1, 80_000_000)
+    assert described(tmp_path, data) == {"note": "it promises more than the file holds"}
+    data = patched(video(), b"stsz", 8, 0, 80_000_000)
+    assert described(tmp_path, data) == {"note": "it promises too many frames"}
+
+
+def test_a_fragment_that_promises_millions_of_frames_is_not_opened(tmp_path: Path) -> None:
+    film = video(movflags="frag_keyframe+empty_moov+default_base_moof")
+    assert described(tmp_path, film)["width"] == 64
+    assert described(tmp_path, patched(film, b"trun", 8, 50_000_000)) == {"note": "it promises too many frames"}
+
+
+def test_plain_sound_in_a_film_has_as_many_samples_as_it_likes(tmp_path: Path) -> None:
+    found = described(tmp_path, sound("mov", "pcm_s16le", rate=48000, seconds=100))
+    assert (found["audio_codec"], found["duration"]) == ("pcm_s16le", 100.0)
+
+
+@pytest.mark.parametrize("playlist", [b"#EXTM3U\n#EXTINF:1,\n", b"ffconcat version 1.0\nfile ", b"<MPD><BaseURL>"])
+@pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.m3u8", "x.flac"])
+def test_a_playlist_leads_nowhere(tmp_path: Path, playlist: bytes, name: str) -> None:
+    other = tmp_path / "secret.mp4"
+    other.write_bytes(video())
+    found = described(tmp_path, playlist + str(other).encode() + b"\n", name)
+    assert set(found) == {"characters", "lines"}
+    as_film = tmp_path / "as a film"
+    as_film.write_bytes(playlist + str(other).encode() + b"\n")
+    for file_format in ("mp4", "webm", "flac", "mp3", "ogg", "wav", "mkv", "mov"):
+        assert not {"width", "duration", "video_codec"} & set(streams.describe(as_film, file_format))
+
+
+def test_a_film_whose_frames_lie_in_another_file_is_not_followed(tmp_path: Path) -> None:
+    data = patched(video(), b"url ", 4, 0)  # not in this file
+    found = described(tmp_path, data)
+    assert found.get("width", 64) == 64
+
+
+FILMS = {
+    "mp4": video(sound="aac"),
+    "webm": video("webm", "libvpx-vp9", sound="libopus"),
+    "flac": sound(),
+    "mp3": sound("mp3", "libmp3lame"),
+    "ogg": sound("ogg", "libopus", rate=48000),
+    "wav": sound("wav", "pcm_s16le"),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_that_is_cut_off_anywhere_is_described_or_noted(tmp_path: Path, name: str) -> None:
+    data = FILMS[name]
+    for length in range(16, len(data), max(1, len(data) // 25)):
+        found = described(tmp_path, data[:length])
+        assert "note" in found or {"duration", "sample_rate", "width"} & set(found)
+
+
+@settings(max_examples=250, derandomize=True, database=None, deadline=None)
+@given(st.sampled_from(sorted(FILMS)), st.data())
+def test_a_film_with_any_bytes_changed_breaks_nothing(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    film = bytearray(FILMS[name])
+    for _ in range(data.draw(st.integers(1, 8))):
+        film[data.draw(st.integers(0, min(len(film), 3000) - 1))] = data.draw(st.integers(0, 255))
+    assert described(tmp_path_factory.getbasetemp(), bytes(film)) is not None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000, "kilobytes"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.flac", "a.latent", "a.glb", "a.txt", "a.png"])
+def test_a_file_that_is_not_there_has_a_note(tmp_path: Path, name: str) -> None:
+    assert set(describe(tmp_path / name, of_format(name[2:]))) == {"note"}

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from comfyui_artifact_db.media.images import describe
+from comfyui_artifact_db.media.kinds import HEAD_SIZE, classify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "ICO")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "ICO")
 
 
 def made(name: str, *, frames: int = 1) -> bytes:
@@ -37,7 +38,7 @@ def png_of(width: int, height: int, *chunks: bytes) -> bytes:
 def described(folder: Path, data: bytes) -> dict[str, object]:
     path = folder / "picture"
     path.write_bytes(data)
-    return describe(path)
+    return describe(path, classify(data[:HEAD_SIZE]).file_format)
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
@@ -48,9 +49,70 @@ def test_a_picture_tells_its_size_and_mode(tmp_path: Path, name: str) -> None:
     assert "note" not in found
 
 
-@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_a_moving_picture_says_so(tmp_path: Path, name: str) -> None:
-    assert described(tmp_path, made(name, frames=3))["animated"] is True
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_a_moving_picture_says_how_many_frames_it_has_and_how_long_they_are_shown(tmp_path: Path, name: str) -> None:
+    pictures = [Image.new("RGB", (32, 24), (number * 40, 30, 7)) for number in range(5)]
+    file = io.BytesIO()
+    pictures[0].save(file, name, save_all=True, append_images=pictures[1:], duration=100)
+    found = described(tmp_path, file.getvalue())
+    assert (found["animated"], found["frames"], found["width"], found["height"]) == (True, 5, 32, 24)
+    assert (found["duration"], found["fps"]) == (pytest.approx(0.5), pytest.approx(10))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_pictures_of_a_tiff_are_counted(tmp_path: Path, frames: int) -> None:
+    found = described(tmp_path, made("TIFF", frames=frames))
+    assert (found["frames"], found["animated"]) == (frames, frames > 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *(("PNG", mode) for mode in ("1", "L", "I;16", "RGB", "RGBA", "LA", "P")),
+        *(("JPEG", mode) for mode in ("L", "RGB", "CMYK")),
+        *(("WEBP", mode) for mode in ("RGB", "RGBA")),
+        *(("TIFF", mode) for mode in ("1", "L", "I;16", "RGB", "RGBA", "CMYK", "P")),
+        *(("BMP", mode) for mode in ("RGB", "1")),
+        *(("GIF", mode) for mode in ("P",)),
+    ],
+)
+@pytest.mark.parametrize("lossless", [False, True])
+def test_the_mode_is_what_pillow_calls_it(tmp_path: Path, name: str, mode: str, lossless: bool) -> None:
+    file = io.BytesIO()
+    Image.new(mode, (31, 17)).save(file, name, **({"lossless": True} if lossless and name == "WEBP" else {}))
+    found = described(tmp_path, file.getvalue())
+    with Image.open(file) as opened:
+        assert (found["width"], found["height"], found["mode"]) == (*opened.size, opened.mode)
+    # Pillow writes palettes of few colours in fewer bits.
+    assert found["bit_depth"] == {"1": 1, "I;16": 16, "P": found["bit_depth"]}.get(mode, 8)
+
+
+def test_sixteen_bits_of_a_coloured_png_are_told(tmp_path: Path) -> None:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+    found = described(tmp_path, b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    assert (found["mode"], found["bit_depth"]) == ("RGB", 16)
+
+
+def test_a_gif_of_a_hundred_thousand_frames_is_counted(tmp_path: Path) -> None:
+    one = b"\x21\xf9\4\0\5\0\0\0" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 8, 8, 0) + b"\2\2\x4c\1\0"
+    data = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + b"\0" * 6 + one * 100_000 + b";"
+    found = described(tmp_path, data)
+    assert (found["frames"], found["duration"], found["fps"]) == (100_000, 5000.0, 20.0)
+
+
+def test_folders_of_a_tiff_that_all_point_at_the_same_bytes_are_not_read(tmp_path: Path) -> None:
+    entries = b"".join(struct.pack("<HHII", 40_000 + tag % 20_000, 7, 50_000_000, 8) for tag in range(65_000))
+    size = struct.pack("<HHIIHHII", 256, 4, 1, 8, 257, 4, 1, 9)
+    data = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 65_002) + size + entries + struct.pack("<I", 8)
+    found = described(tmp_path, data + b"\0" * 1_000_000)
+    assert (found["width"], found["height"], found["frames"]) == (8, 9, 1)
+
+
+def test_a_jpeg_with_a_hundred_megabytes_before_its_size_is_described(tmp_path: Path) -> None:
+    segment = b"\xff\xe1\xff\xffExif\0\0" + b"\0" * 65_527
+    plain = made("JPEG")
+    found = described(tmp_path, plain[:2] + segment * 1600 + plain[2:])
+    assert (found["width"], found["height"]) == (32, 24)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +128,8 @@ def test_a_large_picture_is_described_without_a_warning(tmp_path: Path) -> None:
 
 def test_a_text_that_unpacks_to_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     text = chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b"x" * 200_000_000, 1))
-    assert "note" in described(tmp_path, png_of(8, 8, text))
+    found = described(tmp_path, png_of(8, 8, text))
+    assert (found["width"], found["height"], found["mode"], found["bit_depth"]) == (8, 8, "RGB", 8)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +161,4 @@ def test_a_picture_with_any_byte_changed_is_described_or_noted(
 
 
 def test_a_file_that_is_not_there_has_a_note(tmp_path: Path) -> None:
-    assert "note" in describe(tmp_path / "gone.png")
+    assert "note" in describe(tmp_path / "gone.png", "png")
