@@ -39,6 +39,8 @@ class Chain(Row):
     created_at = TimestampField(null=True)
     updated_at = TimestampField(null=True)
     revision = IntegerField(default=1)
+    deleted_at = TimestampField(null=True)
+    purged_at = TimestampField(null=True)
 
     class Meta:
         table_name = "chains"
@@ -66,6 +68,7 @@ class Workflow(Row):
     updated_at = TimestampField(null=True)
     requires_approval = BooleanColumn(default=False)
     revision = IntegerField(default=1)
+    chain_deleted_at = TimestampField(null=True)
 
     class Meta:
         table_name = "workflows"
@@ -129,6 +132,7 @@ class Artifact(Row):
     file_mtime_ns = IntegerField(null=True)
     file_inode = IntegerField(null=True)
     revision = IntegerField(default=1)
+    chain_deleted_at = TimestampField(null=True)
 
     class Meta:
         table_name = "artifacts"
@@ -177,6 +181,30 @@ class Lineage(Row):
     class Meta:
         table_name = "lineage"
         primary_key = CompositeKey("attempt_id", "artifact_id")
+
+
+class PurgedVersion(Row):
+    """The highest version number of an output that went with the trash: none is ever used twice."""
+
+    workflow_id = ForeignKeyField(Workflow, on_delete="CASCADE", index=False)
+    output_key = TextField()
+    version = IntegerField()
+
+    class Meta:
+        table_name = "purged_versions"
+        primary_key = CompositeKey("workflow_id", "output_key")
+
+
+class PurgedRelation(Row):
+    """What an artifact that went with the trash was made from, and what was made from it. It outlives both."""
+
+    artifact_id = TextField()
+    ancestor_id = TextField()
+    relation = TextField()
+
+    class Meta:
+        table_name = "purged_relations"
+        primary_key = CompositeKey("artifact_id", "ancestor_id", "relation")
 
 
 class Event(Row):
@@ -315,5 +343,6 @@ TABLES: tuple[type[Row], ...] = (
     *(Token, Session, IdempotencyKey, StoreIdentity),
     *(ImportFolder, ImportedFile),
     *(ArtifactFilter, ArtifactSearchRow),
+    *(PurgedVersion, PurgedRelation),
 )
 """Every table but the full-text index, which is of an engine of its own."""

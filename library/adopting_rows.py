@@ -22,7 +22,7 @@ from ..db.querying import all_rows, insert, prepared
 from ..errors import Invalid
 from ..storage.folders import Found
 from ..storage.local import Placement
-from . import attempts, identities, importing_rows, names, recording, uploads
+from . import artifacts, attempts, identities, names, recording, uploads
 
 if TYPE_CHECKING:
     from .opening import Transaction
@@ -156,7 +156,7 @@ def insert_all(
         words.append(word)
         found = Found(file.name, file.size, file.mtime_ns)
         remember([(file.folder, found, placement.sha256, artifact_id)])
-    return Outcome(tuple(words), tuple(importing_rows.unnamed(doubtful)))
+    return Outcome(tuple(words), tuple(artifacts.unnamed(doubtful)))
 
 
 def _insert(

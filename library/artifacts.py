@@ -26,15 +26,28 @@ SORTS = ("-created", "created", "-size", "size")
 MAX_COUNT = 1000
 """Nothing is counted further than this."""
 
+_BATCH = 500
+
 
 def get_artifact(library: Library, artifact_id: str) -> Artifact:
-    """One artifact, also one in the trash.
+    """One artifact, also one that was deleted on its own and is in the trash.
 
     Raises:
-        NotFound: there is none with this id.
+        NotFound: there is none with this id, or its chain is in the trash.
     """
     with library.reading():
         return view(library, row_of(artifact_id))
+
+
+def get_recorded(library: Library, artifact_id: str) -> Artifact:
+    """An artifact that was recorded a moment ago, wherever it is by now: whoever recorded it is told that it was.
+
+    Raises:
+        NotFound: it is gone with the trash already.
+    """
+    with library.reading():
+        row = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id))
+        return view(library, row or row_of(artifact_id))
 
 
 def get_latest_artifact(library: Library, workflow_id: str) -> Artifact | None:
@@ -54,7 +67,9 @@ def get_latest_artifact_by_flag(library: Library, workflow_id: str) -> Artifact 
     """The same, by the `is_latest` flag; the two agree after every transaction."""
     with library.reading():
         row = models.Artifact.select().where(
-            (models.Artifact.workflow_id == workflow_id) & (models.Artifact.is_latest == _TRUE)
+            (models.Artifact.workflow_id == workflow_id)
+            & (models.Artifact.is_latest == _TRUE)
+            & models.Artifact.chain_deleted_at.is_null()
         )
         found = first_row(row)
         return view(library, found) if found else None
@@ -64,7 +79,7 @@ def get_current_at(library: Library, workflow_id: str, at: str) -> Artifact | No
     """The artifact that was a workflow's current one at a time, as it is now; None where it had none then.
 
     Raises:
-        NotFound: there is no workflow with this id. Invalid: `at` is not a time.
+        NotFound: there is no workflow with this id. Invalid: `at` is not a time. Gone: the trash was emptied of it.
     """
     at = identities.checked_time(at, "at")
     with library.reading():
@@ -77,7 +92,12 @@ def get_current_at(library: Library, workflow_id: str, at: str) -> Artifact | No
         row = first_row(query.order_by(models.Event.seq.desc()))
         event = Event.of_stored(row) if row else None
         artifact_id = event.after["latest_artifact_id"] if event and event.after else None
-        return view(library, row_of(artifact_id)) if artifact_id else None
+        if artifact_id is None:
+            return None
+        found = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id))
+        if found is None:
+            raise Gone(f"artifact {artifact_id} was current then, and went with the trash since")
+        return view(library, found)
 
 
 def get_dependency_artifact(library: Library, chain_id: str, step_id: str) -> Artifact:
@@ -119,11 +139,15 @@ def list_versions(library: Library, artifact_id: str, ask: pages.Ask) -> pages.P
         return pages.page(query, (table.version,), ask, lambda rows: views(library, rows))
 
 
-def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", **filters: Any) -> pages.Page[Artifact]:
+def list_artifacts(
+    library: Library, ask: pages.Ask, *, sort: str = "-created", trash: bool = False, **filters: Any
+) -> pages.Page[Artifact]:
     """Artifacts that are not in the trash.
 
     Args:
         sort: one of `SORTS`.
+        trash: those instead that were deleted on their own, and whose chain is not in the trash itself; sorted by when
+            they were deleted where `sort` says by when they were created, unless words are searched for.
         filters: `q` (words that names begin with, see `searches`), `kind`, `status`, `tag`, `chain` (an id), `step`,
             `workflow` (an id), `latest`, `queue` (what waits for a decision), `since`, `until` (times), `min_size`,
             `max_size` (bytes).
@@ -135,18 +159,20 @@ def list_artifacts(library: Library, ask: pages.Ask, *, sort: str = "-created", 
     table = models.Artifact
     filters = {name: value for name, value in filters.items() if value is not None and value is not False}
     by_size = sort.endswith("size")
-    kind = None if by_size else _indexed(filters)
+    kind = None if by_size or trash else _indexed(filters)
     keys: tuple[Any, ...]
     if "q" in filters:
         query, keys = searches.found(filters["q"]), (searches.RECORDED,)
     elif kind is not None:
         query, keys = _found(kind, filters.pop(kind))
     else:
-        query, keys = table.select(), (table.created_at, table.id)
+        query, keys = table.select(), (table.deleted_at if trash else table.created_at, table.id)
     if by_size:
         keys = (table.file_size, table.id)
     with library.reading():
-        query = _filtered(query.where(table.deleted_at.is_null()), filters, led=kind is not None or "q" in filters)
+        of_trash = table.deleted_at.is_null(False) & table.chain_deleted_at.is_null()
+        query = query.where(of_trash if trash else is_there())
+        query = _filtered(query, filters, led=kind is not None or "q" in filters or trash)
         make = lambda rows: views(library, rows)
         return pages.page(query, keys, ask, make, descending=sort.startswith("-"))
 
@@ -155,7 +181,7 @@ def count_queue(library: Library) -> tuple[int, bool]:
     """How many artifacts wait for a decision, counted up to `MAX_COUNT`; and whether there are more."""
     table = models.Artifact
     with library.reading():
-        waiting = _filtered(table.select(table.id).where(table.deleted_at.is_null()), {"queue": True})
+        waiting = _filtered(table.select(table.id).where(is_there()), {"queue": True})
         found = int(waiting.limit(MAX_COUNT + 1).count())
     return min(found, MAX_COUNT), found > MAX_COUNT
 
@@ -166,7 +192,7 @@ def list_tags(library: Library, ask: pages.Ask) -> pages.Page[tuple[str, int]]:
     with library.reading():
         query = table.select(table.tag, fn.COUNT(table.artifact_id).alias("count")).group_by(table.tag)
         query = query.join(models.Artifact, on=(models.Artifact.id == table.artifact_id))
-        query = query.where(models.Artifact.deleted_at.is_null())
+        query = query.where(is_there())
         make = lambda rows: [(row["tag"], row["count"]) for row in rows]
         return pages.page(query, (table.tag,), ask, make, descending=False)
 
@@ -209,7 +235,7 @@ def require_usable(library: Library, artifact: Artifact) -> Artifact:
 
 def why_not_usable(artifact: Artifact) -> str | None:
     """What stands in the way, in words; None when it is usable."""
-    if artifact.deleted_at is not None:
+    if artifact.deleted_at is not None or artifact.chain_deleted_at is not None:
         return "it is in the trash"
     if artifact.bytes_removed_at is not None:
         return "its bytes were removed"
@@ -224,12 +250,27 @@ def row_of(artifact_id: str) -> Row:
     """An artifact's row, inside the caller's transaction.
 
     Raises:
-        NotFound: there is none with this id.
+        NotFound: there is none with this id, or its chain is in the trash.
     """
     row = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id.lower()))
-    if row is None:
+    if row is None or row["chain_deleted_at"] is not None:
         raise NotFound(f"no artifact {artifact_id}")
     return row
+
+
+def is_there() -> Any:
+    """The condition that an artifact is in no trash, in the words of the index that leads to pages of such."""
+    return models.Artifact.deleted_at.is_null() & models.Artifact.chain_deleted_at.is_null()
+
+
+def unnamed(local_paths: list[str]) -> list[str]:
+    """Those of some places in the store that no row names, inside the caller's transaction."""
+    table = models.Artifact
+    named: set[str] = set()
+    for start in range(0, len(local_paths), _BATCH):
+        query = table.select(table.local_path).where(table.local_path.in_(local_paths[start : start + _BATCH]))
+        named.update(path for (path,) in all_tuples(query))
+    return [path for path in local_paths if path not in named]
 
 
 def check_revision(library: Library, row: Row, expected: int | None) -> None:
@@ -257,7 +298,7 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
     return [
         Artifact.of(
             {**row, "local_path": str(library.store.root / row["local_path"]), "metadata": row["metadata"] or {}},
-            usable=pointers.is_usable(row) and unchanged(library, row),
+            usable=pointers.is_usable(row) and row["chain_deleted_at"] is None and unchanged(library, row),
             tags=tuple(tags[row["id"]]),
         )
         for row in rows

@@ -116,7 +116,8 @@ def list_attempts(library: Library, workflow_id: str) -> list[Attempt]:
 
 def of_workflow(workflow_id: str) -> list[Attempt]:
     """As `list_attempts`, inside the caller's transaction."""
-    query = models.Attempt.select().where(models.Attempt.workflow_id == workflow_id)
+    query = models.Attempt.select().join(models.Workflow).where(models.Attempt.workflow_id == workflow_id)
+    query = query.where(models.Workflow.chain_deleted_at.is_null())
     return [Attempt.of(row) for row in all_rows(query.order_by(models.Attempt.number.desc()))]
 
 

@@ -53,10 +53,20 @@ TABLES: dict[str, type[models.Row]] = {
     )
 }
 _OF_THE_STORE = ("local_filename", "local_path", "file_mtime_ns", "file_inode")
+_OF_THE_TRASH = {
+    "chains": ("deleted_at", "purged_at"),
+    "workflows": ("chain_deleted_at",),
+    "artifacts": ("chain_deleted_at",),
+}
+"""What is empty in all that is exported: a chain in the trash is not."""
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     **{
-        name: tuple(column for column in model._meta.columns if column not in _OF_THE_STORE)
+        name: tuple(
+            column
+            for column in model._meta.columns
+            if column not in _OF_THE_STORE and column not in _OF_THE_TRASH.get(name, ())
+        )
         for name, model in TABLES.items()
     },
     EXTERNAL: EXTERNAL_COLUMNS,

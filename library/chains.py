@@ -1,21 +1,18 @@
-"""Owns chains: their rows, their status, and their deletion with everything in them."""
+"""Owns chains: their rows, their status, and their way into the trash and back, with everything in them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row, insert
+from ..db.querying import all_rows, first_row, insert
 from ..db.statuses import CHAIN_STATUSES, FINISHED_CHAIN, is_chain_status
-from ..errors import Conflict, Invalid, NotFound
-from ..storage.local import Intent
-from . import identities, names, pages, revisions
+from ..errors import Conflict, Gone, Invalid, NotFound
+from . import events, identities, names, pages, revisions
 from .views import Chain
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
-
-PURGE = "purge"
 
 _CHANGEABLE = ("status", "current_level", "error_message", "temporal_workflow_id", "temporal_run_id")
 _SUMMARY = [field for name, field in models.Chain._meta.fields.items() if name != "chain_definition"]
@@ -54,8 +51,10 @@ def create_chain(
     }
     chain_id = identities.checked_id(id) if id is not None else identities.new_id()
     with library.writing(actor) as tx:
-        existing = _row(chain_id) if id is not None else None
+        existing = first_row(models.Chain.select().where(models.Chain.id == chain_id)) if id is not None else None
         if existing is not None:
+            if existing["deleted_at"] is not None:
+                raise Conflict(f"chain {chain_id} is in the trash: take it out, or choose another id", id=chain_id)
             # Its status moves on by itself; a repeated call does not set it back.
             same = ("name", "description", "chain_definition", "temporal_workflow_id")
             different = [key for key in same if existing[key] != columns[key]]
@@ -93,24 +92,33 @@ def list_chains(
     status: str | None = None,
     name: str | None = None,
     failed: bool = False,
+    trash: bool = False,
 ) -> pages.Page[Chain]:
-    """Chains without their definitions, newest first; `failed` keeps those in which a workflow has failed."""
+    """Chains without their definitions, newest first; `failed` keeps those in which a workflow has failed.
+
+    `trash` lists those in the trash instead, what was deleted last first.
+    """
+    table = models.Chain
     with library.reading():
-        query = models.Chain.select(*_SUMMARY)
+        query = table.select(*_SUMMARY)
+        if trash:
+            query = query.where(table.deleted_at.is_null(False) & table.purged_at.is_null())
+        else:
+            query = query.where(table.deleted_at.is_null())
         if status is not None:
             query = query.where(models.Chain.status == _checked_status(status))
         if name is not None:
             query = query.where(models.Chain.name == name)
         if failed:
             query = query.where(_has_failed_workflow())
-        keys = (models.Chain.started_at, models.Chain.id)
+        keys = (table.deleted_at if trash else table.started_at, table.id)
         return pages.page(query, keys, ask, lambda rows: [Chain.of(row) for row in rows])
 
 
 def get_chains_with_failed_workflows(library: Library) -> list[Chain]:
     """Every chain in which at least one workflow has failed, newest first."""
     with library.reading():
-        query = models.Chain.select(*_SUMMARY).where(_has_failed_workflow())
+        query = models.Chain.select(*_SUMMARY).where(models.Chain.deleted_at.is_null() & _has_failed_workflow())
         return [Chain.of(row) for row in all_rows(query.order_by(models.Chain.started_at.desc()))]
 
 
@@ -144,7 +152,9 @@ def update_chain(library: Library, chain_id: str, *, actor: str, revision: int |
 
 
 def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None) -> None:
-    """Delete a chain for good, with its workflows, artifacts and files. Its events stay.
+    """Put a chain into the trash with its workflows, artifacts and files: none of it is found by anybody any more.
+
+    Its rows stay as they are, pointers included, so that it comes back as it was.
 
     Raises:
         NotFound, StaleRevision.
@@ -152,34 +162,51 @@ def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int |
     with library.writing(actor) as tx:
         row = _get(chain_id)
         revisions.check(row, revision)
-        found = all_tuples(_files(row["id"]))
-        files, hashes = [path for path, _ in found], sorted({sha256 for _, sha256 in found if sha256})
-        models.Chain.delete().where(models.Chain.id == row["id"]).execute()
-        before = {"name": row["name"], "status": row["status"], "artifacts": len(files)}
-        tx.log("chain.deleted", "chain", row["id"], chain_id=row["id"], before=before)
-        # Rows first, files after: there is never a row without its file, and a crash between the two leaves the intent.
-        record = {"chain_id": row["id"], "files": files, "thumbnails": hashes}
-        intent = library.store.promise(PURGE, (), record)
-    complete_purge(library, intent)
-    library.store.fulfilled(intent)
+        artifacts = _mark(row["id"], tx.at)
+        _set_deleted(tx, row, tx.at)
+        before = {"name": row["name"], "status": row["status"], "artifacts": artifacts, "deleted_at": None}
+        after = {"deleted_at": tx.at}
+        tx.log("chain.deleted", "chain", row["id"], chain_id=row["id"], before=before, after=after)
 
 
-def complete_purge(library: Library, intent: Intent) -> None:
-    """Remove the files of a chain whose rows are gone; while the rows are there the purge was never committed."""
-    with library.reading():
-        if _row(intent.record["chain_id"]) is not None:
-            return
-    library.store.delete(*intent.record["files"])
-    for sha256 in intent.record.get("thumbnails", ()):
-        library.thumbnails.forget(sha256)
+def undelete_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None) -> Chain:
+    """Take a chain out of the trash, with all that went into it with the chain or was recorded in it since.
+
+    What was deleted on its own before the chain stays deleted. A chain that is not in the trash stays as it is.
+
+    Raises:
+        NotFound, StaleRevision. Gone: the trash was emptied of it.
+    """
+    with library.writing(actor) as tx:
+        row = any_row(chain_id.lower())
+        if row is None and events.has(chain_id.lower(), "chain.purged"):
+            raise Gone(f"the trash was emptied of chain {chain_id}")
+        if row is None:
+            raise NotFound(f"no chain {chain_id}")
+        revisions.check(row, revision)
+        if row["deleted_at"] is not None:
+            _mark(row["id"], None)
+            _set_deleted(tx, row, None)
+            before, after = {"deleted_at": row["deleted_at"]}, {"deleted_at": None}
+            tx.log("chain.undeleted", "chain", row["id"], chain_id=row["id"], before=before, after=after)
+        return Chain.of(_get(row["id"]))
 
 
-def _files(chain_id: str) -> Any:
-    return (
-        models.Artifact.select(models.Artifact.local_path, models.Artifact.sha256)
-        .join(models.Workflow, on=(models.Workflow.id == models.Artifact.workflow_id))
-        .where((models.Workflow.chain_id == chain_id) & models.Artifact.bytes_removed_at.is_null())
-    )
+def _mark(chain_id: str, at: str | None) -> int:
+    """Mark all that is in a chain as in the trash with it, or as there again; returns how many artifacts it has.
+
+    Their revisions stay: they come back as they were, for those too who have looked at them before.
+    """
+    workflow, artifact = models.Workflow, models.Artifact
+    workflow.update(chain_deleted_at=at).where(workflow.chain_id == chain_id).execute()
+    inside = workflow.select(workflow.id).where(workflow.chain_id == chain_id)
+    return int(artifact.update(chain_deleted_at=at).where(artifact.workflow_id.in_(inside)).execute())
+
+
+def _set_deleted(tx: Transaction, row: dict[str, Any], at: str | None) -> None:
+    models.Chain.update(deleted_at=at, updated_at=tx.at, revision=row["revision"] + 1).where(
+        models.Chain.id == row["id"]
+    ).execute()
 
 
 def _has_failed_workflow() -> Any:
@@ -189,13 +216,18 @@ def _has_failed_workflow() -> Any:
     return models.Chain.id.in_(failed)
 
 
-def _row(chain_id: str) -> dict[str, Any] | None:
-    return first_row(models.Chain.select().where(models.Chain.id == chain_id))
+def any_row(chain_id: str) -> dict[str, Any] | None:
+    """A chain's row, also of one in the trash, inside the caller's transaction; None once the trash was emptied of it.
+
+    Of a chain that is being emptied rows may still be there; nobody is told of them.
+    """
+    table = models.Chain
+    return first_row(table.select().where((table.id == chain_id) & table.purged_at.is_null()))
 
 
 def _get(chain_id: str) -> dict[str, Any]:
-    row = _row(chain_id.lower())
-    if row is None:
+    row = any_row(chain_id.lower())
+    if row is None or row["deleted_at"] is not None:
         raise NotFound(f"no chain {chain_id}")
     return row
 

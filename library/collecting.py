@@ -73,7 +73,8 @@ def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str)
     table = models.Attempt
     with library.reading():
         workflow_id = workflows.row_of(workflow_id)["id"]
-        held = all_rows(table.select().where(table.prompt_id == prompt_id).order_by(table.number.desc()))
+        query = table.select(table, models.Workflow.chain_deleted_at).join(models.Workflow)
+        held = all_rows(query.where(table.prompt_id == prompt_id).order_by(table.number.desc()))
     labels = (server.name, server.url)
     own = [row for row in held if row["workflow_id"] == workflow_id]
     for row in own:
@@ -85,6 +86,8 @@ def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str)
         )
     for row in held:
         if row["server_address"] in labels:
+            if row["chain_deleted_at"] is not None:
+                raise Conflict("a workflow in the trash holds this prompt; take its chain out, and collect it there")
             raise Conflict(
                 f"workflow {row['workflow_id']} holds this prompt; collect it there", workflow_id=row["workflow_id"]
             )
@@ -184,10 +187,13 @@ def _record(library: Library, workflow_id: str, arrived: list[Arrived], ending: 
 
 def _of_execution(library: Library, attempt_id: str, history: History) -> list[Artifact]:
     with library.reading():
+        workflows.row_of(attempts.row_of(attempt_id)["workflow_id"])  # It may be in the trash by now.
         recorded = runs.recorded_outputs(attempt_id)
         wanted = [output.output_key for output in _in_order(history.outputs, include_temp=True)]
         rows = [recorded[key] for key in wanted if key in recorded]
-        return artifacts.views(library, [row for row in rows if row["deleted_at"] is None])
+        return artifacts.views(
+            library, [row for row in rows if row["deleted_at"] is None and row["chain_deleted_at"] is None]
+        )
 
 
 def _incomplete(server: Server, missing: list[Missing], arrived: int) -> ArtifactDBError:

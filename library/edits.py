@@ -68,7 +68,7 @@ def edit(
         seen=_seen(parent, revision),
     )
     recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
-    return artifacts.get_artifact(library, new_id)
+    return artifacts.get_recorded(library, new_id)
 
 
 def restore(
@@ -123,7 +123,7 @@ def restore(
         seen=_seen(parent, revision),
     )
     recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
-    return artifacts.get_artifact(library, new_id)
+    return artifacts.get_recorded(library, new_id)
 
 
 def _usual_status(library: Library) -> str:

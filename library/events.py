@@ -17,12 +17,13 @@ GENESIS = "0" * 64
 """What the first event has as the hash of the one before it."""
 
 ACTIONS = (
-    *("chain.created", "chain.updated", "chain.deleted"),
+    *("chain.created", "chain.updated", "chain.deleted", "chain.undeleted", "chain.purged", "chain.emptied"),
     *("workflow.created", "workflow.updated", "workflow.current_changed"),
     *("attempt.created", "attempt.updated"),
     *("artifact.recorded", "artifact.edited", "artifact.restored"),
     *("artifact.approved", "artifact.rejected", "artifact.review_requested", "artifact.selected"),
-    *("artifact.head_changed", "artifact.deleted", "artifact.undeleted", "artifact.tagged", "artifact.untagged"),
+    *("artifact.head_changed", "artifact.deleted", "artifact.undeleted", "artifact.purged"),
+    *("artifact.tagged", "artifact.untagged"),
     *("transfer.created", "transfer.updated"),
     *("chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"),
     *("token.created", "token.revoked", "token.session_opened", "token.session_closed"),
@@ -72,6 +73,12 @@ def history(library: Library, entity_id: str, *, after: int = 0, limit: int = 50
     with library.reading():
         query = table.select().where((table.entity_id == entity_id) & (table.seq > after)).order_by(table.seq)
         return [Event.of_stored(row) for row in all_rows(query.limit(limit))]
+
+
+def has(entity_id: str, *actions: str) -> bool:
+    """Whether one of these things happened to it, inside the caller's transaction."""
+    table = models.Event
+    return bool(table.select().where((table.entity_id == entity_id) & table.action.in_(actions)).exists())
 
 
 def _last() -> tuple[int, str]:

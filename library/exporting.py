@@ -74,16 +74,18 @@ def find_root(library: Library, word: str) -> Root:
         if not identities.is_id(word):
             row = first_row(
                 chain.select(chain.id, chain.name)
-                .where(chain.name == word)
+                .where((chain.name == word) & chain.deleted_at.is_null())
                 .order_by(chain.started_at.desc(), chain.id.desc())
             )
             if row is None:
                 raise NotFound(f"no chain is called {word!r}")
             return Root("chain", row["id"], row["name"])
-        row = first_row(chain.select(chain.id, chain.name).where(chain.id == word.lower()))
+        row = first_row(
+            chain.select(chain.id, chain.name).where((chain.id == word.lower()) & chain.deleted_at.is_null())
+        )
         if row is not None:
             return Root("chain", row["id"], row["name"])
-        row = first_row(workflow.select().where(workflow.id == word.lower()))
+        row = first_row(workflow.select().where((workflow.id == word.lower()) & workflow.chain_deleted_at.is_null()))
     if row is None:
         raise NotFound(f"no chain and no workflow {word}")
     if row["chain_id"] is not None:

@@ -18,7 +18,7 @@ from peewee import DatabaseError
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.files import remove
 from ..storage.local import Intent, Placement
-from . import identities, importing_rows, names
+from . import artifacts, identities, importing_rows, names
 from .bundle_reading import BadBundle, Bundle, opened
 from .bundle_rows import Contents, checked
 from .bundles import EVENTS, FILES, ROWS
@@ -83,9 +83,9 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     placements = dict(zip(record["artifacts"], intent.placements, strict=True))
     with library.writing(record["actor"]) as tx:
         if interrupted and record["artifacts"]:
-            refuse_deleted(record["artifacts"][0])
+            refuse_deleted(record["artifacts"])
         added = importing_rows.insert_all(tx, rows, log, Origin(**record["origin"]), placements)
-        unnamed = importing_rows.unnamed([placement.local_path for placement in intent.placements])
+        unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
     for local_path in unnamed:
         # The same bundle came before: no row names this copy of its bytes.
         library.store.delete(local_path)

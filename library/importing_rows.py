@@ -67,8 +67,11 @@ def is_here(rows: Path, origin: Origin) -> bool:
     It has where this bundle was imported before, whatever became of it since, and where each row is as in the bundle.
 
     Raises:
-        Conflict: it has something of it and not the rest, or the same ids with something else.
+        Conflict: it has something of it and not the rest, or the same ids with something else, or it is in the trash.
     """
+    in_trash = (models.Chain.id == origin.id) & models.Chain.deleted_at.is_null(False)
+    if models.Chain.select().where(in_trash).exists():
+        raise Conflict(f"chain {origin.id} is here, in the trash: take it out, or empty the trash", id=origin.id)
     if _was_imported(origin):
         return True
     found, missing, first_missing = 0, 0, ""
@@ -107,16 +110,6 @@ def insert_all(tx: Transaction, rows: Path, log: Path, origin: Origin, placement
         insertion.add(table, row)
     insertion.refer()
     return True
-
-
-def unnamed(local_paths: list[str]) -> list[str]:
-    """Those of some places in the store that no row names, inside the caller's transaction."""
-    table = models.Artifact
-    named: set[str] = set()
-    for start in range(0, len(local_paths), _BATCH):
-        query = table.select(table.local_path).where(table.local_path.in_(local_paths[start : start + _BATCH]))
-        named.update(path for (path,) in all_tuples(query))
-    return [path for path in local_paths if path not in named]
 
 
 class _History:

@@ -10,7 +10,7 @@ from peewee import SQL
 from ..db import models
 from ..db.querying import first_row
 from ..errors import Invalid, NotFound
-from . import artifacts, identities, names
+from . import artifacts, identities, names, workflows
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def resolve(library: Library, wanted: Wanted) -> Artifact:
 
 def _workflow(wanted: Wanted) -> dict[str, Any]:
     table = models.Workflow
-    query = table.select(table.id, table.workflow_name)
+    query = table.select(table.id, table.workflow_name).where(workflows.is_there())
     if wanted.chain:
         query = query.where(table.chain_id == _chain_id(wanted.chain))
     if wanted.step:
@@ -101,7 +101,7 @@ def _chain_id(chain: str) -> str:
     if identities.is_id(chain):
         return chain.lower()
     table = models.Chain
-    query = table.select(table.id).where(table.name == chain)
+    query = table.select(table.id).where((table.name == chain) & table.deleted_at.is_null())
     found: str | None = query.order_by(table.started_at.desc(), table.id.desc()).limit(1).scalar()
     if found is None:
         raise NotFound(f"no chain is called {chain!r} yet")

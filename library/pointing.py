@@ -43,9 +43,12 @@ def prove_currents(library: Library, after: str | None, advance: Advance) -> tup
         query = table.select(table.id, table.latest_artifact_id).order_by(table.id).limit(PAGE)
         rows = dict(all_tuples(query if after is None else query.where(table.id > after)))
         ids = list(rows)
+        emptied = _emptied(ids)
         flagged, logged, used = _flagged(ids), _logged_currents(ids), _with_artifacts(ids)
         found = []
         for workflow_id, pointer in rows.items():
+            if workflow_id in emptied:
+                continue
             wrong = _wrong_current(pointer, flagged.get(workflow_id, []), workflow_id in used)
             expected = logged.get(workflow_id)
             if wrong is None and pointer != expected:
@@ -65,8 +68,11 @@ def prove_heads(library: Library, after: list[str] | None, advance: Advance) -> 
             return [], None
         reach = (*outputs[0], *outputs[-1])
         logged = {(w, key): head for w, key, head, _ in all_tuples(models.Artifact.raw(_LOGGED_HEADS, *reach))}
+        emptied = _emptied([workflow_id for workflow_id, _ in outputs])
         found = []
         for workflow_id, key, count, live, head, deleted in all_tuples(models.Artifact.raw(_HEADS, *reach)):
+            if workflow_id in emptied:
+                continue
             expected = logged.get((workflow_id, key)) if live else None
             wrong = _wrong_head(count, bool(live), head, deleted, expected)
             if wrong is not None:
@@ -142,6 +148,13 @@ def _logged_currents(workflow_ids: list[str]) -> dict[str, Any]:
     )
     rows = all_tuples(models.Event.raw(sql, *workflow_ids))
     return {workflow_id: (read_json(after) or {}).get("latest_artifact_id") for workflow_id, after, _ in rows}
+
+
+def _emptied(workflow_ids: list[str]) -> set[str]:
+    """Those of the workflows whose chain is being emptied from the trash: their artifacts go one after the other."""
+    workflow, chain = models.Workflow, models.Chain
+    query = workflow.select(workflow.id).join(chain).where(chain.purged_at.is_null(False))
+    return {workflow_id for (workflow_id,) in all_tuples(query.where(workflow.id.in_(sorted(set(workflow_ids)))))}
 
 
 def _with_artifacts(workflow_ids: list[str]) -> set[str]:

@@ -28,9 +28,13 @@ def artifact_id(library: Library, text: str) -> str:
     return find(library, text, ("artifact",))[1]
 
 
-def find(library: Library, text: str, kinds: tuple[str, ...] = tuple(_KINDS)) -> tuple[str, str]:
+def find(
+    library: Library, text: str, kinds: tuple[str, ...] = tuple(_KINDS), *, trash: bool = False
+) -> tuple[str, str]:
     """What a whole or shortened id means: `artifact`, `workflow` or `chain`, and its id.
 
+    Args:
+        trash: among the artifacts and chains in the trash; else what went into it with its chain is not meant.
     Raises:
         Invalid: it is no beginning of an id, or of several. NotFound: of none.
     """
@@ -38,7 +42,7 @@ def find(library: Library, text: str, kinds: tuple[str, ...] = tuple(_KINDS)) ->
     if _PREFIX.match(prefix) is None:
         raise Invalid(f"{text!r} is no id: give at least its first {SHORTEST} characters", field="id")
     with library.reading():
-        found = [(kind, id) for kind in kinds for id in _beginning_with(_KINDS[kind], prefix)]
+        found = [(kind, id) for kind in kinds for id in _beginning_with(_KINDS[kind], prefix, trash)]
     if not found:
         raise NotFound(f"no {' or '.join(kinds)} {text}")
     if len(found) > 1:
@@ -46,9 +50,15 @@ def find(library: Library, text: str, kinds: tuple[str, ...] = tuple(_KINDS)) ->
     return found[0]
 
 
-def _beginning_with(model: Any, prefix: str) -> list[str]:
+def _beginning_with(model: Any, prefix: str, trash: bool) -> list[str]:
+    whole = models.Chain.deleted_at if model is models.Chain else model.chain_deleted_at
+    there = whole.is_null()
+    if trash:
+        there = (
+            models.Chain.purged_at.is_null() & ~there if model is models.Chain else there & ~model.deleted_at.is_null()
+        )
     if identities.is_id(prefix):
-        return [id for (id,) in all_tuples(model.select(model.id).where(model.id == prefix))]
+        return [id for (id,) in all_tuples(model.select(model.id).where((model.id == prefix) & there))]
     # "g" follows the last hexadecimal digit: a range that the index of the ids answers.
-    query = model.select(model.id).where((model.id >= prefix) & (model.id < f"{prefix}g"))
+    query = model.select(model.id).where((model.id >= prefix) & (model.id < f"{prefix}g") & there)
     return [id for (id,) in all_tuples(query.order_by(model.id).limit(2))]

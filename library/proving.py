@@ -102,16 +102,18 @@ def _missing_rows(rows: list[Row]) -> list[Finding]:
         ids = [row["entity_id"] for row in made.values() if _KINDS[row["action"]] == kind]
         for (found,) in all_tuples(model.select(model.id).where(model.id.in_(ids))):
             del made[found]
-    deleted = _deleted_chains(row["chain_id"] for row in made.values())
-    left = [row for row in made.values() if row["chain_id"] not in deleted]
+    deleted = _deleted(row["chain_id"] for row in made.values()) | _deleted(made)
+    left = [row for row in made.values() if row["chain_id"] not in deleted and row["entity_id"] not in deleted]
     return [_lost(row) for row in left if row["entity_type"] != "transfer" or _must_be_there(row)]
 
 
-def _deleted_chains(ids: Iterable[str | None]) -> set[str]:
+def _deleted(ids: Iterable[str | None]) -> set[str]:
+    """Those of some chains and artifacts that are deleted for good."""
     table = models.Event
-    wanted = [chain_id for chain_id in set(ids) if chain_id is not None]
-    query = table.select(table.entity_id).where(table.entity_id.in_(wanted) & table.action.in_(replaying.REMOVING))
-    return {chain_id for (chain_id,) in all_tuples(query)}
+    wanted = [entity_id for entity_id in set(ids) if entity_id is not None]
+    removing = table.action.in_(replaying.REMOVING) | ((table.action == replaying.TRASHED) & table.after.is_null())
+    query = table.select(table.entity_id).where(table.entity_id.in_(wanted) & removing)
+    return {entity_id for (entity_id,) in all_tuples(query)}
 
 
 def _must_be_there(row: Row) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from peewee import DatabaseError, fn
+from peewee import JOIN, DatabaseError, fn
 
 from ..db import models
 from ..db.querying import all_tuples, insert, prepared
@@ -26,6 +26,8 @@ logger = logging.getLogger("artifact_db.library")
 KIND = "record"
 RECORDING = ("artifact.recorded", "artifact.edited", "artifact.restored", "artifact.imported")
 """What the log calls a new artifact."""
+
+_BATCH = 500
 
 
 class Deleted(Conflict):
@@ -93,6 +95,8 @@ def record(
             earlier ones wait for it, it is not asked.
     Raises:
         NotFound: the workflow is not there. Conflict: another artifact has this id. StaleRevision: as `seen` says.
+            What a `run` or an `ending` brings for a chain in the trash is recorded there, as is what was promised
+            before: its bytes may be nowhere else. Whoever hands in a file for a workflow is told that it is not there.
         Unavailable, TooNew: the database is away; nothing is left behind, unless it may have been committed.
         StoreFailed: the disk refuses; nothing is left behind.
     """
@@ -157,8 +161,12 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     request = body.get("request")
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         if interrupted:
-            refuse_deleted(outputs[0].artifact_id)
+            refuse_deleted([output.artifact_id for output in outputs])
         workflow_id, attempt_id = _owner(tx, body["workflow_id"], run, ending)
+        workflow = _workflow.row(workflow_id)
+        handed_in = run is None and ending is None and not interrupted
+        if workflow is None or workflow["purged_at"] or (workflow["chain_deleted_at"] and handed_in):
+            raise NotFound(f"no workflow {workflow_id}")
         taken = runs.recorded_outputs(attempt_id) if attempt_id and any(output.once for output in outputs) else {}
         recorded = [
             insert_artifact(tx, output, placement, workflow_id, attempt_id, taken.get(output.output_key))
@@ -174,24 +182,27 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
 
 
-def refuse_deleted(artifact_id: str) -> None:
-    """Ask whether an artifact was recorded and is deleted since, with all that was recorded together with it.
+def refuse_deleted(artifact_ids: Sequence[str]) -> None:
+    """Ask whether some artifacts were recorded before, together, and one of them is deleted for good since.
 
-    The log outlives the rows: what was recorded and is not there was deleted for good, with its chain.
+    The log outlives the rows: what was recorded and is not there went with the trash.
 
     Raises:
-        Deleted: it was.
+        Deleted: it was, and nothing is left to complete of the record of any of them.
     """
-    if _existing.row(artifact_id) is not None:
-        return
-    known = models.Event.select().where((models.Event.entity_id == artifact_id) & models.Event.action.in_(RECORDING))
-    if known.exists():
-        raise Deleted("it was recorded before, and deleted with its chain since")
+    table, log = models.Artifact, models.Event
+    for start in range(0, len(artifact_ids), _BATCH):
+        ids = artifact_ids[start : start + _BATCH]
+        there = {artifact_id for (artifact_id,) in all_tuples(table.select(table.id).where(table.id.in_(ids)))}
+        gone = [artifact_id for artifact_id in ids if artifact_id not in there]
+        if log.select().where(log.entity_id.in_(gone) & log.action.in_(RECORDING)).exists():
+            raise Deleted("it was recorded before, and deleted since")
 
 
 def next_version(workflow_id: str, output_key: str) -> int:
-    """The version number after the highest that this output ever had, the trash included."""
-    return int(_last_version.value(workflow_id, output_key) or 0) + 1
+    """The version number after the highest that this output ever had, in the trash or emptied from it included."""
+    last = (_last_version.value(workflow_id, output_key), _purged_version.value(workflow_id, output_key))
+    return max(version or 0 for version in last) + 1
 
 
 @prepared
@@ -202,14 +213,22 @@ def _last_version(workflow_id: Any, output_key: Any) -> Any:
 
 
 @prepared
+def _purged_version(workflow_id: Any, output_key: Any) -> Any:
+    table = models.PurgedVersion
+    return table.select(table.version).where((table.workflow_id == workflow_id) & (table.output_key == output_key))
+
+
+@prepared
 def _existing(artifact_id: Any) -> Any:
     return models.Artifact.select().where(models.Artifact.id == artifact_id)
 
 
 @prepared
 def _workflow(workflow_id: Any) -> Any:
-    table = models.Workflow
-    return table.select(table.requires_approval, table.chain_id).where(table.id == workflow_id)
+    table, chain = models.Workflow, models.Chain
+    columns = (table.id, table.requires_approval, table.chain_id, table.chain_deleted_at, chain.purged_at)
+    query = table.select(*columns).join(chain, JOIN.LEFT_OUTER, on=(chain.id == table.chain_id))
+    return query.where(table.id == workflow_id)
 
 
 def _free_key(workflow_id: str, prefix: str) -> str:
@@ -228,8 +247,6 @@ def _owner(
         return str(attempts.row_of(ending.attempt_id)["workflow_id"]), ending.attempt_id
     if run is not None:
         return runs.begin(tx, run, workflow_id)
-    if not models.Workflow.select().where(models.Workflow.id == workflow_id).exists():
-        raise NotFound(f"no workflow {workflow_id}")
     newest = models.Attempt.select(models.Attempt.id).where(models.Attempt.workflow_id == workflow_id)
     return workflow_id, newest.order_by(models.Attempt.number.desc()).limit(1).scalar()
 
@@ -258,7 +275,8 @@ def insert_artifact(
     if output.output_key.endswith(":"):
         output = replace(output, output_key=_free_key(workflow_id, output.output_key))
     if output.seen is not None:
-        artifacts.check_revision(tx.library, artifacts.row_of(output.seen[0]), output.seen[1])
+        seen = _existing.row(output.seen[0]) or artifacts.row_of(output.seen[0])
+        artifacts.check_revision(tx.library, seen, output.seen[1])
     parent = _parent(output)
     (workflow,) = _workflow.rows(workflow_id)
     row = {
@@ -286,6 +304,7 @@ def insert_artifact(
         "file_inode": placement.inode,
         "bytes_removed_at": None,
         "deleted_at": None,
+        "chain_deleted_at": workflow["chain_deleted_at"],
     }
     if row["approval_status"] == "approved":
         by = output.approved_by or tx.actor
@@ -330,7 +349,7 @@ def _refuse_other(existing: dict[str, Any], output: NewArtifact, placement: Plac
 
 
 def _parent(output: NewArtifact) -> str | None:
-    """The parent, or None where it is gone with its chain since the intent was written."""
+    """The parent, or None where it is gone with the trash since the intent was written."""
     if output.parent_artifact_id is None:
         return None
     there = models.Artifact.select().where(models.Artifact.id == output.parent_artifact_id).exists()

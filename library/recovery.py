@@ -16,7 +16,7 @@ from peewee import DatabaseError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.local import Intent
-from . import adopting, chains, importing, importing_rows, recording
+from . import adopting, artifacts, emptying, importing, recording
 from .repeats import Repeated
 
 if TYPE_CHECKING:
@@ -26,17 +26,18 @@ logger = logging.getLogger("artifact_db.library")
 
 _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
     recording.KIND: partial(recording.complete, interrupted=True),
-    chains.PURGE: chains.complete_purge,
+    emptying.FILES: emptying.complete_files,
+    emptying.CHAIN: emptying.complete_chain,
     importing.KIND: partial(importing.complete, interrupted=True),
     adopting.KIND: adopting.complete,
 }
 
-_MADE: dict[str, Callable[[dict[str, Any]], str]] = {
-    recording.KIND: lambda record: str(record["outputs"][0]["artifact_id"]),
-    importing.KIND: lambda record: str(record["artifacts"][0]),
-    adopting.KIND: lambda record: str(record["files"][0]["artifact_id"]),
+_MADE: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    recording.KIND: lambda record: [output["artifact_id"] for output in record["outputs"]],
+    importing.KIND: lambda record: list(record["artifacts"]),
+    adopting.KIND: lambda record: [file["artifact_id"] for file in record["files"]],
 }
-"""An artifact that an intent makes; one that makes none has no files that could be missing."""
+"""The artifacts that an intent makes; one that makes none has no files that could be missing."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits between two tries to reach a database that is away; the last one repeats."""
@@ -178,6 +179,18 @@ def _complete_at(library: Library, path: Path) -> ArtifactDBError | None:
         return error
 
 
+def _withdraw(library: Library, intent: Intent) -> ArtifactDBError | None:
+    """Undo a promise, but for the files that rows name; returns why that has to wait, or None."""
+    placed = [placement.local_path for placement in intent.placements]
+    try:
+        with library.reading():
+            unnamed = artifacts.unnamed(placed)
+    except (TooNew, Unavailable) as error:
+        return error
+    library.store.withdraw(intent, keep=frozenset(placed).difference(unnamed))
+    return None
+
+
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
     """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None.
 
@@ -187,7 +200,7 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
     try:
         if intent.kind in _MADE and library.store.missing(intent):
             with library.reading():
-                unnamed = importing_rows.unnamed([placement.local_path for placement in intent.placements])
+                unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
                 if len(unnamed) == len(intent.placements):
                     recording.refuse_deleted(_MADE[intent.kind](intent.record))
             if len(unnamed) < len(intent.placements):
@@ -199,9 +212,9 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
         _COMPLETIONS[intent.kind](library, intent)
         library.store.fulfilled(intent)
     except (Repeated, recording.Deleted):
-        # Its client asked again before we came to it, and was answered; or it was deleted since: nobody knows of these
-        # bytes.
-        library.store.withdraw(intent)
+        # Its client asked again before we came to it, and was answered; or it was complete, and some of it deleted
+        # since: what no row names nobody knows of.
+        return _withdraw(library, intent)
     except (StoreFailed, TooNew, Unavailable) as error:
         if isinstance(error, StoreFailed) and library.store.is_there() and library.store.missing(intent):
             logger.error("an interrupted record has lost its files: %s", error)

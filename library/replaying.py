@@ -33,8 +33,11 @@ CREATING = {
     "artifact": ("artifact.recorded", "artifact.edited", "artifact.restored", "artifact.imported"),
     "transfer": ("transfer.created", "transfer.imported"),
 }
-REMOVING = ("chain.deleted",)
+REMOVING = ("chain.purged", "artifact.purged")
 """The events after which rows are gone, those of the whole chain with it."""
+
+TRASHED = "chain.deleted"
+"""A chain went into the trash; with nothing in its `after` it was removed, as in the first release, which had none."""
 
 _POINTERS = ("artifact.head_changed", "artifact.selected", "workflow.current_changed")
 _UNTOLD = ("workflow_definition", "parameters")
@@ -48,12 +51,19 @@ class Kind:
     name: str
     model: Any
     columns: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    """Columns of which no event of the row itself tells."""
     continuous: bool = True
     """Whether each event's `before` is what the events before it say; deliveries may cross each other."""
 
 
 KINDS = (
-    Kind("chain", models.Chain, ("name", "status", "current_level", "error_message", "created_at")),
+    Kind(
+        "chain",
+        models.Chain,
+        ("name", "status", "current_level", "error_message", "created_at", "deleted_at"),
+        ("purged_at",),
+    ),
     Kind(
         "workflow",
         models.Workflow,
@@ -61,6 +71,7 @@ KINDS = (
             *("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status", "error_message"),
             *("requires_approval", "temporal_workflow_id", "temporal_run_id", "created_at"),
         ),
+        ("chain_deleted_at",),
     ),
     Kind(
         "attempt",
@@ -75,6 +86,7 @@ KINDS = (
             *("approval_status", "approved_by", "approved_at", "rejection_reason", "created_at"),
             *("decided_sha256", "decided_by", "decided_at", "deleted_at", "bytes_removed_at"),
         ),
+        ("chain_deleted_at",),
     ),
     Kind(
         "transfer",
@@ -95,7 +107,7 @@ def compare(kind: Kind, library: Library, after: str | None, advance: Advance) -
         What is wrong; and the last id of the page, None where there are no more rows.
     """
     table = kind.model
-    columns = [table._meta.fields[name] for name in kind.columns]
+    columns = [table._meta.fields[name] for name in (*kind.columns, *kind.beside)]
     with library.reading():
         query = table.select(table.id, *columns).order_by(table.id).limit(PAGE)
         rows = all_rows(query if after is None else query.where(table.id > after))
@@ -104,9 +116,15 @@ def compare(kind: Kind, library: Library, after: str | None, advance: Advance) -
         ids = [row["id"] for row in rows]
         events = _events(ids)
         tags = _tags(ids) if kind.name == "artifact" else {}
+        marks = _trashed_with(kind, rows)
         found: list[Finding] = []
         for row in rows:
             found += _compare(kind, row, events.get(row["id"], []), tags.get(row["id"], set()))
+            if "chain_deleted_at" in row and row["chain_deleted_at"] != marks.get(row["id"]):
+                told = (
+                    f"chain_deleted_at is {_shown(row['chain_deleted_at'])}, its chain's {_shown(marks.get(row['id']))}"
+                )
+                found.append(_finding(kind, row, "row_changed", told))
     advance(len(rows))
     return found, ids[-1] if len(rows) == PAGE else None
 
@@ -125,7 +143,7 @@ def _compare(kind: Kind, row: Row, events: list[Row], tags: set[str]) -> list[Fi
     ]
     if tags != replay.tags:
         different.append(f"its tags are {_shown(sorted(tags))}, the log says {_shown(sorted(replay.tags))}")
-    if replay.removed is not None:
+    if replay.removed is not None and not row.get("purged_at"):
         different.append(f"it is there, and event {replay.removed} says that it was deleted")
     if different:
         found.append(_finding(kind, row, "row_changed", "; ".join(different)))
@@ -159,7 +177,7 @@ class Replay:
             self._take(after)
         elif action in CREATING[self.kind.name]:
             self._begin(event, after)
-        elif action in REMOVING:
+        elif action in REMOVING or (action == TRASHED and event["after"] is None):
             self.removed = event["seq"]
         elif action == "artifact.tagged":
             self.tags.add(after.get("tag", ""))
@@ -178,6 +196,8 @@ class Replay:
             self.tags, self.removed = set(after.get("tags", ())), None
             return
         self.state["created_at"] = event["at"]
+        if self.kind.name == "chain":
+            self.state["deleted_at"] = None
         if self.kind.name in ("workflow", "attempt", "transfer"):
             self.state["error_message"] = None
         if self.kind.name == "attempt":
@@ -247,6 +267,17 @@ def _events(ids: list[str]) -> dict[str, list[Row]]:
     for row in all_rows(query.where(table.action.not_in(list(_POINTERS))).order_by(table.entity_id, table.seq)):
         found.setdefault(row["entity_id"], []).append(row)
     return found
+
+
+def _trashed_with(kind: Kind, rows: list[Row]) -> dict[str, str]:
+    """When the chains of these workflows or artifacts went into the trash, of those that are there."""
+    if "chain_deleted_at" not in kind.beside:
+        return {}
+    owner = "id" if kind.name == "workflow" else "workflow_id"
+    workflow, chain = models.Workflow, models.Chain
+    query = workflow.select(workflow.id, chain.deleted_at).join(chain).where(chain.deleted_at.is_null(False))
+    trashed = dict(all_tuples(query.where(workflow.id.in_(sorted({row[owner] for row in rows})))))
+    return {row["id"]: trashed[row[owner]] for row in rows if row[owner] in trashed}
 
 
 def _tags(ids: list[str]) -> dict[str, set[str]]:

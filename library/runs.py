@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from peewee import JOIN
+
 from ..db import models
 from ..db.querying import prepared
 from ..db.statuses import FINISHED_CHAIN
@@ -43,7 +45,8 @@ def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
     Returns:
         The workflow's id, which is `workflow_id` where one was made, and the attempt's.
     Raises:
-        NotFound: `run.chain` is an id of no chain.
+        NotFound: `run.chain` is an id of no chain. One in the trash is joined too: what an execution still brings is
+            recorded there, where it is found when the chain is taken out, since its bytes may be nowhere else.
     """
     held = _find(run)
     if held is not None:
@@ -102,7 +105,9 @@ def _of_execution(prompt_id: Any, server_address: Any) -> Any:
             *(models.Workflow.chain_id, models.Workflow.step_id),
         )
         .join(models.Workflow, on=(models.Workflow.id == attempt.workflow_id))
+        .join(models.Chain, JOIN.LEFT_OUTER, on=(models.Chain.id == models.Workflow.chain_id))
         .where((attempt.prompt_id == prompt_id) & (attempt.server_address == server_address))
+        .where(models.Chain.purged_at.is_null())
         .order_by(attempt.created_at, attempt.id)
     )
 
@@ -130,14 +135,14 @@ def _is_of_chain(run: Run, row: dict[str, Any]) -> bool:
 
 
 def _join_chain(tx: Transaction, chain: str) -> str:
-    """An id joins that chain; a name joins the newest unfinished run of that name, or begins one."""
+    """An id joins that chain; a name the newest unfinished run of that name that is in no trash, or begins one."""
     if identities.is_id(chain):
         chain_id = identities.checked_id(chain)
-        if not models.Chain.select().where(models.Chain.id == chain_id).exists():
+        if chains.any_row(chain_id) is None:
             raise NotFound(f"no chain {chain_id}")
         return chain_id
     query = models.Chain.select(models.Chain.id).where(
-        (models.Chain.name == chain) & models.Chain.status.not_in(FINISHED_CHAIN)
+        (models.Chain.name == chain) & models.Chain.status.not_in(FINISHED_CHAIN) & models.Chain.deleted_at.is_null()
     )
     newest: str | None = query.order_by(models.Chain.started_at.desc(), models.Chain.id.desc()).limit(1).scalar()
     if newest is not None:

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from peewee import SQL, fn
+
 from ..comfyui_client import ComfyUIServer
 from ..comfyui_client.filenames import is_plain_subfolder
 from ..db import models
-from ..db.querying import first_row
+from ..db.querying import all_rows, first_row
 from ..db.statuses import TRANSFER_STATUSES
 from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound
 from . import artifacts, attempts, identities, names, pages, workflows
@@ -129,7 +131,7 @@ def list_transfers(
     """Transfers, newest first."""
     table = models.Transfer
     with library.reading():
-        query = table.select()
+        query = table.select().where(_source_is_there())
         if status is not None:
             if status not in TRANSFER_STATUSES:
                 raise Invalid(f"status is one of {', '.join(TRANSFER_STATUSES)}", field="status")
@@ -241,11 +243,19 @@ def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> T
         )
         if columns["status"] == "completed" and row["target_workflow_id"] is not None:
             attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
-        return Transfer.of(_get(row["id"]))
+        # Its chain may have gone into the trash in the meantime: how it ended is told all the same.
+        return Transfer.of(all_rows(models.Transfer.select().where(models.Transfer.id == row["id"]))[0])
+
+
+def _source_is_there() -> Any:
+    """The condition that what is delivered is not in the trash with its chain."""
+    source = (models.Workflow.id == models.Transfer.source_workflow_id) & workflows.is_there()
+    return fn.EXISTS(models.Workflow.select(SQL("1")).where(source))
 
 
 def _get(transfer_id: str) -> dict[str, Any]:
-    row = first_row(models.Transfer.select().where(models.Transfer.id == transfer_id.lower()))
+    found = (models.Transfer.id == transfer_id.lower()) & _source_is_there()
+    row = first_row(models.Transfer.select().where(found))
     if row is None:
         raise NotFound(f"no transfer {transfer_id}")
     return row

@@ -1,4 +1,4 @@
-"""Owns the trash: an artifact in it keeps its row, its file and its version number, and stands for nothing."""
+"""Owns the trash of artifacts: one in it keeps its row, its file and its version number, and stands for nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows
-from . import artifacts, attempts, names, pointers
+from ..errors import Gone, NotFound
+from . import artifacts, attempts, events, names, pointers
 from .views import Artifact, Event
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def undelete(library: Library, artifact_id: str, *, by: str, revision: int | Non
     """Take an artifact out of the trash, with the pointers it held that nobody has moved since.
 
     Raises:
-        NotFound, StaleRevision.
+        NotFound, StaleRevision. Gone: the trash was emptied of it.
     """
     by = names.checked_text(by, "actor")
     with library.writing(by) as tx:
-        row = artifacts.row_of(artifact_id)
+        row = _row_in_trash(artifact_id)
         artifacts.check_revision(library, row, revision)
         if row["deleted_at"] is not None:
             _set_deleted(tx, row, None)
@@ -55,6 +56,15 @@ def undelete(library: Library, artifact_id: str, *, by: str, revision: int | Non
             pointers.after_undeletion(tx, {**row, "deleted_at": None}, _deletion(row["id"]))
             attempts.follow_current(tx, row["workflow_id"])
         return artifacts.view(library, artifacts.row_of(artifact_id))
+
+
+def _row_in_trash(artifact_id: str) -> dict[str, Any]:
+    try:
+        return artifacts.row_of(artifact_id)
+    except NotFound:
+        if events.has(artifact_id.lower(), "artifact.purged"):
+            raise Gone(f"the trash was emptied of artifact {artifact_id}") from None
+        raise
 
 
 def _set_deleted(tx: Transaction, row: dict[str, Any], at: str | None) -> None:

@@ -91,4 +91,4 @@ def upload(
         status=status,
     )
     recording.record(library, [(new, placement)], actor=by, workflow_id=workflow_id)
-    return artifacts.get_artifact(library, artifact_id), True
+    return artifacts.get_recorded(library, artifact_id), True

@@ -44,6 +44,8 @@ class Chain(View):
     created_at: str
     updated_at: str
     revision: int
+    deleted_at: str | None
+    purged_at: str | None
     chain_definition: dict[str, Any] | None = None
 
 
@@ -67,6 +69,7 @@ class Workflow(View):
     updated_at: str
     requires_approval: bool
     revision: int
+    chain_deleted_at: str | None
     workflow_definition: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
 
@@ -130,6 +133,7 @@ class Artifact(View):
     file_mtime_ns: int | None
     file_inode: int | None
     revision: int
+    chain_deleted_at: str | None
     usable: bool
     tags: tuple[str, ...]
 
@@ -197,6 +201,17 @@ class Related:
     """One step of a lineage: `artifact` is the `relation` of the artifact `of`, `depth` steps from where it began."""
 
     artifact: Artifact
+    relation: str
+    of: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A step of a lineage that cannot be shown: `side` is ancestor or descendant, the others are as in `Related`."""
+
+    artifact_id: str
+    side: str
     relation: str
     of: str
     depth: int

@@ -71,13 +71,16 @@ def create_workflow(
     with library.writing(actor) as tx:
         existing = _row(workflow_id) if id is not None else None
         if existing is not None:
+            if existing["chain_deleted_at"] is not None:
+                raise Conflict(f"workflow {workflow_id} is in the trash with its chain", id=workflow_id)
             same = ("chain_id", "step_id", "workflow_name", "requires_approval")
             different = [key for key in same if existing[key] != columns[key]]
             if different:
                 raise Conflict(f"workflow {workflow_id} is there already, with another {different[0]}", id=workflow_id)
             return Workflow.of(existing), False
         chain = columns["chain_id"]
-        if chain is not None and not models.Chain.select().where(models.Chain.id == chain).exists():
+        there = (models.Chain.id == chain) & models.Chain.deleted_at.is_null()
+        if chain is not None and not models.Chain.select().where(there).exists():
             raise NotFound(f"no chain {chain}")
         insert_workflow(tx, workflow_id, **columns)
         if columns["prompt_id"]:
@@ -86,8 +89,11 @@ def create_workflow(
 
 
 def insert_workflow(tx: Transaction, workflow_id: str, **columns: Any) -> None:
-    """A new row with its event, inside the caller's transaction."""
+    """A new row with its event, inside the caller's transaction; of a chain in the trash it is there too."""
     columns.update(queued_at=tx.at, created_at=tx.at, updated_at=tx.at)
+    if columns["chain_id"] is not None:
+        chain = models.Chain.select(models.Chain.deleted_at).where(models.Chain.id == columns["chain_id"])
+        columns["chain_deleted_at"] = chain.scalar()
     if columns["status"] == "executing":
         columns["started_at"] = tx.at
     insert(models.Workflow, {"id": workflow_id, **columns})
@@ -116,7 +122,7 @@ def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workf
     """
     with library.reading():
         query = models.Workflow.select().where(
-            (models.Workflow.chain_id == chain_id.lower()) & (models.Workflow.step_id == step_id)
+            (models.Workflow.chain_id == chain_id.lower()) & (models.Workflow.step_id == step_id) & is_there()
         )
         row = first_row(query.order_by(models.Workflow.created_at.desc(), models.Workflow.id.desc()))
     if row is None:
@@ -127,7 +133,7 @@ def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workf
 def get_workflows_by_chain(library: Library, chain_id: str) -> list[Workflow]:
     """Every workflow of a chain, by step and then by age, with definitions and parameters."""
     with library.reading():
-        query = models.Workflow.select().where(models.Workflow.chain_id == chain_id.lower())
+        query = models.Workflow.select().where((models.Workflow.chain_id == chain_id.lower()) & is_there())
         query = query.order_by(models.Workflow.step_id, models.Workflow.created_at, models.Workflow.id)
         return [Workflow.of(row) for row in all_rows(query)]
 
@@ -145,7 +151,7 @@ def list_workflows(
     """Workflows without their definitions and parameters, newest first."""
     table = models.Workflow
     with library.reading():
-        query = table.select(*_SUMMARY)
+        query = table.select(*_SUMMARY).where(is_there())
         if chain_id is not None:
             query = query.where(table.chain_id == chain_id)
         if step_id is not None:
@@ -217,9 +223,14 @@ def row_of(workflow_id: str) -> dict[str, Any]:
     """A workflow's row, inside the caller's transaction.
 
     Raises:
-        NotFound: there is none with this id.
+        NotFound: there is none with this id, or it is in the trash with its chain.
     """
     return _get(workflow_id)
+
+
+def is_there() -> Any:
+    """The condition that a workflow is not in the trash with its chain."""
+    return models.Workflow.chain_deleted_at.is_null()
 
 
 def _update_attempt(tx: Transaction, row: dict[str, Any], after: dict[str, Any]) -> None:
@@ -260,7 +271,7 @@ def _row(workflow_id: str) -> dict[str, Any] | None:
 
 def _get(workflow_id: str) -> dict[str, Any]:
     row = _row(workflow_id.lower())
-    if row is None:
+    if row is None or row["chain_deleted_at"] is not None:
         raise NotFound(f"no workflow {workflow_id}")
     return row
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -27,7 +28,17 @@ def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
 
 async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(
-        request, *_FILTERS, "chain", "workflow", "latest", "queue", "min_size", "max_size", "sort", *asking.PAGE
+        request,
+        *_FILTERS,
+        "chain",
+        "workflow",
+        "latest",
+        "queue",
+        "trash",
+        "min_size",
+        "max_size",
+        "sort",
+        *asking.PAGE,
     )
     page = await hub.run(
         artifacts.list_artifacts,
@@ -38,6 +49,7 @@ async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
         workflow=query.identity("workflow"),
         latest=query.flag("latest"),
         queue=query.flag("queue"),
+        trash=query.flag("trash"),
         min_size=query.number("min_size"),
         max_size=query.number("max_size"),
     )
@@ -125,6 +137,7 @@ async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
             "ancestors": [rendering.related(hub, step) for step in found.ancestors],
             "descendants": [rendering.related(hub, step) for step in found.descendants],
             "links": [{"from": link.origin, "to": link.to, "relation": link.relation} for link in found.links],
+            "gone": [asdict(step) for step in found.gone],
         }
     )
 

@@ -26,13 +26,14 @@ def chain_summary(chain: Chain) -> dict[str, Any]:
 
 
 async def list_chains(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "status", "name", "failed", *asking.PAGE)
+    query = asking.Query(request, "status", "name", "failed", "trash", *asking.PAGE)
     page = await hub.run(
         chains.list_chains,
         query.page(),
         status=query.text("status"),
         name=query.text("name"),
         failed=query.flag("failed"),
+        trash=query.flag("trash"),
     )
     return rendering.page([chain_summary(chain) for chain in page.items], page)
 
@@ -98,6 +99,16 @@ async def delete_chain(hub: Hub, request: web.Request) -> web.Response:
         revision=asking.revision(request),
     )
     return web.Response(status=204)
+
+
+async def undelete_chain(hub: Hub, request: web.Request) -> web.Response:
+    chain = await hub.run(
+        chains.undelete_chain,
+        asking.path_id(request, "chain"),
+        actor=asking.actor(request),
+        revision=asking.revision(request),
+    )
+    return rendering.answer(rendering.plain(chain), revision=chain.revision)
 
 
 async def list_chain_workflows(hub: Hub, request: web.Request) -> web.Response:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 PREFIX = "/artifact-db"
 
 _INTERNAL = ("file_mtime_ns", "file_inode")
+_NEVER_SEEN = ("chain_deleted_at", "purged_at")
+"""Columns that are empty in whatever is shown."""
 
 
 def plain(view: View, *, without: Iterable[str] = ()) -> dict[str, Any]:
     """A view as it is, without some of its columns."""
-    left_out = frozenset(without)
+    left_out = frozenset((*without, *_NEVER_SEEN))
     fields = dataclasses.fields(view)
     return {field.name: getattr(view, field.name) for field in fields if field.name not in left_out}
 

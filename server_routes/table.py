@@ -29,6 +29,7 @@ from . import (
     sessions,
     thumbnails,
     transfers,
+    trash,
     uploads,
     workflows,
 )
@@ -61,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/chains/{chain_id}", chains.get_chain, "view"),
     Route("PATCH", "/chains/{chain_id}", chains.update_chain, "record", JSON),
     Route("DELETE", "/chains/{chain_id}", chains.delete_chain, "admin"),
+    Route("POST", "/chains/{chain_id}/undelete", chains.undelete_chain, "admin"),
     Route("GET", "/chains/{chain_id}/workflows", chains.list_chain_workflows, "view"),
     Route("POST", "/chains/{chain_id}/cancel", None, "record"),
     Route("POST", "/chains/{chain_id}/resume", None, "record"),
@@ -96,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/transfers", transfers.list_transfers, "view"),
     Route("GET", "/transfers/{transfer_id}", transfers.get_transfer, "view"),
     Route("POST", "/transfers/{transfer_id}/retry", transfers.retry_transfer, "record"),
+    Route("POST", "/trash/empty", trash.empty_trash, "admin", JSON),
     Route("GET", "/events", events.list_events, "view"),
     Route("GET", "/servers", about.list_servers, "view"),
     Route("GET", "/health", about.get_health, "public"),

@@ -16,7 +16,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -275,10 +275,15 @@ class Store:
         with store_errors("tidying up"):
             remove(intent.path)
 
-    def withdraw(self, intent: Intent) -> None:
-        """Undo a promise that no transaction took up and nobody was told of: its files go, then the intent."""
+    def withdraw(self, intent: Intent, *, keep: Collection[str] = ()) -> None:
+        """Undo a promise that no transaction took up and nobody was told of: its files go, then the intent.
+
+        Args:
+            keep: places of files that stay, since rows name them.
+        """
         with store_errors("tidying up"):
-            placed = [path for p in intent.placements if (path := self.root / p.local_path).exists()]
+            placed = [self.root / p.local_path for p in intent.placements if p.local_path not in keep]
+            placed = [path for path in placed if path.exists()]
             for placement in intent.placements:
                 remove(intent.path.parent / placement.part)
             for path in placed:

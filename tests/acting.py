@@ -40,11 +40,13 @@ from comfyui_artifact_db.library import (  # noqa: E402
     collecting,
     decisions,
     edits,
+    emptying,
     fetching,
     identities,
     importing,
     recording,
     runs,
+    trash,
     workflows,
 )
 from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
@@ -148,6 +150,11 @@ def dying_adoptions(folder: Path, outputs: str) -> None:
 def dying_collections(folder: Path, url: str) -> None:
     """The same of a collection from the server at a URL."""
     _until_one_lives(folder, lambda own, steps: _collect(own, steps, url))
+
+
+def dying_emptyings(folder: Path) -> None:
+    """The same of emptying the trash."""
+    _until_one_lives(folder, _empty)
 
 
 def dying_migrations(folder: Path) -> None:
@@ -259,6 +266,24 @@ def _collect(folder: Path, steps: int, url: str) -> None:
     library.close()
 
 
+def _empty(folder: Path, steps: int) -> None:
+    before = open_library(load_config(folder, {}))
+    pictures = Pictures(before)
+    pictures.one()
+    trash.delete(before, pictures.one().id, by="ann")
+    first, *_ = pictures.record(run=runs.Run("gpu-a", "p1", "w", chain="film", step="a"), keys=("a:b:0", "a:b:1"))
+    pictures.one(run=runs.Run("gpu-a", "p2", "w", chain="film", step="b"))
+    chain_id = workflows.get_workflow(before, first.workflow_id).chain_id
+    assert chain_id is not None
+    chains.delete_chain(before, chain_id, actor="ann")
+    before.close()
+    emptying.BATCH = 2  # so that the chain takes several transactions
+    library, acknowledge = _mortal(folder, steps)
+    emptying.empty(library, by="ann")
+    acknowledge("emptied")
+    library.close()
+
+
 def collecting_one(folder: Path, workflow_id: str) -> None:
     """Collect at the same moment as another process; prints what was collected."""
     library = open_library(load_config(folder, {}))
@@ -293,7 +318,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     for action in (
         *(migrating, locking, recording_many, promising, recording_one, collecting_one),
         *(adopting_one, dying_adoptions),
-        *(dying, dying_imports, dying_collections, dying_migrations),
+        *(dying, dying_imports, dying_collections, dying_emptyings, dying_migrations),
     )
 }
 

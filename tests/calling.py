@@ -29,6 +29,7 @@ from comfyui_artifact_db.library import (
     collecting,
     decisions,
     edits,
+    emptying,
     events,
     exporting,
     fetching,
@@ -130,7 +131,21 @@ class Scene:
         self.library.store.place(place)
         self.library.store.fulfilled(place)
         record = {"chain_id": identities.new_id(), "files": [placement.local_path], "thumbnails": []}
-        return self.library.store.promise(chains.PURGE, (), record)
+        return self.library.store.promise(emptying.FILES, (), record)
+
+    def in_trash(self) -> None:
+        """The chain is in the trash."""
+        chains.delete_chain(self.library, self.chain_id, actor=BY)
+
+    def purged(self) -> Intent:
+        """A chain that is gone by its event, as far as a process came that was killed then."""
+        self.in_trash()
+        kept: list[Intent] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(emptying, "complete_chain", lambda library, intent: kept.append(intent) or emptying.Emptied())
+            patch.setattr(self.library.store, "fulfilled", lambda intent: None)
+            emptying.empty(self.library, by=BY, ids=[self.chain_id])
+        return kept[0]
 
     def bundle(self) -> Path:
         """What another hub exported."""
@@ -306,6 +321,7 @@ CALLS: dict[str, Call] = {
     ),
     "artifacts.unchanged": reads(lambda s, row: artifacts.unchanged(s.library, row), lambda s: s.row(s.usable.id)),
     "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
+    "artifacts.get_recorded": reads(lambda s: artifacts.get_recorded(s.library, s.usable.id)),
     "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
     "attempts.finish": changes(
         lambda s: attempts.finish(
@@ -319,7 +335,9 @@ CALLS: dict[str, Call] = {
     "chains.get_chains_with_failed_workflows": reads(lambda s: chains.get_chains_with_failed_workflows(s.library)),
     "chains.update_chain": changes(lambda s: chains.update_chain(s.library, s.chain_id, actor=BY, status="failed")),
     "chains.delete_chain": changes(lambda s: chains.delete_chain(s.library, s.chain_id, actor=BY)),
-    "chains.complete_purge": reads(lambda s, intent: chains.complete_purge(s.library, intent), Scene.purge),
+    "chains.undelete_chain": changes(
+        lambda s, _: chains.undelete_chain(s.library, s.chain_id, actor=BY), Scene.in_trash
+    ),
     "collecting.download_and_store_artifacts": changes(Scene.collect),
     "decisions.approve": changes(lambda s: decisions.approve(s.library, s.pending.id, by=BY)),
     "decisions.reject": changes(lambda s: decisions.reject(s.library, s.pending.id, by=BY, reason="too dark")),
@@ -328,6 +346,9 @@ CALLS: dict[str, Call] = {
     "decisions.tag": changes(lambda s: decisions.tag(s.library, s.usable.id, "new", by=BY)),
     "decisions.untag": changes(lambda s: decisions.untag(s.library, s.usable.id, "hero", by=BY)),
     "edits.edit": changes(Scene.edit),
+    "emptying.empty": changes(lambda s: emptying.empty(s.library, by=BY)),
+    "emptying.complete_files": reads(lambda s, intent: emptying.complete_files(s.library, intent), Scene.purge),
+    "emptying.complete_chain": changes(lambda s, intent: emptying.complete_chain(s.library, intent), Scene.purged),
     "edits.restore": changes(lambda s: edits.restore(s.library, s.newer.id, s.usable.id, by=BY)),
     "events.list_events": reads(lambda s: events.list_events(s.library)),
     "events.last_seq": reads(lambda s: events.last_seq(s.library)),

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 def check(library: Library) -> None:
     """Everything that this module knows."""
     with library.reading():
+        chains = {row["id"]: row["deleted_at"] for row in models.Chain.select().dicts()}
         workflows = list(models.Workflow.select().dicts())
         artifacts = list(models.Artifact.select().order_by(models.Artifact.version).dicts())
         log = list(models.Event.select().order_by(models.Event.seq).dicts())
@@ -24,6 +25,7 @@ def check(library: Library) -> None:
     for row in artifacts:
         _check_decision(row)
         _check_file(library, row)
+    _check_trash(chains, workflows, artifacts)
     check_log(log)
 
 
@@ -48,8 +50,17 @@ def _check_pointers(workflow: Row, rows: list[Row]) -> None:
         heads = [row["id"] for row in versions if row["is_head"]]
         assert len(heads) == (1 if left else 0), "one head for each output that has versions"
         assert set(heads) <= set(left), "a head is not in the trash"
-        assert [row["version"] for row in versions] == list(range(1, len(versions) + 1)), "versions grow by one"
+        numbers = [row["version"] for row in versions]
+        assert numbers == sorted(set(numbers)), "no version number is used twice"
     assert set(current) <= {row["id"] for row in there}, "a current artifact is not in the trash"
+
+
+def _check_trash(chains: dict[str, str | None], workflows: list[Row], artifacts: list[Row]) -> None:
+    deleted = {row["id"]: chains.get(row["chain_id"]) for row in workflows}
+    for row in workflows:
+        assert row["chain_deleted_at"] == deleted[row["id"]], "a workflow is in the trash with its chain"
+    for row in artifacts:
+        assert row["chain_deleted_at"] == deleted[row["workflow_id"]], "an artifact is in the trash with its chain"
 
 
 def _check_decision(row: Row) -> None:
@@ -107,6 +118,7 @@ class Told:
         self.tags: set[tuple[str, str]] = set()
         self._chains: dict[str, str | None] = {}
         self._owners: dict[tuple[str, str], str] = {}
+        self._transfers: dict[str, list[str]] = {}
 
     def hear(self, event: Row, after: Row, before: Row) -> None:
         """Take in the next event."""
@@ -118,8 +130,10 @@ class Told:
             self._chains[id] = event["chain_id"]
         elif action == "workflow.current_changed":
             self.current[id] = after["latest_artifact_id"]
-        elif action == "chain.deleted":
+        elif action == "chain.purged" or (action == "chain.deleted" and event["after"] is None):
             self._forget(id)
+        elif action == "transfer.created":
+            self._transfers.setdefault(after.get("artifact_id", ""), []).append(id)
         elif event["entity_type"] == "artifact":
             self._hear_of_artifact(id, action, event, after, before)
 
@@ -129,6 +143,12 @@ class Told:
             told = ("output_key", "version", "approval_status", "filename", "file_size", "sha256")
             self.artifacts[id] = {**{key: after[key] for key in told}, "workflow_id": event["workflow_id"]}
             self.tags |= {(id, tag) for tag in after.get("tags", ())}
+            return
+        if action == "artifact.purged":
+            del self.artifacts[id]
+            self.tags = {(one, tag) for one, tag in self.tags if one != id}
+            for transfer in self._transfers.get(id, ()):
+                self.statuses["transfer"].pop(transfer, None)
             return
         known = self.artifacts[id]
         output = (known["workflow_id"], known["output_key"])

@@ -52,7 +52,7 @@ class Pictures:
             run = runs.Run("gpu-a", f"prompt-{self.made}", "text-to-image")
         workflow_id = workflow_id or identities.new_id()
         recorded = recording.record(self.library, outputs, actor=actor, workflow_id=workflow_id, run=run)
-        return [artifacts.get_artifact(self.library, artifact_id) for artifact_id in recorded.artifact_ids]
+        return [artifacts.get_recorded(self.library, artifact_id) for artifact_id in recorded.artifact_ids]
 
     def one(self, **how: Any) -> Artifact:
         """As `record`, for one picture."""

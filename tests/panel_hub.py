@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import deleting
 import requests
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, chains, decisions, identities, pages, recording, runs
@@ -84,7 +85,7 @@ class PanelHub:
         if self.process is None:
             self.start()
         for chain in chains.list_chains(self.library, pages.Ask(500, None)).items:
-            chains.delete_chain(self.library, chain.id, actor="tests")
+            deleting.for_good(self.library, chain.id, by="tests")
 
     def record(
         self,

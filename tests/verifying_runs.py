@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import deleting
 import pytest
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import (
@@ -15,6 +16,7 @@ from comfyui_artifact_db.library import (
     chains,
     decisions,
     edits,
+    emptying,
     events,
     pointing,
     proving,
@@ -144,7 +146,30 @@ def everything(library: Library, pictures: Pictures) -> None:
     transfers.create_transfer(library, doomed.id, server="gpu-b", by="x")
     inner, _ = workflows.create_workflow(library, workflow_name="w", actor="x", chain_id=chain.id)
     transfers.create_transfer(library, edits_of(library, first), server="gpu-b", by="x", target_workflow_id=inner.id)
-    chains.delete_chain(library, chain.id, actor="x")
+    deleting.for_good(library, chain.id, by="x")
+    _through_the_trash(library, pictures)
+
+
+def _through_the_trash(library: Library, pictures: Pictures) -> None:
+    """A chain that is in it, one that was, and artifacts that went with it, out of the middle of a lineage too."""
+    for name in ("trash", "back"):
+        run = runs.Run("gpu-a", f"{name}-{pictures.made}", "w", chain=name, step="a")
+        first = pictures.one(run=run, tags=("t",))
+        trash.delete(library, pictures.one(workflow_id=first.workflow_id).id, by="x")
+        chain_id = workflows.get_workflow(library, first.workflow_id).chain_id
+        assert chain_id is not None
+        chains.delete_chain(library, chain_id, actor="x")
+        pictures.one(run=run)
+        if name == "back":
+            chains.undelete_chain(library, chain_id, actor="x")
+    first = pictures.one()
+    second = edit(library, first.id)
+    third = edit(library, second.id)
+    decisions.select(library, first.id, by="x")
+    for one in (second, third):
+        trash.delete(library, one.id, by="x")
+    emptying.empty(library, by="x", ids=[second.id, third.id])
+    edit(library, first.id)
 
 
 def edits_of(library: Library, artifact: Artifact) -> str:
@@ -179,6 +204,17 @@ def _retrying(library: Library, _: Pictures, film: Artifact) -> Change:
     return lambda: transfers.deliver(library, transfer.id, by="ann")
 
 
+def _emptying(library: Library, pictures: Pictures, _: Artifact) -> Change:
+    trash.delete(library, pictures.one().id, by="ann")
+    return lambda: emptying.empty(library, by="ann")
+
+
+def _taking_out(library: Library, _: Pictures, film: Artifact) -> Change:
+    chain_id = str(workflows.get_workflow(library, film.workflow_id).chain_id)
+    chains.delete_chain(library, chain_id, actor="ann")
+    return lambda: chains.undelete_chain(library, chain_id, actor="ann")
+
+
 CHANGES: dict[str, Callable[[Library, Pictures, Artifact], Change]] = {
     "record": lambda library, pictures, film: pictures.one,
     "approve": _of_pending(lambda library, id: decisions.approve(library, id, by="ann")),
@@ -200,6 +236,8 @@ CHANGES: dict[str, Callable[[Library, Pictures, Artifact], Change]] = {
         lambda library, film: transfers.create_transfer(library, film.id, server="gpu-b", by="ann")
     ),
     "deliver": _retrying,
+    "empty the trash": _emptying,
+    "take a chain out": _taking_out,
     "delete a chain": _of_film(
         lambda library, film: chains.delete_chain(
             library, str(workflows.get_workflow(library, film.workflow_id).chain_id), actor="ann"

@@ -96,6 +96,19 @@ test("filters that the artifact does not tell of are left to the hub", () => {
   assert.equal(belongs(artifact({ deleted_at: "x" }), {}), false);
 });
 
+test("the trash shows what was deleted last first, each for itself, until it is taken out", async () => {
+  const at = (second) => ({ deleted_at: `2026-11-22T00:00:0${second}.000Z` });
+  const [old, first] = [artifact(), artifact(at(3))];
+  const second = artifact({ ...at(2), output_key: first.output_key, version: 2 });
+  const collection = new Collection(paging([first, second]));
+  await collection.show({ trash: true });
+  assert.deepEqual(ids(collection), [first.id, second.id]);
+  collection.update({ ...old, ...at(9), revision: 2 });
+  assert.deepEqual(ids(collection), [old.id, first.id, second.id]);
+  collection.update({ ...first, deleted_at: null, revision: 2 });
+  assert.deepEqual(ids(collection), [old.id, second.id]);
+});
+
 test("versions of an output are one stack, and the one below comes up when the top goes", async () => {
   const first = artifact();
   const second = artifact({ output_key: first.output_key, version: 2 });

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import deleting
 import invariants
 import pytest
 from bundling import Studio, state
@@ -22,7 +23,6 @@ from comfyui_artifact_db.errors import Conflict, Invalid, NotFound
 from comfyui_artifact_db.library import (
     artifacts,
     bundles,
-    chains,
     decisions,
     events,
     exporting,
@@ -194,7 +194,7 @@ def test_a_newer_export_is_refused_where_an_older_one_was_imported(
 
 def test_a_chain_that_was_deleted_here_can_be_imported_again(studio: Studio, bundle: Path, hub: Library) -> None:
     importing.import_bundle(hub, bundle, by="importer")
-    chains.delete_chain(hub, studio.chain_id, actor="bob")
+    deleting.for_good(hub, studio.chain_id, by="bob")
     assert importing.import_bundle(hub, bundle, by="importer").added
     invariants.check(hub)
     assert verifying.check(hub) == []
@@ -393,7 +393,7 @@ def test_an_import_that_was_committed_is_not_completed_again(
     monkeypatch.setattr(hub.store, "promise", lambda *given: promised.append(promise(*given)) or promised[-1])
     importing.import_bundle(hub, bundle, by="importer")
     (intent,) = promised
-    chains.delete_chain(hub, studio.chain_id, actor="bob")
+    deleting.for_good(hub, studio.chain_id, by="bob")
     before = state(hub)
     assert not importing.complete(hub, intent)
     assert state(hub) == before
@@ -411,7 +411,7 @@ def test_events_of_what_is_gone_are_told_with_the_chain(
 ) -> None:
     """A version that was lost with its chain, which was then imported again, is in no row; the log remembers it."""
     lost = studio.pictures.one(workflow_id=studio.workflow_ids[0])
-    chains.delete_chain(library, studio.chain_id, actor="bob")
+    deleting.for_good(library, studio.chain_id, by="bob")
     importing.import_bundle(library, bundle, by="ann")
     importing.import_bundle(hub, studio.export(tmp_path / "again.zip"), by="importer")
     (event, *_) = events.history(hub, studio.chain_id)

@@ -6,9 +6,12 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import (
     artifacts,
     attempts,
@@ -24,8 +27,9 @@ from comfyui_artifact_db.library import (
     trash,
     workflows,
 )
-from comfyui_artifact_db.library.opening import Library
+from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact
+from making import Pictures
 from reviewing import edit
 
 Ask = Callable[["Scene"], object]
@@ -113,6 +117,8 @@ QUESTIONS: dict[str, Ask] = {
     "how a prompt ended": lambda s: attempts.finish(
         s.library, server_address="gpu-a", prompt_id="p1", status="completed", error=None, actor="ann"
     ),
+    "the trash": lambda s: artifacts.list_artifacts(s.library, PAGE, trash=True),
+    "chains in the trash": lambda s: chains.list_chains(s.library, PAGE, trash=True),
     "deleting a chain": lambda s: chains.delete_chain(s.library, s.chain_id, actor="ann"),
 }  # fmt: skip
 
@@ -199,10 +205,6 @@ def instructions(library: Library, queries: list[tuple[str, Any]]) -> int:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, int]]:
     """The cost of every question among 40 and among 4,000 others."""
-    from comfyui_artifact_db.config import load_config
-    from comfyui_artifact_db.library.opening import open_library
-    from making import Pictures
-
     costs: dict[int, dict[str, int]] = {}
     for times in (40, 4000):
         library = open_library(load_config(tmp_path_factory.mktemp(f"times{times}"), {}))
@@ -232,3 +234,25 @@ def test_a_question_costs_the_same_in_a_table_a_hundred_times_as_large(
 ) -> None:
     small, large = measured[40][name], measured[4000][name]
     assert 0 < large < 1.1 * small, f"{small} instructions in the small table, {large} in the large one"
+
+
+def test_a_page_costs_the_same_however_much_is_in_the_trash(tmp_path: Path) -> None:
+    """What was deleted last would be passed by first, row after row."""
+    costs = []
+    for times in (40, 1000):
+        library = open_library(load_config(tmp_path / str(times), {}))
+        scene = Scene(library, Pictures(library))
+        multiply(library, times)
+        with library.writing("tester"):
+            ours = models.Artifact.id.in_([scene.first.id, scene.second.id])
+            thirds = models.Artifact.update(deleted_at="2026", chain_deleted_at=None).where(~ours)
+            thirds.where(models.Artifact.version == 1).execute()
+            models.Artifact.update(chain_deleted_at="2026").where(
+                ~ours & models.Artifact.deleted_at.is_null()
+            ).execute()
+        with heard_queries() as heard:
+            assert len(artifacts.list_artifacts(library, PAGE).items) == 2
+            artifacts.list_artifacts(library, PAGE, trash=True)
+        costs.append(instructions(library, heard))
+        library.close()
+    assert costs[1] < 1.1 * costs[0]

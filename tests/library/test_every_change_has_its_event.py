@@ -19,14 +19,17 @@ from comfyui_artifact_db.library.opening import Library
 
 Dump = dict[str, list[Any]]
 
+TRASH = ("chain.deleted", "chain.undeleted", "chain.emptied")
 TELLING = {
     "chains": ("chain.",),
-    "workflows": ("workflow.", "chain.deleted"),
-    "attempts": ("attempt.", "chain.deleted"),
-    "artifacts": ("artifact.", "workflow.current_changed", "chain.deleted"),
-    "artifact_transfers": ("transfer.", "chain.deleted"),
-    "tags": ("artifact.", "chain.deleted"),
-    "lineage": ("attempt.", "artifact.recorded", "transfer.updated", "chain.deleted"),
+    "workflows": ("workflow.", *TRASH),
+    "attempts": ("attempt.", "chain.emptied"),
+    "artifacts": ("artifact.", "workflow.current_changed", *TRASH),
+    "artifact_transfers": ("transfer.", "chain.emptied", "artifact.purged"),
+    "tags": ("artifact.", "chain.emptied"),
+    "lineage": ("attempt.", "artifact.recorded", "transfer.updated", "chain.emptied", "artifact.purged"),
+    "purged_versions": ("artifact.purged",),
+    "purged_relations": ("artifact.purged", "chain.emptied"),
     "tokens": ("token.",),
     "sessions": ("token.",),
 }

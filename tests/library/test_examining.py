@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import deleting
 import processes
 import pytest
 from comfyui_artifact_db.config import Config, load_config
@@ -199,7 +200,7 @@ def writing(library: Library, pictures: Pictures) -> Iterator[list[str]]:
             chain_id = workflows.get_workflow(library, picture.workflow_id).chain_id
             assert chain_id is not None
             if len(made) % 2:
-                chains.delete_chain(library, chain_id, actor="ann")
+                deleting.for_good(library, chain_id, by="ann")
             else:
                 chains.update_chain(library, chain_id, actor="ann", status="completed")
 

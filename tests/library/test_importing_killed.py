@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import deleting
 import invariants
 import processes
 import pytest
@@ -95,7 +96,7 @@ def test_an_import_that_was_deleted_since_does_not_come_back_with_its_intent(
         killed.setattr(library.store, "fulfilled", lambda intent: None)
         killed.setattr(importing, "remove", lambda path: None)
         imported = importing.import_bundle(library, bundle, by="ann")
-    chains.delete_chain(library, imported.root.id, actor="ann")
+    deleting.for_good(library, imported.root.id, by="ann")
     library.close()
 
     again = reopened()

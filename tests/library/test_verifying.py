@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import deleting
 import invariants
 import processes
 import pytest
@@ -18,7 +19,6 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import (
     artifacts,
     bundles,
-    chains,
     decisions,
     events,
     exporting,
@@ -349,12 +349,12 @@ def test_what_is_deleted_between_the_rows_and_the_files_is_not_lost(
     assert chain_id is not None
     digest = library.store.digest
 
-    def deleting(local_path: str) -> str | None:
+    def going(local_path: str) -> str | None:
         monkeypatch.setattr(library.store, "digest", digest)
-        chains.delete_chain(library, chain_id, actor="ann")
+        deleting.for_good(library, chain_id, by="ann")
         return digest(local_path)
 
-    monkeypatch.setattr(library.store, "digest", deleting)
+    monkeypatch.setattr(library.store, "digest", going)
     assert verifying.check(library) == []
     assert library.store.digest is digest or library.store.digest == digest
 
@@ -412,6 +412,6 @@ def test_nothing_is_wrong_after_an_import_and_its_decisions_are_those_of_the_oth
     other.close()
     chain_id = workflows.get_workflow(library, film.workflow_id).chain_id
     assert chain_id is not None
-    chains.delete_chain(library, chain_id, actor="ann")
+    deleting.for_good(library, chain_id, by="ann")
     importing.import_bundle(library, target, by="bob")
     assert lines(library) == []

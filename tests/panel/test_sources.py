@@ -26,7 +26,7 @@ FAMILIES = {
     "status.${stateOf(artifact).key}": {"changed", "deleted"},
     "role.${who.role}": {"view", "review", "record", "admin"},
     "kind.${kind}": {"image", "video", "audio", "text", "latent", "3d", "other"},
-    "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest"},
+    "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest", "trash"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},
 }
 """What stands in the place of what is filled in; of other families it is found in the sources."""

@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
+import deleting
 import pytest
-from comfyui_artifact_db.library import chains, identities, runs, workflows
+from comfyui_artifact_db.library import identities, runs, workflows
 from hubs import Hub
 
 
@@ -49,7 +50,7 @@ async def test_the_history_of_what_was_deleted_for_good_can_be_read(hub: Hub) ->
     before = (await hub.get(path)).json
     chain_id = workflows.get_workflow(hub.library, artifact.workflow_id).chain_id
     assert chain_id is not None
-    chains.delete_chain(hub.library, chain_id, actor="ann")
+    deleting.for_good(hub.library, chain_id, by="ann")
     await hub.get(f"/artifacts/{artifact.id}", 404)
     assert (await hub.get(path)).json == before
 

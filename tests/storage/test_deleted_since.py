@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import acting
+import deleting
 import invariants
 import pytest
 from comfyui_artifact_db.library import artifacts, chains, pages, recording, runs, workflows
@@ -31,13 +32,15 @@ def committed(library: Library, pictures: Any) -> Intent:
 def deleted(library: Library, workflow_id: str, patch: pytest.MonkeyPatch) -> Intent:
     """The intent of a chain's deletion whose process was killed right after the commit."""
     purges: list[Intent] = []
+    promise = library.store.promise
     chain_id = workflows.get_workflow(library, workflow_id).chain_id
     assert chain_id is not None
     with patch.context() as stopped:
-        stopped.setattr(chains, "complete_purge", lambda library, intent: purges.append(intent))
         stopped.setattr(library.store, "fulfilled", lambda intent: None)
-        chains.delete_chain(library, chain_id, actor="ann")
-    return purges[0]
+        stopped.setattr(library.store, "promise", lambda *given: purges.append(promise(*given)) or purges[-1])
+        stopped.setattr(library.store, "delete", lambda *paths: None)
+        deleting.for_good(library, chain_id, by="ann")
+    return purges[-1]
 
 
 @pytest.mark.parametrize("order", ["the record first", "the deletion first"])

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import deleting
 import pytest
 from comfyui_artifact_db.errors import StaleRevision
-from comfyui_artifact_db.library import artifacts, chains, pages, runs, workflows
+from comfyui_artifact_db.library import artifacts, pages, runs, workflows
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage import files
 from reviewing import edit
@@ -43,7 +44,7 @@ def test_the_files_of_a_deleted_chain_stay_deleted(library: Library, pictures: A
     picture = pictures.one(run=runs.Run("gpu-a", "p1", "picture", chain="film", step="a"))
     chain_id = workflows.get_workflow(library, picture.workflow_id).chain_id
     assert chain_id is not None
-    chains.delete_chain(library, chain_id, actor="ann")
+    deleting.for_good(library, chain_id, by="ann")
     # Its promise syncs the folder of the intents: that of the deletion is gone for good.
     library.store.withdraw(library.store.promise("purge", (), {}))
     cut.cut()

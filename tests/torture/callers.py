@@ -74,6 +74,18 @@ class Caller(Worker):
         self._ask("DELETE", f"/chains/{chain_id}")
         return {}
 
+    def undelete_chain(self) -> Acknowledged:
+        chain_id = self.there.one("chains", "deleted_at IS NOT NULL")
+        self.begin("undelete_chain")
+        self._ask("POST", f"/chains/{chain_id}/undelete")
+        return {}
+
+    def empty(self) -> Acknowledged:
+        chain_id = self.there.one("chains", "deleted_at IS NOT NULL")
+        self.begin("empty")
+        self._ask("POST", "/trash/empty", json={"ids": [chain_id]})
+        return {}
+
     def create_workflow(self) -> Acknowledged:
         self.begin("create_workflow")
         self._ask("POST", "/workflows", json={"workflow_name": "step", "prompt_id": identities.new_id()})

@@ -44,6 +44,8 @@ EVENTS: dict[str, dict[str, tuple[int, int]]] = {
     "undelete": {"artifact.undeleted": (0, 1)},
     "create_chain": {"chain.created": ONE},
     "delete_chain": {"chain.deleted": ONE},
+    "undelete_chain": {"chain.undeleted": (0, 1)},
+    "empty": {"artifact.purged": ANY, "chain.purged": ANY, "chain.emptied": ANY},
     "create_workflow": {"workflow.created": ONE},
     "update_workflow": {"workflow.updated": ONE, "attempt.created": ONE},
     "finish": {"attempt.updated": ANY},
@@ -86,7 +88,10 @@ class Found:
         return Counter(event["action"] for event in self.by_actor.get(change.actor, ()))
 
     def deleted_chains(self) -> set[str]:
-        return {event["entity_id"] for event in self.log if event["action"] == "chain.deleted"}
+        return {event["entity_id"] for event in self.log if event["action"] == "chain.purged"}
+
+    def emptied_artifacts(self) -> set[str]:
+        return {event["entity_id"] for event in self.log if event["action"] == "artifact.purged"}
 
     def files(self, folder: str) -> set[Path]:
         root = self.library.store.root / folder
@@ -110,12 +115,12 @@ def violations(world: World, library: Library, alive: Sequence[str]) -> list[str
 
 
 def _everything_acknowledged_is_there(found: Found) -> Iterator[str]:
-    gone = found.deleted_chains()
+    gone, emptied = found.deleted_chains(), found.emptied_artifacts()
     for change in found.changes.values():
         chains = {event["chain_id"] for event in found.by_actor.get(change.actor, ()) if event["action"] in RECORDING}
         for artifact_id, sha256 in change.artifacts.items():
             row = found.artifacts.get(artifact_id)
-            if row is None and not chains & gone:
+            if row is None and artifact_id not in emptied and not chains & gone:
                 yield f"artifact {artifact_id} of {change.actor} ({change.op}) was acknowledged and is not there"
             elif row is not None and row["sha256"] != sha256:
                 yield f"artifact {artifact_id} of {change.actor} ({change.op}) has other bytes than were handed in"

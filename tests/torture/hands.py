@@ -7,6 +7,7 @@ from comfyui_artifact_db.library import (
     chains,
     decisions,
     edits,
+    emptying,
     identities,
     recording,
     runs,
@@ -112,6 +113,18 @@ class Hand(Worker):
 
     def delete_chain(self) -> Acknowledged:
         chains.delete_chain(self.library, self.there.one("chains"), actor=self.begin("delete_chain"))
+        return {}
+
+    def undelete_chain(self) -> Acknowledged:
+        chain_id = self.there.one("chains", "deleted_at IS NOT NULL")
+        chains.undelete_chain(self.library, chain_id, actor=self.begin("undelete_chain"))
+        return {}
+
+    def empty(self) -> Acknowledged:
+        """The trash, of one thing that is in it."""
+        table = self.rng.choice(("chains", "artifacts"))
+        entity_id = self.there.one(table, "deleted_at IS NOT NULL")
+        emptying.empty(self.library, by=self.begin("empty"), ids=[entity_id])
         return {}
 
     def create_workflow(self) -> Acknowledged:

@@ -41,10 +41,11 @@ POWER_CUTS = 0.4
 
 AT_ANY_MOMENT = "at any moment"
 OPS = (
-    *("save", "edit", "restore", "approve", "reject", "select", "delete", "undelete", "delete_chain", "transfer"),
+    *("save", "edit", "restore", "approve", "reject", "select", "delete", "undelete", "delete_chain"),
+    *("undelete_chain", "empty", "transfer"),
     *("tag", "create_workflow", "update_workflow", "ask_again"),
 )
-OPS_OF_CALLERS = ("upload", "edit", "restore", "approve", "delete_chain", "transfer", "delete")
+OPS_OF_CALLERS = ("upload", "edit", "restore", "approve", "delete_chain", "empty", "transfer", "delete")
 
 
 @dataclass

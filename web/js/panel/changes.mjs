@@ -44,7 +44,7 @@ export class Changes {
     if (event.entity_type === "artifact") this.pending.add(event.entity_id);
     else if (event.action === "workflow.current_changed") {
       for (const side of [event.before, event.after]) if (side?.latest_artifact_id) this.pending.add(side.latest_artifact_id);
-    } else if (event.action === "chain.deleted") this.whole = true;
+    } else if (["chain.deleted", "chain.undeleted"].includes(event.action)) this.whole = true;
     else return;
     this.#soon(TOGETHER);
   }

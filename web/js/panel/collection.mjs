@@ -2,7 +2,7 @@
  * Owns the artifacts that a list shows: pages as they are asked for, changes as they are heard. No page, no DOM.
  *
  * `all` is what the hub has told, newest first; `items` is what is shown of it: stacks, each as what it is seen as. In
- * the queue each version that waits stands for itself, since each is decided on its own.
+ * the queue each version that waits stands for itself, since each is decided on its own, and so does each in the trash.
  */
 
 import { outputOf, Stacks } from "./stacks.mjs";
@@ -12,7 +12,7 @@ const LARGEST_PAGE = 500;
 
 /** Whether an artifact belongs into a list with these filters, as far as the artifact itself can tell; else null. */
 export function belongs(artifact, filters) {
-  if (artifact.deleted_at) return false;
+  if (Boolean(artifact.deleted_at) !== Boolean(filters.trash)) return false;
   if (filters.status && artifact.approval_status !== filters.status) return false;
   if (filters.kind && artifact.file_type !== filters.kind) return false;
   if (filters.latest && !artifact.is_latest) return false;
@@ -24,8 +24,10 @@ export function belongs(artifact, filters) {
   return filters.queue && !artifact.is_latest ? null : true;
 }
 
+/** As the hub sorts: what is in the trash by when it came there. */
 function order(one, other) {
-  if (one.created_at !== other.created_at) return one.created_at < other.created_at ? 1 : -1;
+  const [at, then] = [one.deleted_at ?? one.created_at, other.deleted_at ?? other.created_at];
+  if (at !== then) return at < then ? 1 : -1;
   return one.id < other.id ? 1 : -1;
 }
 
@@ -176,7 +178,7 @@ export class Collection {
   }
 
   #arrange() {
-    this.stacks = new Stacks(Boolean(this.filters.queue));
+    this.stacks = new Stacks(Boolean(this.filters.queue || this.filters.trash));
     for (const artifact of this.all.values()) this.stacks.add(artifact);
   }
 

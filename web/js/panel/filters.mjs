@@ -77,7 +77,11 @@ export class Filters {
   }
 
   #tab(key, label, count) {
-    const onclick = () => this.#show({ ...this.value, queue: key === "queue" });
+    const onclick = () => {
+      const queue = key === "queue";
+      this.#show({ ...this.value, queue, trash: queue ? false : this.value.trash });
+      if (!this.more.hidden) this.#fill();
+    };
     return el("button", { type: "button", class: "adb-tab", dataset: { tab: key }, onclick }, label, count);
   }
 
@@ -125,6 +129,7 @@ export class Filters {
       this.#select("workflow", workflows.items.map((workflow) => [workflow.id, run(workflow)])),
       this.#select("tag", tags.items.map(({ tag, count }) => [tag, `${tag} (${count})`])),
       this.#flag("latest"),
+      this.#flag("trash", { queue: false }),
     );
   }
 
@@ -153,7 +158,8 @@ export class Filters {
     });
   }
 
-  #flag(name) {
+  /** @param {Record<string, any>} with_ what else holds while it is set */
+  #flag(name, with_ = {}) {
     const { t } = this;
     return el(
       "label",
@@ -161,7 +167,7 @@ export class Filters {
       el("input", {
         type: "checkbox",
         checked: Boolean(this.value[name]),
-        onchange: (event) => this.#show({ ...this.value, [name]: event.target.checked }),
+        onchange: ({ target }) => this.#show({ ...this.value, ...(target.checked ? with_ : {}), [name]: target.checked }),
       }),
       t(`filter.${name}`),
     );

@@ -99,10 +99,11 @@ export class Live {
 }
 
 export const ACTIONS = [
-  ...["chain.created", "chain.updated", "chain.deleted"],
+  ...["chain.created", "chain.updated", "chain.deleted", "chain.undeleted", "chain.purged", "chain.emptied"],
   ...["workflow.created", "workflow.updated", "workflow.current_changed", "attempt.created", "attempt.updated"],
   ...["artifact.recorded", "artifact.edited", "artifact.restored", "artifact.approved", "artifact.rejected"],
   ...["artifact.review_requested", "artifact.selected", "artifact.head_changed", "artifact.deleted"],
-  ...["artifact.undeleted", "artifact.tagged", "artifact.untagged", "transfer.created", "transfer.updated"],
+  ...["artifact.undeleted", "artifact.purged", "artifact.tagged", "artifact.untagged"],
+  ...["transfer.created", "transfer.updated"],
   ...["chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"],
 ];
