@@ -27,12 +27,14 @@ if (_server := _prompt_server()) is not None:
     from .config import load_config
     from .library.opening import SHARED
     from .nodes.extension import ArtifactDBExtension
+    from .nodes.watching import watch
     from .server_routes.mounting import mount
 
     WEB_DIRECTORY = "./web"
 
     SHARED.configure(lambda: load_config(Path(folder_paths.get_system_user_directory("artifact_db"))))
     mount(_server, SHARED, __version__)
+    watch(_server)
 
     async def comfy_entrypoint() -> ArtifactDBExtension:
         """The nodes."""

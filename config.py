@@ -229,8 +229,6 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
     if plain.pop("hub", ""):
         raise BadConfiguration("hub: recording into another hub is not in this release; leave it out")
     plain.pop("hub_token_env", None)
-    if plain.get("record") == "all":
-        raise BadConfiguration('record: "all" is not in this release; "nodes" is')
     database = plain.pop("database", "sqlite:///artifacts.db")
     scheme, separator, path = database.partition(":///")
     if scheme == "sqlite" and separator:

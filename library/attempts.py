@@ -23,10 +23,11 @@ UNSETTLED = ("queued", "executing", "outcome_unknown", "failed")
 class Ending:
     """How an attempt ended, as its server tells, and what it was made of, for one of which that is not known yet.
 
-    `inputs` are the ids of the artifacts that went into it, by the door they went in through.
+    `attempt_id` None: the one that holds the run whose outputs are recorded with it. `inputs` are the ids of the
+    artifacts that went into it, by the door they went in through.
     """
 
-    attempt_id: str
+    attempt_id: str | None
     status: str
     error: str | None = None
     workflow_definition: dict[str, Any] | None = None
@@ -127,16 +128,21 @@ def finish(library: Library, *, server_address: str, prompt_id: str, status: str
     A workflow whose current artifact is pending then waits for approval instead of being completed.
     """
     with library.writing(actor) as tx:
-        query = models.Attempt.select().where(
-            (models.Attempt.prompt_id == prompt_id)
-            & (models.Attempt.server_address == server_address)
-            & models.Attempt.status.in_(("queued", "executing"))
-        )
-        open_attempts = all_rows(query)
-        for attempt in open_attempts:
-            change(tx, attempt, status, error)
-            settle(tx, attempt["workflow_id"], status, error)
-        return len(open_attempts)
+        return finish_all(tx, server_address, prompt_id, status, error)
+
+
+def finish_all(tx: Transaction, server_address: str, prompt_id: str, status: str, error: str | None) -> int:
+    """As `finish`, inside the caller's transaction."""
+    query = models.Attempt.select().where(
+        (models.Attempt.prompt_id == prompt_id)
+        & (models.Attempt.server_address == server_address)
+        & models.Attempt.status.in_(("queued", "executing"))
+    )
+    open_attempts = all_rows(query)
+    for attempt in open_attempts:
+        change(tx, attempt, status, error)
+        settle(tx, attempt["workflow_id"], status, error)
+    return len(open_attempts)
 
 
 def end(tx: Transaction, ending: Ending) -> None:
@@ -145,7 +151,7 @@ def end(tx: Transaction, ending: Ending) -> None:
     Raises:
         NotFound: it is gone with its chain.
     """
-    attempt = row_of(ending.attempt_id)
+    attempt = row_of(ending.attempt_id or "")
     for via, artifact_ids in ending.inputs.items():
         record_inputs(tx, attempt["id"], artifact_ids, via=via)
     if attempt["workflow_definition"] is None and ending.workflow_definition is not None:

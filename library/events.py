@@ -26,6 +26,7 @@ ACTIONS = (
     *("artifact.tagged", "artifact.untagged"),
     *("transfer.created", "transfer.updated"),
     *("chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"),
+    "recording.switched",
     *("token.created", "token.revoked", "token.session_opened", "token.session_closed"),
     "store.adopted",
 )

@@ -90,7 +90,7 @@ def record(
     Args:
         workflow_id: the workflow they belong to; with `run`, the id for it where it has none yet.
         run: the execution that made them, which begins its chain, workflow and attempt as needed.
-        ending: in its place, an attempt of this workflow that is there, and how it ended.
+        ending: how an attempt of this workflow that is there ended; with `run`, how that did.
         keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record. While
             earlier ones wait for it, it is not asked.
     Raises:
@@ -173,7 +173,7 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
             for output, placement in zip(outputs, intent.placements, strict=True)
         ]
         if ending is not None:
-            attempts.end(tx, ending)
+            attempts.end(tx, replace(ending, attempt_id=attempt_id))
         attempts.follow_current(tx, workflow_id)
         for path, placement in zip(recorded, intent.placements, strict=True):
             if path != placement.local_path:
@@ -243,10 +243,11 @@ def _free_key(workflow_id: str, prefix: str) -> str:
 def _owner(
     tx: Transaction, workflow_id: str, run: runs.Run | None, ending: attempts.Ending | None
 ) -> tuple[str, str | None]:
-    if ending is not None:
-        return str(attempts.row_of(ending.attempt_id)["workflow_id"]), ending.attempt_id
     if run is not None:
         return runs.begin(tx, run, workflow_id)
+    if ending is not None:
+        attempt = attempts.row_of(ending.attempt_id or "")
+        return str(attempt["workflow_id"]), str(attempt["id"])
     newest = models.Attempt.select(models.Attempt.id).where(models.Attempt.workflow_id == workflow_id)
     return workflow_id, newest.order_by(models.Attempt.number.desc()).limit(1).scalar()
 

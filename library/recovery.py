@@ -16,7 +16,7 @@ from peewee import DatabaseError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.local import Intent
-from . import adopting, artifacts, emptying, importing, recording
+from . import adopting, artifacts, attempts, emptying, importing, recording, witnessing
 from .repeats import Repeated
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _COMPLETIONS: dict[str, Callable[[Library, Intent], object]] = {
     emptying.CHAIN: emptying.complete_chain,
     importing.KIND: partial(importing.complete, interrupted=True),
     adopting.KIND: adopting.complete,
+    witnessing.KIND: witnessing.complete,
 }
 
 _MADE: dict[str, Callable[[dict[str, Any]], list[str]]] = {
@@ -159,12 +160,24 @@ def recover_abandoned(library: Library) -> int:
                     library.deferred.look_again(library)
                     break
                 done += 1
+            _settle(library, intents[:done])
     except StoreFailed as error:
         logger.warning("interrupted records wait: %s", error)
         library.deferred.look_again(library)
     if done:
         logger.info("recovered %d interrupted record(s)", done)
     return done
+
+
+def _settle(library: Library, intents: list[Intent]) -> None:
+    """What they are of runs no more: its ComfyUI was the process that is gone."""
+    runs = [intent.record["run"] for intent in intents if intent.kind == recording.KIND and intent.record.get("run")]
+    for server_address, prompt_id in dict.fromkeys((run["server_address"], run["prompt_id"]) for run in runs):
+        told = {"status": "outcome_unknown", "error": witnessing.UNSEEN}
+        try:
+            attempts.finish(library, server_address=server_address, prompt_id=prompt_id, actor=witnessing.ACTOR, **told)
+        except ArtifactDBError as error:
+            logger.warning("that prompt %s has ended is written down later: %s", prompt_id, error)
 
 
 def _complete_at(library: Library, path: Path) -> ArtifactDBError | None:

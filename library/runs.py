@@ -48,7 +48,7 @@ def begin(tx: Transaction, run: Run, workflow_id: str) -> tuple[str, str]:
         NotFound: `run.chain` is an id of no chain. One in the trash is joined too: what an execution still brings is
             recorded there, where it is found when the chain is taken out, since its bytes may be nowhere else.
     """
-    held = _find(run)
+    held = _held(run)
     if held is not None:
         _take_up(tx, run, held)
         found = held["workflow_id"], held["id"]
@@ -81,7 +81,13 @@ def _recorded(attempt_id: Any) -> Any:
     return query.order_by(artifact.version, artifact.id)
 
 
-def _find(run: Run) -> dict[str, Any] | None:
+def holder(run: Run) -> str | None:
+    """The attempt that holds this execution; None where nobody does."""
+    held = _held(run)
+    return held["id"] if held else None
+
+
+def _held(run: Run) -> dict[str, Any] | None:
     """The attempt of this execution under these names; else the one of somebody who says more of it than they do."""
     rows = _of_execution.rows(run.prompt_id, run.server_address)
     exact = [row for row in rows if _is_of_chain(run, row) and (row["step_id"] or "") == run.step]

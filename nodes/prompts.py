@@ -1,14 +1,13 @@
-"""Owns what is known of the prompt that is running: who asked for it, which server this is, how it ended.
+"""Owns what is known of a prompt of this ComfyUI: who asked for it, which server this is, what its outputs share.
 
 All of it comes from ComfyUI's published objects; nothing of ComfyUI is replaced or wrapped.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,27 +15,25 @@ from comfy.cli_args import args
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..errors import ArtifactDBError, Invalid
+from ..errors import Invalid
 from ..graphs.walking import Graph
-from ..library import attempts, identities, names
+from ..library import identities, names
 from ..library.opening import SHARED, Library
-
-logger = logging.getLogger("artifact_db.nodes")
-
-ACTOR = "comfyui"
-"""The actor of what nodes record where the prompt's `extra_data` does not say {"artifact_db": {"actor": "anna"}}."""
+from ..library.witnessing import ACTOR
 
 REMEMBERED = 8
 """How many prompts are remembered; ComfyUI runs one at a time."""
 
-WATCH_SECONDS = 0.25
+Item = Sequence[Any]
+"""A prompt in ComfyUI's queue: its number, its id, its graph, its `extra_data`, and more."""
 
 
 @dataclass
 class Prompt:
     """One prompt in this ComfyUI's queue, while it runs. `graph` is as it was queued.
 
-    `run` tells it from every other, also from one that was queued under the same id.
+    `run` tells it from every other, also from one that was queued under the same id. `recorded`: nodes of ours have
+    recorded something in it.
     """
 
     run: tuple[float, str]
@@ -45,6 +42,8 @@ class Prompt:
     server_address: str
     client_id: str | None
     requested_by: str
+    extra_pnginfo: Mapping[str, Any] | None = None
+    recorded: bool = False
     workflow_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
@@ -65,52 +64,35 @@ class Prompt:
 
 
 class Prompts:
-    """The prompts of this process that our nodes ran in, and those whose end is still to be written down."""
+    """The prompts of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._prompts: OrderedDict[tuple[float, str], Prompt] = OrderedDict()
-        self._open: dict[str, Prompt] = {}
-        self._watcher: threading.Thread | None = None
 
     def running(self) -> Prompt:
         """The prompt that the calling node runs in."""
         context = get_executing_context()
         prompt_id = context.prompt_id if context else ""
-        item = _queue_item(prompt_id)
-        run = (item[0] if item else 0.0, prompt_id)
-        extra = item[3] if item else {}
+        return self.of(_queue_item(prompt_id) or (0.0, prompt_id, {}, {}))
+
+    def of(self, item: Item) -> Prompt:
+        """A prompt of the queue, or of the history."""
+        run, graph, extra = (item[0], item[1]), item[2], item[3]
         with self._lock:
             prompt = self._prompts.get(run)
             if prompt is None:
-                graph = item[2] if item else {}
-                client_id, told = _text(extra.get("client_id")), extra.get("artifact_db")
-                actor = _text(told.get("actor") if isinstance(told, dict) else None) or ACTOR
-                prompt = self._prompts[run] = Prompt(run, prompt_id, graph, _own_address(), client_id, actor)
+                # What `extra_data` says is a claim: {"artifact_db": {"actor": "anna"}}.
+                told, shown = extra.get("artifact_db"), extra.get("extra_pnginfo")
+                prompt = self._prompts[run] = Prompt(
+                    *(run, item[1], graph, own_address()),
+                    client_id=_text(extra.get("client_id")),
+                    requested_by=_text(told.get("actor") if isinstance(told, dict) else None) or ACTOR,
+                    extra_pnginfo=shown if isinstance(shown, dict) else None,
+                )
                 while len(self._prompts) > REMEMBERED:
                     self._prompts.popitem(last=False)
             return prompt
-
-    def follow(self, prompt: Prompt) -> None:
-        """See to it that the attempt of this prompt is closed when the prompt ends, however it ends."""
-        with self._lock:
-            self._open[prompt.prompt_id] = prompt
-            if self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="artifact-db-prompts", daemon=True)
-                self._watcher.start()
-
-    def _watch(self) -> None:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            for prompt in list(self._open.values()):
-                if (ending := _ending(prompt.prompt_id)) is not None and _close(prompt, *ending):
-                    with self._lock:
-                        if self._open.get(prompt.prompt_id) is prompt:
-                            del self._open[prompt.prompt_id]
-            with self._lock:
-                if not self._open:
-                    self._watcher = None
-                    return
 
 
 PROMPTS = Prompts()
@@ -127,49 +109,12 @@ def executing_node() -> str:
     return str(context.node_id) if context else ""
 
 
-def _close(prompt: Prompt, status: str, error: str | None) -> bool:
-    try:
-        hub = library()
-        if len(hub.deferred):
-            return False  # Its rows may be among those that are still to come.
-        attempts.finish(
-            hub,
-            server_address=prompt.server_address,
-            prompt_id=prompt.prompt_id,
-            status=status,
-            error=error,
-            actor=prompt.requested_by,
-        )
-    except ArtifactDBError as problem:
-        logger.warning("how prompt %s ended is written down later: %s", prompt.prompt_id, problem)
-        return False
-    return True
-
-
-def _ending(prompt_id: str) -> tuple[str, str | None] | None:
-    """The status of a prompt that has ended, and its error; None while it runs."""
-    queue = PromptServer.instance.prompt_queue
-    if _queue_item(prompt_id) is not None:
-        return None
-    entry = queue.get_history(prompt_id=prompt_id, map_function=lambda item: item.get("status")).get(prompt_id)
-    if entry is None:
-        return "outcome_unknown", "ComfyUI keeps no history of this prompt"
-    if entry.get("status_str") == "success":
-        return "completed", None
-    for event, data in reversed(entry.get("messages") or []):
-        if event == "execution_interrupted":
-            return "cancelled", "interrupted"
-        if event == "execution_error":
-            return "failed", str(data.get("exception_message") or "the prompt failed").strip()[:2000]
-    return "failed", "the prompt failed"
-
-
 def _queue_item(prompt_id: str) -> Any:
     running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
     return next((item for item in running if item[1] == prompt_id), None)
 
 
-def _own_address() -> str:
+def own_address() -> str:
     """What rows call this server: its configured name where its URL is configured."""
     server = PromptServer.instance
     host = getattr(server, "address", None) or "127.0.0.1"

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
 
 from ..errors import Invalid
+from ..graphs.titles import title
 from ..graphs.walking import leading_to, plain
 from ..library import describing, identities, recording, runs
 from . import embedding, keeping, latents, pixels, sounds, texts, values, videos
@@ -16,6 +17,7 @@ from .load import LOAD_NODE
 from .loaded import LOADS
 from .prompts import PROMPTS, Prompt, library
 from .values import Encoding, Kind, Wanted
+from .watching import WATCH
 from .widgets import APPROVALS, DEFAULT_FORMAT, DEFAULT_QUALITY, DEFAULTS, Widgets, checked
 
 _LINKED = {"approval": "COMBO,STRING", "format": "COMBO,STRING", "quality": "INT"}
@@ -160,7 +162,7 @@ class SaveToArtifactDB(io.ComfyNode):
             run=_run(cls.hidden, prompt, widgets, inputs),
             keep_when_unavailable=True,
         )
-        PROMPTS.follow(prompt)
+        WATCH.follow(prompt)
         said = list(dict.fromkeys(encoding.lost for encoding in encodings if encoding.lost))
         if recorded.deferred:
             said.append(f"kept, and recorded as soon as the database is back: {recorded.deferred}")
@@ -229,7 +231,7 @@ def _run(hidden: Any, prompt: Prompt, widgets: Widgets, inputs: list[str]) -> ru
     return runs.Run(
         server_address=prompt.server_address,
         prompt_id=prompt.prompt_id,
-        workflow_name=widgets.step or widgets.chain or "ComfyUI",
+        workflow_name=widgets.step or widgets.chain or title(prompt.graph, prompt.extra_pnginfo),
         chain=widgets.chain,
         step=widgets.step,
         others=prompt.other_workflow_ids(widgets.chain, widgets.step),

@@ -119,7 +119,7 @@ def pieces(path: Path) -> Iterator[memoryview]:
 class Part:
     """A new file on its way into the store: hashed while it is written, durable and read-only once `finish` returns.
 
-    It has what Pillow asks of a file to write to (`write`, `flush`), and nothing to read it with.
+    It has what Pillow asks of a file to write to (`write`, `flush`), and of what was written it gives the beginning.
     """
 
     def __init__(self, path: Path, *, cloned: bool = False) -> None:
@@ -142,6 +142,12 @@ class Part:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
+
+    def beginning(self, size: int) -> bytes:
+        """The first bytes of what has been written, `size` at most."""
+        self._file.flush()
+        with self.path.open("rb") as file:
+            return file.read(size)
 
     def flush(self) -> None:
         """The bytes go out when the buffer is full, and in `finish`."""

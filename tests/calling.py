@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_artifact_db.comfyui_client import Reported
+from comfyui_artifact_db.comfyui_client import History, Reported
 from comfyui_artifact_db.config import Server, load_config
 from comfyui_artifact_db.library import (
     access,
@@ -25,6 +25,7 @@ from comfyui_artifact_db.library import (
     artifacts,
     attempts,
     bundles,
+    capturing,
     chains,
     collecting,
     decisions,
@@ -48,11 +49,13 @@ from comfyui_artifact_db.library import (
     replaying,
     runs,
     stores,
+    switches,
     thumbnails,
     transfers,
     trash,
     uploads,
     verifying,
+    witnessing,
     workflows,
 )
 from comfyui_artifact_db.library.opening import Library, open_library
@@ -90,6 +93,7 @@ class Scene:
         self.session = access.open_session(library, self.token)[1]
         self.request = repeats.Request("key", "fingerprint")
         self.folder = library.config.folder
+        self.run = runs.Run("gpu-a", "p2", "a prompt of its own", requested_by=BY)
 
     def row(self, artifact_id: str) -> dict[str, Any]:
         """An artifact as its table has it."""
@@ -231,6 +235,12 @@ class Scene:
                 self.library, self.workflow_id, server="gpu-a", prompt_id="p9", by=BY
             )
 
+    def capture(self) -> object:
+        (self.folder / "output").mkdir()
+        (self.folder / "output" / "a.png").write_bytes(png(9))
+        history = History((Reported("9", "images", 0, filename="a.png"),), "success")
+        return capturing.capture(self.library, self.run, history, self.folder / "output")
+
     def fetch(self) -> object:
         with self.server():
             server, output = self.library.config.server("gpu-a"), Reported("9", "images", 0, filename="a.png")
@@ -329,6 +339,7 @@ CALLS: dict[str, Call] = {
         )
     ),
     "bundles.export_bundle": reads(lambda s: bundles.export_bundle(s.library, s.root, s.folder / "film.zip", by=BY)),
+    "capturing.capture": changes(Scene.capture),
     "chains.create_chain": changes(lambda s: chains.create_chain(s.library, name="other", actor=BY)),
     "chains.get_chain": reads(lambda s: chains.get_chain(s.library, s.chain_id)),
     "chains.list_chains": reads(lambda s: chains.list_chains(s.library, ASK)),
@@ -387,6 +398,8 @@ CALLS: dict[str, Call] = {
     "repeats.find": reads(lambda s: repeats.find(s.library, s.request)),
     "repeats.keep": minds(lambda s: repeats.keep(s.library, s.request, {"status": 200})),
     "stores.settle": reads(lambda s: stores.settle(s.library)),
+    "switches.get_recording": reads(lambda s: switches.get_recording(s.library)),
+    "switches.switch_recording": reads(lambda s: switches.switch_recording(s.library, "all", by=BY)),
     "thumbnails.thumbnail": reads(lambda s: thumbnails.thumbnail(s.library, s.usable.id)),
     "thumbnails.begin": reads(lambda s: thumbnails.begin(s.library, s.usable.id)),
     "transfers.create_transfer": changes(
@@ -402,6 +415,16 @@ CALLS: dict[str, Call] = {
     "uploads.upload": changes(Scene.upload),
     "verifying.check": reads(lambda s: list(verifying.check(s.library))),
     "verifying.verify": reads(lambda s: list(verifying.verify(s.library))),
+    "witnessing.witness": reads(lambda s: s.library.store.fulfilled(witnessing.witness(s.library, s.run))),
+    "witnessing.complete": changes(
+        lambda s, intent: witnessing.complete(s.library, intent), lambda s: witnessing.witness(s.library, s.run)
+    ),
+    "witnessing.mark_lost": changes(lambda s: witnessing.mark_lost(s.library, s.run, witnessing.CLEARED)),
+    "witnessing.settle_left": changes(
+        lambda s: witnessing.settle_left(
+            s.library, "gpu-a", before="2099-01-01T00:00:00.000Z", known=lambda prompt_id: False, by=BY
+        )
+    ),
     "workflows.create_workflow": changes(
         lambda s: workflows.create_workflow(s.library, workflow_name="b", chain_id=s.chain_id, prompt_id="p2", actor=BY)
     ),

@@ -79,3 +79,29 @@ def loaded_picture(**widgets: Any) -> Graph:
     graph = Graph()
     graph.write(graph.load(**widgets))
     return graph
+
+
+def blank(graph: Graph, batch: int = 1) -> Node:
+    """A picture of one colour, which no prompt had before."""
+    return graph.add("EmptyImage", width=32, height=24, batch_size=batch, color=random.getrandbits(24))
+
+
+def everything(graph: Graph) -> dict[str, Node]:
+    """An output of every kind that core nodes have, by a name for it."""
+    picture, frames = blank(graph, 2), blank(graph, 4)
+    audio = graph.add("EmptyAudio", duration=0.5, sample_rate=44100, channels=2)
+    video = graph.add("CreateVideo", images=frames, fps=8.0, audio=audio)
+    latent = graph.add("EmptyLatentImage", width=64, height=64, batch_size=1)
+    webp = {"fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
+    return {
+        "pictures": graph.write(picture, "shots/day one/picture"),
+        "shown": graph.add("PreviewImage", images=picture),
+        "webp": graph.add("SaveAnimatedWEBP", images=frames, filename_prefix="moving", **webp),
+        "png": graph.add("SaveAnimatedPNG", images=frames, filename_prefix="moving", fps=6.0, compress_level=4),
+        "video": graph.add("SaveVideo", video=video, filename_prefix="video/film", format="mp4", codec="h264"),
+        "webm": graph.add("SaveWEBM", images=frames, filename_prefix="film", codec="vp9", fps=8.0, crf=32.0),
+        "flac": graph.add("SaveAudio", audio=audio, filename_prefix="audio/sound"),
+        "mp3": graph.add("SaveAudioMP3", audio=audio, filename_prefix="audio/sound", quality="V0"),
+        "latent": graph.add("SaveLatent", samples=latent, filename_prefix="latents/l"),
+        "text": graph.add("PreviewAny", source=graph.add("PrimitiveString", value="déjà vu 🎬")),
+    }

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import contract
+import invariants
 import requests
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.library.opening import open_library
 from comfyui_graphs import Graph, Node
 from PIL import Image
 
@@ -47,6 +50,15 @@ def pixels(data: bytes) -> tuple[str, tuple[int, int], bytes]:
 def add_pack(server: ComfyServer) -> None:
     """Put the tests' own pack of nodes among a server's, before it starts."""
     os.symlink(PACK, server.folder / "custom_nodes" / PACK.name)
+
+
+def check_invariants(server: ComfyServer) -> None:
+    """After all that the tests did to a server, everything that must hold of its database and store holds."""
+    library = open_library(load_config(server.data, {}))
+    try:
+        invariants.check(library)
+    finally:
+        library.close()
 
 
 def picture() -> bytes:
@@ -132,7 +144,7 @@ class Studio:
         actor: Any = None,
         prompt_id: str | None = None,
         pnginfo: dict[str, Any] | None = None,
-        client_id: str = "tests",
+        client_id: str | None = "tests",
     ) -> str:
         """Queue a graph that ComfyUI accepts; returns the prompt's id."""
         answer = self.refusal(graph, actor=actor, prompt_id=prompt_id, pnginfo=pnginfo, client_id=client_id)
@@ -145,6 +157,7 @@ class Studio:
         if pnginfo is not None:
             extra["extra_pnginfo"] = pnginfo
         body["prompt_id"] = body.get("prompt_id") or str(uuid.uuid4())
+        body = {name: value for name, value in body.items() if value is not None}
         data = json.dumps({"prompt": graph, "extra_data": extra, **body})  # requests would refuse an infinity
         return dict(self.ask("POST", "/prompt", data=data).json())
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import invariants
 import pytest
-from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.library.opening import open_library
-from comfyui_studio import Studio, add_pack
+from comfyui_studio import Studio, add_pack, check_invariants
 
 from devtools.environment import ComfyUI, comfyui
 from devtools.servers import ComfyServer, free_port
@@ -54,12 +51,3 @@ def studio(servers: tuple[ComfyServer, ComfyServer]) -> Studio:
 def gpu_b(servers: tuple[ComfyServer, ComfyServer]) -> Studio:
     """Server B, an ordinary ComfyUI."""
     return Studio(servers[1])
-
-
-def check_invariants(server: ComfyServer) -> None:
-    """After all that the tests did to a server, everything that must hold of its database and store holds."""
-    library = open_library(load_config(server.data, {}))
-    try:
-        invariants.check(library)
-    finally:
-        library.close()

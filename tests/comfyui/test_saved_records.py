@@ -23,6 +23,7 @@ def test_a_batch_is_recorded_in_one_transaction(studio: Studio) -> None:
     save = graph.save(graph.picture(batch=4, width=256, height=256), tags="one batch, kept")
     prompt_id = str(uuid.uuid4())
     counts, done = set(), threading.Event()
+    studio.get("/health")  # There are tables from here on.
 
     def watch() -> None:
         while not done.is_set():
@@ -240,14 +241,15 @@ def test_tags_are_split_at_commas_and_stripped(studio: Studio) -> None:
 def test_the_failure_of_another_node_is_the_end_of_the_workflow(studio: Studio) -> None:
     graph = Graph()
     save = graph.save(graph.picture())
-    graph.add("TestsFailing", image=save)
+    failing = graph.add("TestsFailing", image=save)
     outcome = studio.run(graph, status="error")
     (workflow,) = studio.workflows_of(outcome.prompt_id)
     workflow = studio.settled(workflow["id"])
     assert workflow["status"] == "failed"
-    assert workflow["error_message"] == "the sampler ran out of luck"
+    why = f"node {failing.id} (TestsFailing): the sampler ran out of luck"
+    assert workflow["error_message"] == why
     assert workflow["attempts"][0]["status"] == "failed"
-    assert workflow["attempts"][0]["error_message"] == "the sampler ran out of luck"
+    assert workflow["attempts"][0]["error_message"] == why
     assert studio.artifact(workflow["latest_artifact_id"])["usable"] is True
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import Input
+from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
 
@@ -301,7 +302,25 @@ class Vandal:
         return (" ".join(done),)
 
 
-_PICTURES = (Picture, Listed, Texts, Failing, Slow, After, Restless)
+class Forgotten(_Through):
+    """Sees to it that the history forgets the prompt the moment that it has ended, before anybody has looked."""
+
+    OUTPUT_NODE = True
+
+    def give(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        context = get_executing_context()
+        threading.Thread(target=self._forget, args=(context.prompt_id if context else "",), daemon=True).start()
+        return (image,)
+
+    @staticmethod
+    def _forget(prompt_id: str) -> None:
+        queue, end = PromptServer.instance.prompt_queue, time.monotonic() + 3
+        while time.monotonic() < end:
+            queue.delete_history_item(prompt_id)
+            time.sleep(0.0005)
+
+
+_PICTURES = (Picture, Listed, Texts, Failing, Slow, After, Restless, Forgotten)
 _MEDIA = (Mask, BatchMasks, Sound, Latent, Digest, Anything, Both, Memory, Vandal)
 NODE_CLASS_MAPPINGS = {f"Tests{cls.__name__}": cls for cls in (*_PICTURES, *_MEDIA)}
 

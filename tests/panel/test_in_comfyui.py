@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from comfyui_graphs import Graph
 from comfyui_studio import Studio
 from panel_comfyui import ComfyScreen, saved, workflow_of
 from panel_hub import picture
@@ -94,6 +95,28 @@ def test_the_settings_are_shown_and_decisions_carry_the_name_in_them(screen: Com
         assert studio.artifact(artifact["id"])["approved_by"] == "Grace Hopper"
     finally:
         screen.page.evaluate("window.app.extensionManager.setting.set('ArtifactDB.Name', '')")
+
+
+def test_recording_everything_is_switched_in_the_settings_and_holds_for_programs_too(
+    screen: ComfyScreen, studio: Studio
+) -> None:
+    screen.page.evaluate("window.app.extensionManager.command.execute('Comfy.ShowSettingsDialog')")
+    screen.page.get_by_text("Artifact DB", exact=True).last.click()
+    words = screen.page.get_by_text("Record every output of every prompt, without nodes of ours").first
+    switch = words.locator("xpath=ancestor::*[.//*[@role='switch']][1]").locator("[role='switch']").first
+    expect(switch).not_to_be_checked()
+    switch.click(force=True)
+    until(lambda: studio.get("/recording")["record"] == "all")
+    graph = Graph()
+    write = graph.write(graph.picture())
+    prompt_id = studio.queue(graph, client_id=None)
+    until(lambda: studio.workflows_of(prompt_id))
+    (workflow,) = studio.workflows_of(prompt_id)
+    (item,) = studio.get(f"/workflows/{workflow['id']}/artifacts")["items"]
+    assert item["output_key"] == f"{write.id}:images:0"
+    studio.hub("PUT", "/recording", json={"record": "nodes"})
+    expect(switch).not_to_be_checked()
+    screen.press("Escape")
 
 
 def test_a_button_and_a_key_put_a_picture_into_the_graph(screen: ComfyScreen, studio: Studio) -> None:

@@ -77,6 +77,7 @@ async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub,
     cookie = (await hub.post("/session", json={"token": known.ids["token"]})).headers["Set-Cookie"].partition(";")[0]
     await hub.delete("/session", 204, headers={"Cookie": cookie})
     access.revoke_token(hub.library, "visitor", by="tester")
+    await hub.put("/recording", json={"record": "all"})
     seen = {event["action"] for event in (await hub.get("/events?limit=500")).json["items"]}
     assert seen == set(events.ACTIONS)
 

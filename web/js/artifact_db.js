@@ -10,12 +10,15 @@ import { Client } from "./panel/client.mjs";
 import { Graph } from "./panel/graph.mjs";
 import { Live } from "./panel/live.mjs";
 import { Panel } from "./panel/panel.mjs";
+import { Recording } from "./panel/recording.mjs";
 import { watchScheme } from "./panel/scheme.mjs";
 import { loadWords } from "./panel/words.mjs";
 
 const TAB = "artifact-db";
 const base = api.apiURL("/artifact-db").replace(/\/$/, "");
 const setting = (name, fallback) => app.extensionManager.setting.get(`ArtifactDB.${name}`) ?? fallback;
+
+let recording = null; // until the extension is set up
 
 function addStyles() {
   for (const sheet of ["panel", "list", "viewer"]) {
@@ -42,6 +45,14 @@ app.registerExtension({
       name: "Say when something new waits for a decision",
       type: "boolean",
       defaultValue: true,
+    },
+    {
+      id: "ArtifactDB.RecordAll",
+      category: ["Artifact DB", "Recording", "RecordAll"],
+      name: "Record every output of every prompt, without nodes of ours",
+      type: "boolean",
+      defaultValue: false,
+      onChange: (on) => recording?.changed(on),
     },
   ],
   async setup() {
@@ -82,6 +93,15 @@ app.registerExtension({
       app.extensionManager.toast.add({ severity: "info", summary: t("title"), detail, life: 5000 });
     };
     badge.start();
+
+    recording = new Recording({
+      ...{ client, live },
+      read: () => setting("RecordAll", false),
+      write: (on) => app.extensionManager.setting.set("ArtifactDB.RecordAll", on),
+      refused: (why) =>
+        app.extensionManager.toast.add({ severity: "warn", summary: t("title"), detail: why, life: 8000 }),
+    });
+    recording.start();
     live.start();
   },
 });

@@ -116,6 +116,15 @@ export class Client {
     return this.get("/queue");
   }
 
+  /** Whether every output of every prompt is recorded: {record, decided_by, …}. */
+  recording() {
+    return this.get("/recording");
+  }
+
+  switchRecording(record) {
+    return this.request("PUT", "/recording", { body: { record } });
+  }
+
   /** How the hub is. */
   health() {
     return this.get("/health");

@@ -106,4 +106,5 @@ export const ACTIONS = [
   ...["artifact.undeleted", "artifact.purged", "artifact.tagged", "artifact.untagged"],
   ...["transfer.created", "transfer.updated"],
   ...["chain.imported", "workflow.imported", "attempt.imported", "artifact.imported", "transfer.imported"],
+  "recording.switched",
 ];

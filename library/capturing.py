@@ -1,0 +1,162 @@
+"""Owns capturing: what a prompt on this ComfyUI has put out becomes artifacts, without any node of ours in its graph.
+
+The files lie in ComfyUI's output folder, where they may be overwritten: they are cloned or copied, never linked. Files
+that lie elsewhere are no results: previews in its temp folder, and what nodes show of the input folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..comfyui_client import History, Reported
+from ..db import models
+from ..errors import TooNew, Unavailable
+from ..media.kinds import HEAD_SIZE, classify
+from ..storage.files import digest
+from ..storage.sources import SourceFailed
+from . import arrivals, attempts, identities, inputs, recording, runs
+from .arrivals import Arrived, Missing
+from .witnessing import ACTOR
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+_STATUS = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
+"""What an attempt's status is when ComfyUI says so; empty: it has a history of the prompt that does not say."""
+
+
+def capture(
+    library: Library,
+    run: runs.Run,
+    history: History,
+    folder: Path,
+    *,
+    went_in: inputs.Inputs | None = None,
+    for_good: bool = False,
+) -> int:
+    """Record what a prompt has put out and is not recorded yet, in one transaction, and how the prompt ended.
+
+    A prompt that put out nothing new leaves no trace. Of the nodes that ComfyUI did not run again, since nothing had
+    changed, nothing is new where these bytes are recorded under this output key already. While the database is away
+    the files and their intent are on disk, as with our own nodes.
+
+    Args:
+        folder: ComfyUI's output folder.
+        went_in: the artifacts that went into it.
+        for_good: record what is there; the attempt then names the files that cannot be had, and has failed.
+    Returns:
+        How many outputs were recorded, or wait for the database.
+    Raises:
+        SourceFailed: a file is not there, or is being written; nothing is recorded unless `for_good`.
+        StoreFailed: the store takes no more; nothing is recorded.
+        Unavailable, TooNew: the database is away, and nothing waits for it.
+    """
+    wanted = _new(library, run, history, folder)
+    arrived: list[Arrived] = []
+    missing: list[Missing] = []
+    try:
+        for output in wanted:
+            try:
+                arrived.append(_take(library, output, history, folder))
+            except SourceFailed as error:
+                if not for_good:
+                    raise
+                missing.append(Missing(output, error))
+    except BaseException:
+        arrivals.discard(library.store, arrived)
+        raise
+    return _record(library, run, history, arrived, missing, went_in or {})
+
+
+def ending(history: History) -> tuple[str, str | None]:
+    """What an attempt's status is when its prompt has ended so, and its error."""
+    return _STATUS[history.ending], "interrupted" if history.ending == "interrupted" else history.message
+
+
+def place(folder: Path, filename: str, subfolder: str) -> Path:
+    """Where a file lies below a folder of ComfyUI. Links are followed there, as ComfyUI's own /view does.
+
+    Raises:
+        SourceFailed: it would lie elsewhere.
+    """
+    try:
+        root = os.path.abspath(folder)
+        path = os.path.abspath(os.path.join(root, subfolder, filename))
+        if os.path.commonpath((root, path)) == root and "\0" not in path:
+            return Path(path)
+    except ValueError:
+        pass  # Another drive.
+    raise SourceFailed("the file cannot be taken in: it does not lie in ComfyUI's folder")
+
+
+def _new(library: Library, run: runs.Run, history: History, folder: Path) -> list[Reported]:
+    """What is to be recorded; files first, since the first of all is what the workflow offers."""
+    outputs = [one for one in history.outputs if one.kept_as is None and _is_result(one)]
+    outputs.sort(key=lambda output: output.text is not None)
+    try:
+        with library.reading():
+            held = runs.holder(run)
+            known = runs.recorded_outputs(held) if held else {}
+            outputs = [output for output in outputs if output.output_key not in known]
+        again = [output for output in outputs if output.node_id in history.cached]
+        old = {output.output_key for output in again if _is_recorded(library, output, folder)}
+        return [output for output in outputs if output.output_key not in old]
+    except (TooNew, Unavailable):
+        # Whether something is recorded is seen again with the record; what a cached node made came long before.
+        return [output for output in outputs if output.node_id not in history.cached]
+
+
+def _is_result(output: Reported) -> bool:
+    return bool(output.text) if output.text is not None else output.folder_type == "output"
+
+
+def _is_recorded(library: Library, output: Reported, folder: Path) -> bool:
+    """Whether its bytes were recorded under its output key, by whichever prompt; what is in the trash was."""
+    try:
+        if output.text is not None:
+            sha256 = hashlib.sha256(output.text.encode()).hexdigest()
+        else:
+            sha256 = digest(place(folder, output.filename, output.subfolder))
+    except (OSError, SourceFailed):
+        return False
+    table = models.Artifact
+    with library.reading():
+        same = table.select().where((table.sha256 == sha256) & (table.output_key == output.output_key))
+        return bool(same.exists())
+
+
+def _take(library: Library, output: Reported, history: History, folder: Path) -> Arrived:
+    store, artifact_id = library.store, identities.new_id()
+    if output.text is not None:
+        return arrivals.keep_text(store, output, artifact_id=artifact_id, graph=history.graph)
+    with store.copying(place(folder, output.filename, output.subfolder)) as part:
+        kind = classify(part.beginning(HEAD_SIZE), output.filename)
+        return arrivals.keep(store, part, output, kind, artifact_id=artifact_id, graph=history.graph)
+
+
+def _record(
+    library: Library,
+    run: runs.Run,
+    history: History,
+    arrived: list[Arrived],
+    missing: list[Missing],
+    went_in: inputs.Inputs,
+) -> int:
+    status, error = ending(history)
+    if missing:
+        status = "failed" if status == "completed" else status
+        error = "\n".join(filter(None, [error, arrivals.named(missing)]))
+    ended = attempts.Ending(None, status, error, inputs=went_in)
+    by, workflow_id = run.requested_by or ACTOR, identities.new_id()
+    if arrived:
+        outputs = [(one.as_artifact(), one.placement) for one in arrived]
+        recording.record(
+            library, outputs, actor=by, workflow_id=workflow_id, run=run, ending=ended, keep_when_unavailable=True
+        )
+    elif missing:
+        with library.writing(by) as tx:
+            attempts.end(tx, attempts.Ending(runs.begin(tx, run, workflow_id)[1], status, error))
+    return len(arrived)

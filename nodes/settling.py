@@ -1,0 +1,200 @@
+"""Owns what is done about prompts of this ComfyUI when they begin and end, tried again until it is done.
+
+Nothing of it runs in ComfyUI's executor or on its event loop, and nothing of it can fail a prompt.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from server import PromptServer
+
+from ..comfyui_client.histories import History, TooMany
+from ..errors import ArtifactDBError, StoreFailed
+from ..graphs.titles import title
+from ..graphs.walking import plain
+from ..library import attempts, capturing, runs, switches, witnessing
+from ..library.opening import Library
+from ..storage.local import Intent
+from ..storage.sources import SourceFailed
+from .prompts import Prompt, library, own_address
+
+logger = logging.getLogger("artifact_db.nodes")
+
+WAITS = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before the next try, the last one again and again."""
+
+NO_HISTORY = "ComfyUI keeps no history of this prompt"
+
+FILE_TRIES = 6
+"""How often a file that is not there, or is being written, is asked for before the record is made without it."""
+
+FULL_SECONDS = 30.0
+"""Seconds before the next try while the store's disk takes nothing: each of them may write much in vain."""
+
+
+@dataclass
+class Job:
+    """A prompt, and how far its record has come. `entry` is its history once it has ended, None where there is none."""
+
+    prompt: Prompt
+    intent: Intent | None = None
+    entry: Mapping[str, Any] | None = None
+    captured: bool = False
+    tries: int = 0
+    file_tries: int = 0
+    due: float = 0.0
+
+
+class Settling:
+    """The prompts that have ended and are not settled yet, and the one thread that sees to them."""
+
+    def __init__(self, began: str, is_known: Callable[[str], bool]) -> None:
+        self._began = began
+        self._is_known = is_known
+        self._changed = threading.Condition()
+        self._jobs: list[Job] = []
+        self._thread: threading.Thread | None = None
+        self._swept = False
+        self._sweep_due = 0.0
+        self._all = False
+
+    def start(self) -> None:
+        """Begin with what earlier processes of this ComfyUI have left."""
+        with self._changed:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._work, name="artifact-db-settling", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def begun(self, job: Job) -> None:
+        """A prompt runs. Where all is recorded this is written down, so that its death is noticed."""
+        if not self._records_all():
+            return
+        try:
+            job.intent = witnessing.witness(library(), _run(job.prompt))
+        except ArtifactDBError as error:
+            logger.warning("that prompt %s runs could not be written down: %s", job.prompt.prompt_id, error)
+
+    def ended(self, job: Job, entry: Mapping[str, Any] | None) -> None:
+        """A prompt has ended."""
+        job.entry = entry
+        with self._changed:
+            self._jobs.append(job)
+        self.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                job = next((job for job in self._jobs if job.due <= now), None)
+                sweep = not self._swept and self._sweep_due <= now
+                if job is None and not sweep:
+                    self._changed.wait(self._next_due(now))
+                    continue
+                if job is not None:
+                    self._jobs.remove(job)
+            if sweep:
+                self._sweep()
+            if job is not None and not self._settle(job):
+                with self._changed:
+                    self._jobs.append(job)
+
+    def _next_due(self, now: float) -> float | None:
+        dues = [job.due for job in self._jobs] + ([] if self._swept else [self._sweep_due])
+        return max(0.01, min(dues) - now) if dues else None
+
+    def _settle(self, job: Job) -> bool:
+        """Whether there is nothing left to do about a prompt."""
+        try:
+            hub = library()
+            if not job.captured and (job.intent is not None or self._records_all()):
+                self._capture(hub, job)
+                job.captured = True
+            if job.prompt.recorded or job.captured:
+                if len(hub.deferred):
+                    return self._later(job, WAITS[-1])  # Its rows may be among those that are still to come.
+                self._close(hub, job)
+            if job.intent is not None:
+                hub.store.fulfilled(job.intent)
+        except ArtifactDBError as error:
+            job.tries += 1
+            job.file_tries += isinstance(error, SourceFailed)
+            full = isinstance(error, StoreFailed) and not isinstance(error, SourceFailed)
+            seconds = FULL_SECONDS if full else WAITS[min(job.tries, len(WAITS)) - 1]
+            logger.warning("prompt %s is recorded later: %s", job.prompt.prompt_id, error)
+            return self._later(job, seconds)
+        return True
+
+    def _later(self, job: Job, seconds: float) -> bool:
+        job.due = time.monotonic() + seconds
+        return False
+
+    def _capture(self, hub: Library, job: Job) -> None:
+        run = _run(job.prompt)
+        if job.entry is None:
+            witnessing.mark_lost(hub, run, witnessing.CLEARED)
+            return
+        try:
+            history = History.of(job.entry)
+        except TooMany:
+            logger.error("prompt %s reports more outputs than any has; none is recorded", run.prompt_id)
+            return
+        folder = Path(folder_paths.get_output_directory())
+        capturing.capture(hub, run, history, folder, for_good=job.file_tries >= FILE_TRIES)
+
+    def _close(self, hub: Library, job: Job) -> None:
+        prompt = job.prompt
+        told = {"status": job.entry.get("status")} if job.entry is not None else None
+        status, error = capturing.ending(History.of(told)) if told else ("outcome_unknown", NO_HISTORY)
+        attempts.finish(
+            hub,
+            server_address=prompt.server_address,
+            prompt_id=prompt.prompt_id,
+            status=status,
+            error=error,
+            actor=prompt.requested_by,
+        )
+
+    def _records_all(self) -> bool:
+        """Whether every prompt is recorded; while the database cannot say so, what it said last."""
+        try:
+            self._all = switches.get_recording(library()).record == "all"
+        except ArtifactDBError as error:
+            logger.warning("whether all is recorded cannot be asked: %s", error)
+        return self._all
+
+    def _sweep(self) -> None:
+        self._sweep_due = time.monotonic() + WAITS[-1]
+        if not hasattr(PromptServer.instance, "port"):
+            self._sweep_due = time.monotonic() + WAITS[0]  # It does not listen yet, and has no address.
+            return
+        try:
+            left = witnessing.settle_left(
+                library(), own_address(), before=self._began, known=self._is_known, by=witnessing.ACTOR
+            )
+        except ArtifactDBError as error:
+            logger.warning("what ComfyUI left unfinished is settled later: %s", error)
+            return
+        self._swept = True
+        if left:
+            logger.info("%d attempt(s) were under way when ComfyUI ended: their outcome is unknown", left)
+
+
+def _run(prompt: Prompt) -> runs.Run:
+    return runs.Run(
+        server_address=prompt.server_address,
+        prompt_id=prompt.prompt_id,
+        workflow_name=title(prompt.graph, prompt.extra_pnginfo),
+        workflow_definition=plain(prompt.graph),
+        extra_pnginfo=plain(prompt.extra_pnginfo),
+        client_id=prompt.client_id,
+        requested_by=prompt.requested_by,
+    )
