@@ -41,6 +41,27 @@ UP = (
     """,
     "CREATE INDEX idx_purged_relations_ancestor ON purged_relations(ancestor_id)",
 )
+# Of a database that was taken back to before this and had chains in the trash: the log knows.
+AGAIN = (
+    """
+    UPDATE chains SET deleted_at = (
+        SELECT e.at FROM events AS e WHERE e.action = 'chain.deleted' AND e.after IS NOT NULL AND e.seq = (
+            SELECT MAX(o.seq) FROM events AS o WHERE o.entity_id = chains.id
+            AND o.action IN ('chain.created', 'chain.imported', 'chain.deleted', 'chain.undeleted')
+        )
+    )
+    """,
+    """
+    UPDATE workflows SET chain_deleted_at = (SELECT c.deleted_at FROM chains AS c WHERE c.id = workflows.chain_id)
+    WHERE chain_id IN (SELECT id FROM chains WHERE deleted_at IS NOT NULL)
+    """,
+    """
+    UPDATE artifacts SET chain_deleted_at = (SELECT w.chain_deleted_at FROM workflows AS w WHERE w.id = workflow_id)
+    WHERE workflow_id IN (
+        SELECT w.id FROM workflows AS w JOIN chains AS c ON c.id = w.chain_id WHERE c.deleted_at IS NOT NULL
+    )
+    """,
+)
 DOWN = (
     "DROP TABLE purged_relations",
     "DROP TABLE purged_versions",
@@ -52,7 +73,7 @@ DOWN = (
 
 
 def up(migrator: Any, db: Any) -> None:
-    for statement in UP:
+    for statement in (*UP, *AGAIN):
         db.execute_sql(statement)
 
 

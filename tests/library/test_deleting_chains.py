@@ -10,7 +10,7 @@ from typing import Any
 
 import invariants
 import pytest
-from comfyui_artifact_db.db import models
+from comfyui_artifact_db.db import migrating, models
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound
 from comfyui_artifact_db.library import (
     artifacts,
@@ -375,3 +375,21 @@ def test_a_crash_before_the_commit_of_the_first_release_keeps_the_chain(
 def test_a_prefix_that_is_none_is_refused_in_the_trash_too(library: Library) -> None:
     with pytest.raises(Invalid):
         prefixes.find(library, "x", ("chain",), trash=True)
+
+
+KINDS = ("chains", "workflows", "artifacts")
+
+
+def test_it_is_in_the_trash_again_when_its_tables_were_taken_back_and_made_anew(library: Library, film: Film) -> None:
+    """A migration that is undone forgets the trash; the log does not."""
+    chains.delete_chain(library, film.id, actor="ann")
+    other, _ = chains.create_chain(library, name="other", actor="ann")
+    chains.delete_chain(library, other.id, actor="ann")
+    chains.undelete_chain(library, other.id, actor="ann")
+    before = everything(library)
+    library.database.close()
+    migrating.revert(library.database, target="0006_filters")
+    migrating.migrate(library.database)
+    after = everything(library)
+    assert {name: after[name] for name in KINDS} == {name: before[name] for name in KINDS}
+    assert verifying.check(library) == []
