@@ -65,7 +65,7 @@ def edit(
         file_format=kind.file_format,
         metadata={**found, **(metadata or {})},
         action="artifact.edited",
-        seen=_seen(parent, revision),
+        seen=(parent["id"], revision),
     )
     recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
     return artifacts.get_recorded(library, new_id)
@@ -120,7 +120,7 @@ def restore(
         file_format=source["file_format"],
         metadata=source["metadata"] or {},
         action="artifact.restored",
-        seen=_seen(parent, revision),
+        seen=(parent["id"], revision),
     )
     recording.record(library, [(new, placement)], actor=actor or by, workflow_id=parent["workflow_id"])
     return artifacts.get_recorded(library, new_id)
@@ -128,11 +128,6 @@ def restore(
 
 def _usual_status(library: Library) -> str:
     return "edited" if library.config.approval.edited == "usable" else "pending"
-
-
-def _seen(parent: dict[str, Any], revision: int | None) -> tuple[str, int] | None:
-    """What the record is refused for: of two edits of one revision, the transaction of one comes first."""
-    return None if revision is None else (parent["id"], revision)
 
 
 def _editable(library: Library, artifact_id: str) -> dict[str, Any]:
@@ -153,7 +148,7 @@ def _next_version(
     file_format: str,
     metadata: dict[str, Any],
     action: str,
-    seen: tuple[str, int] | None,
+    seen: tuple[str, int | None],
 ) -> recording.NewArtifact:
     return recording.NewArtifact(
         artifact_id=new_id,

@@ -41,7 +41,8 @@ class NewArtifact:
     """What is known of a new artifact before it has a row. `status` None leaves the choice to the approval rules.
 
     An `output_key` that ends in a colon, such as `upload:images:`, makes a new output: the next free index follows it.
-    `seen` is an artifact's id and the revision of it that the caller saw; a later one refuses the record.
+    `seen` is the artifact that is edited, and the revision of it that the caller saw: a later one refuses the record.
+    It rises with the record, also where no pointer moves, so that of two edits of one revision the second is refused.
     `once`: where its prompt has an artifact of this output already, whoever recorded it, that one stands for it.
     `made_at`: its own time, where it was made long before this; `told` is what its event says beside.
     """
@@ -60,7 +61,7 @@ class NewArtifact:
     approved_by: str | None = None
     tags: tuple[str, ...] = ()
     action: str = "artifact.recorded"
-    seen: tuple[str, int] | None = None
+    seen: tuple[str, int | None] | None = None
     once: bool = False
     made_at: str | None = None
     told: dict[str, Any] = field(default_factory=dict)
@@ -224,6 +225,12 @@ def _existing(artifact_id: Any) -> Any:
 
 
 @prepared
+def _raise_revision(at: Any, artifact_id: Any) -> Any:
+    table = models.Artifact
+    return table.update(updated_at=at, revision=table.revision + 1).where(table.id == artifact_id)
+
+
+@prepared
 def _workflow(workflow_id: Any) -> Any:
     table, chain = models.Workflow, models.Chain
     columns = (table.id, table.requires_approval, table.chain_id, table.chain_deleted_at, chain.purged_at)
@@ -332,11 +339,14 @@ def insert_artifact(
             "sha256": placement.sha256,
             **({"approved_by": row["approved_by"]} if row.get("approved_by") else {}),
             **({"tags": sorted(output.tags)} if output.tags else {}),
+            **({"edited_artifact_id": output.seen[0]} if output.seen else {}),
             **({"created_at": output.made_at, "workflow_id": workflow_id} if output.made_at else {}),
             **output.told,
         },
     )
     pointers.after_new_version(tx, row, claim)
+    if output.seen is not None:
+        _raise_revision.run(tx.at, output.seen[0])
     return placement.local_path
 
 

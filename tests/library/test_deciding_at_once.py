@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import invariants
 import pytest
+from comfyui_artifact_db.config import Approval
 from comfyui_artifact_db.errors import ArtifactDBError, Conflict, StaleRevision
-from comfyui_artifact_db.library import artifacts, decisions, events
+from comfyui_artifact_db.library import artifacts, decisions, edits, events
 from comfyui_artifact_db.library.opening import Library
 from reviewing import edit
 
@@ -100,4 +102,38 @@ def test_whatever_is_decided_at_once_the_pointers_agree_afterwards(library: Libr
         *(lambda a=a: edit(library, a.id) for a in four),
     )
     assert not [result for result in results if isinstance(result, Exception) and not isinstance(result, Conflict)]
+    invariants.check(library)
+
+
+@pytest.mark.parametrize("status", ["pending", "edited"])
+@pytest.mark.parametrize("turn", range(3))
+def test_of_two_edits_of_one_revision_one_becomes_a_version(
+    library: Library, pictures: Any, status: str, turn: int
+) -> None:
+    picture = pictures.one()
+    results = at_once(
+        *(lambda: edit(library, picture.id, status=status, revision=picture.revision) for _ in ("ann", "bob"))
+    )
+    (won,) = [result for result in results if not isinstance(result, Exception)]
+    (lost,) = [result for result in results if isinstance(result, Exception)]
+    assert isinstance(lost, StaleRevision)
+    assert lost.data["artifact"] == artifacts.get_artifact(library, picture.id)
+    assert lost.data["artifact"].revision > picture.revision
+    assert won.version == 2
+    again = edit(library, picture.id, status=status, revision=lost.data["revision"])
+    assert again.version == 3
+    invariants.check(library)
+
+
+def test_of_two_pending_versions_restored_on_one_revision_one_is_made(library: Library, pictures: Any) -> None:
+    first = pictures.one()
+    second = edit(library, first.id)
+    library.config = replace(library.config, approval=Approval(edited="pending"))
+    restored = edits.restore(library, second.id, first.id, by="ann", revision=second.revision)
+    with pytest.raises(StaleRevision):
+        edits.restore(library, second.id, first.id, by="bob", revision=second.revision)
+    assert (restored.version, restored.approval_status) == (3, "pending")
+    told = events.history(library, restored.id)[0].after
+    assert told is not None
+    assert (told["edited_artifact_id"], told["parent_artifact_id"]) == (second.id, first.id)
     invariants.check(library)

@@ -41,8 +41,10 @@ export class Changes {
   }
 
   #hear(event) {
-    if (event.entity_type === "artifact") this.pending.add(event.entity_id);
-    else if (event.action === "workflow.current_changed") {
+    if (event.entity_type === "artifact") {
+      const edited = event.after?.edited_artifact_id;
+      for (const id of [event.entity_id, edited, event.before?.head_artifact_id]) if (id) this.pending.add(id);
+    } else if (event.action === "workflow.current_changed") {
       for (const side of [event.before, event.after]) if (side?.latest_artifact_id) this.pending.add(side.latest_artifact_id);
     } else if (["chain.deleted", "chain.undeleted"].includes(event.action)) this.whole = true;
     else return;
