@@ -16,6 +16,9 @@ from .values import MAX_NAME, OK, PARTIAL, UNKNOWN, Inputs, Reading, Told
 
 Generation = dict[str, dict[str, Any]]
 
+LARGEST_EXACT = 2**53 - 1
+"""A larger number, such as a seed of 64 bits, is told as text: many readers of JSON would round it."""
+
 MOST_SAMPLERS = 16
 """Samplers in a row that are looked at."""
 
@@ -71,7 +74,10 @@ def _of_vague(name: str, told: Told | None) -> Told | None:
 def _json(told: Told, whole: bool) -> dict[str, Any]:
     if told.state == UNKNOWN:
         return {"state": UNKNOWN}
-    return {"state": told.state if whole else PARTIAL, "value": told.value}
+    value = told.value
+    if isinstance(value, int) and abs(value) > LARGEST_EXACT:
+        value = str(value)[:MAX_NAME]
+    return {"state": told.state if whole else PARTIAL, "value": value}
 
 
 def _of_samplers(reading: Reading, samplers: list[Inputs]) -> dict[str, Told | None]:

@@ -100,6 +100,7 @@ class PanelHub:
         data: bytes | None = None,
         size: tuple[int, int] = (320, 200),
         workflow_name: str = "text-to-image",
+        metadata: dict[str, Any] | None = None,
         **more: Any,
     ) -> list[Artifact]:
         """Record pictures as one run does; `of` makes a further version of that artifact's output."""
@@ -112,8 +113,8 @@ class PanelHub:
                 placement = self.library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
             key = of.output_key if of else f"9:images:{index}"
             filename = name or f"shot_{self.made:04}.png"
-            metadata = {"width": size[0], "height": size[1]}
-            new = recording.NewArtifact(artifact_id, key, filename, "image", "png", metadata, status=status, **more)
+            known = metadata if metadata is not None else {"width": size[0], "height": size[1]}
+            new = recording.NewArtifact(artifact_id, key, filename, "image", "png", known, status=status, **more)
             outputs.append((new, placement))
         workflow_id = of.workflow_id if of else identities.new_id()
         run = None if of else runs.Run("gpu-a", f"prompt-{self.made}", workflow_name, chain, step, requested_by=actor)

@@ -56,6 +56,28 @@ class Listed(Picture):
         return (list(pictures.split(1)),)
 
 
+class Sampler(Picture):
+    """Has the shape of a sampler, and no model."""
+
+    FUNCTION = "sample"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {
+            "required": {
+                "seed": ("INT", {"default": 0, "max": 2**64 - 1}),
+                "steps": ("INT", {"default": 20}),
+                "cfg": ("FLOAT", {"default": 7.5}),
+                "sampler_name": (["euler", "heun"],),
+                "scheduler": (["normal", "simple"],),
+                "positive": ("STRING", {"default": ""}),
+            }
+        }
+
+    def sample(self, seed: int, **_: Any) -> tuple[torch.Tensor]:
+        return self.make(seed % 2**53, 24, 16, 1, 3)
+
+
 class Texts:
     """A list of texts from JSON; a null in it is a text that is none, as careless nodes give."""
 
@@ -320,7 +342,7 @@ class Forgotten(_Through):
             time.sleep(0.0005)
 
 
-_PICTURES = (Picture, Listed, Texts, Failing, Slow, After, Restless, Forgotten)
+_PICTURES = (Picture, Sampler, Listed, Texts, Failing, Slow, After, Restless, Forgotten)
 _MEDIA = (Mask, BatchMasks, Sound, Latent, Digest, Anything, Both, Memory, Vandal)
 NODE_CLASS_MAPPINGS = {f"Tests{cls.__name__}": cls for cls in (*_PICTURES, *_MEDIA)}
 

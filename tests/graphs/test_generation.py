@@ -73,6 +73,11 @@ def test_each_output_has_its_own() -> None:
     assert (told(graph, "19")["seed"], told(graph, "19")["prompt"]) == (8, "a horse")
 
 
+def test_a_seed_that_readers_of_json_would_round_is_told_as_text() -> None:
+    assert told(basic(seed=2**53 - 1))["seed"] == 2**53 - 1
+    assert told(basic(seed=2**64 - 1))["seed"] == "18446744073709551615"
+
+
 def test_what_was_not_generated_says_nothing() -> None:
     graph = {"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=["1", 0], filename_prefix="x")}
     assert describe(graph, "2") == {}

@@ -26,6 +26,15 @@ FAMILIES = {
     "status.${stateOf(artifact).key}": {"changed", "deleted"},
     "role.${who.role}": {"view", "review", "record", "admin"},
     "kind.${kind}": {"image", "video", "audio", "text", "latent", "3d", "other"},
+    "generation.${name}": {
+        *("prompt", "negative_prompt", "seed", "steps", "cfg", "guidance", "sampler", "scheduler", "denoise"),
+        *("models", "loras"),
+    },
+    'lineage.${level < 0 ? "from" : "to"}_${relation}': {
+        *("from_input", "from_parent", "from_source", "to_input", "to_parent", "to_source"),
+    },
+    "generation.${state}": {"partial", "unknown"},
+    "generation.${state}_hint": {"partial", "unknown"},
     "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest", "trash"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},
 }

@@ -32,10 +32,17 @@ function decided(artifact, t) {
 export function facts(artifact, workflow, viewer) {
   const { t, language } = viewer;
   const attempt = workflow?.attempts?.find((one) => one.id === artifact.attempt_id);
-  const { width, height } = artifact.metadata;
+  const { metadata } = artifact;
   const rows = [
     ["size", size(artifact.file_size)],
-    ["dimensions", width ? `${width} × ${height}` : null],
+    ["dimensions", metadata.width ? `${metadata.width} × ${metadata.height}` : null],
+    ["colours", metadata.mode && [metadata.mode, metadata.bit_depth && t("facts.bits", { n: metadata.bit_depth })]],
+    ["length", metadata.duration && [t("facts.seconds", { n: metadata.duration }), frames(metadata, t)]],
+    ["codecs", [metadata.video_codec, metadata.audio_codec]],
+    ["sound", metadata.sample_rate && [`${metadata.sample_rate} Hz`, t("facts.channels", { n: metadata.channels })]],
+    ["text", metadata.lines && [t("facts.lines", { n: metadata.lines }), t("facts.characters", { n: metadata.characters })]],
+    ["shape", Array.isArray(metadata.shape) && [metadata.shape.join(" × "), metadata.dtype]],
+    ["note", metadata.note],
     ["format", artifact.file_format],
     ["made", when(artifact.created_at, language)],
     ["workflow", workflow ? workflow.workflow_name : null],
@@ -55,6 +62,7 @@ export function facts(artifact, workflow, viewer) {
       "dl",
       {},
       ...rows
+        .map(([name, value]) => [name, Array.isArray(value) ? value.filter(Boolean).join(", ") : value])
         .filter(([, value]) => value)
         .flatMap(([name, value]) => [el("dt", {}, t(`facts.${name}`)), el("dd", { title: value }, String(value))]),
     ),
@@ -67,6 +75,11 @@ export function facts(artifact, workflow, viewer) {
         })
       : null,
   ];
+}
+
+function frames({ frames: n, fps }, t) {
+  if (!n) return fps && t("facts.fps", { fps });
+  return fps ? t("facts.frames_at", { n, fps }) : t("facts.frames", { n });
 }
 
 const TOLD = new Set([

@@ -4,6 +4,7 @@
 
 import { el, refill } from "./dom.mjs";
 import { facts, heading, story } from "./facts.mjs";
+import { generation } from "./generation.mjs";
 import { lineageGraph, NEAREST } from "./lineage.mjs";
 import { Reason } from "./reason.mjs";
 import { batchOf, outputOf, placeInBatch } from "./stacks.mjs";
@@ -223,7 +224,7 @@ export class Viewer {
     this.strip.hidden = this.choices.length < 2;
     refill(this.strip, ...strip(this));
     refill(this.heading, ...heading(artifact, this));
-    refill(this.facts, ...facts(artifact, this.workflow, this));
+    refill(this.facts, ...generation(artifact, this), ...facts(artifact, this.workflow, this));
     refill(this.lineageGraph, ...lineageGraph(this.lineage, this));
     refill(this.story, ...story(this.history, this));
   }
