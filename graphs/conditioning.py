@@ -109,12 +109,11 @@ class _Texts:
         Some nodes give out something before the two, so that one output alone does not always say.
         """
         if opposite is not None and opposite[0] == link[0] and opposite[1] != link[1]:
-            swapped = (link[1] > opposite[1]) == (role == POSITIVE)
-        elif link[1] in (0, 1) and "model" not in self._reading.inputs(link[0]):
-            swapped = (link[1] == 1) == (role == POSITIVE)
-        else:
-            swapped, self._certain = False, False
-        return {POSITIVE: NEGATIVE, NEGATIVE: POSITIVE}[role] if swapped else role
+            if (link[1] > opposite[1]) == (role == POSITIVE):
+                return NEGATIVE if role == POSITIVE else POSITIVE
+        elif link[1] != (POSITIVE, NEGATIVE).index(role) or "model" in self._reading.inputs(link[0]):
+            self._certain = False
+        return role
 
     def _texts_of(self, inputs: Inputs, role: str) -> list[Any]:
         own = [inputs[name] for name in _PAIRS[role] if self._is_text(inputs.get(name))]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import conditioning, models, settings, upstream
-from .shapes import EMBEDDINGS, NEGATIVE, POSITIVE, prompt_of_generator, short_names
+from .shapes import EMBEDDINGS, NEGATIVE, POSITIVE, is_conditioning, prompt_of_generator, short_names
 from .values import MAX_NAME, OK, PARTIAL, UNKNOWN, Inputs, Reading, Told
 
 Generation = dict[str, dict[str, Any]]
@@ -120,7 +120,7 @@ def _steering(reading: Reading, inputs: Inputs, name: str) -> Any:
         if name in inputs:
             return inputs[name]
     if name == POSITIVE:
-        named = next((value for one, value in inputs.items() if one.startswith("cond")), None)
+        named = next((value for one, value in inputs.items() if is_conditioning(one) and one != NEGATIVE), None)
         if named is not None:
             return named
     return next((inputs[one] for one in EMBEDDINGS if one in inputs), None) if name != "model" else None

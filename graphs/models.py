@@ -84,7 +84,7 @@ def is_named(reading: Reading, given: Any) -> bool:
 def _kind(name: str, inputs: Inputs) -> str:
     if set(inputs) == {"clip_name"}:
         return "clip_vision"  # a loader of text encoders has to be told which they are for
-    return KINDS.get(name) or name.removesuffix("_name")[:40] or "model"
+    return KINDS.get(name) or name.removesuffix("name").strip("_")[:40] or "model"
 
 
 def _of_node(reading: Reading, inputs: Inputs) -> Iterator[tuple[dict[str, Any] | None, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +21,13 @@ BESIDE = frozenset(
 _SETTINGS = frozenset({"steps", "cfg", "sampler_name", "scheduler", "denoise", "sampler", "sigmas", "guidance_scale"})
 _STEERED = frozenset({POSITIVE, "guider", "conditioning", *EMBEDDINGS})
 _FED = frozenset({"noise", "latent_image", "latent", "samples"})
+_CONDITIONING = re.compile(r"conditioning(_\w+)?|conds?|cond_?(\d+|positive|negative|pos|neg|a|b)")
 _PROMPTS = ("prompt", "text_prompt", "positive_prompt", "prompt_text")
 
 
 def is_conditioning(name: str) -> bool:
     """Whether an input of this name takes a conditioning."""
-    return name in (POSITIVE, NEGATIVE, *EMBEDDINGS) or name.startswith("cond")
+    return name in (POSITIVE, NEGATIVE, *EMBEDDINGS) or _CONDITIONING.fullmatch(name) is not None
 
 
 def is_sampler(inputs: Inputs, *, vague: bool = False) -> bool:
