@@ -7,6 +7,9 @@ number nothing here asks for, and the files.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -24,6 +27,11 @@ DEPTH = 1_000
 """How deep the lineage of the first chain's workflows is."""
 
 STATUSES = ("auto_approved",) * 12 + ("approved",) * 4 + ("rejected",) * 2 + ("pending",) + ("edited",)
+SYLLABLES = ("ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu", "dal", "fen", "gor", "hin", "jas", "pel")
+SPOKEN = tuple("".join(parts) for parts in itertools.product(SYLLABLES, SYLLABLES, SYLLABLES))
+RARE = 1_999
+"""One artifact of so many has a word that the others have not."""
+MODEL = "sd_xl_base_1.0.safetensors"
 WORDS = ("forest", "harbour", "ridge", "valley", "lake", "dawn", "night", "noon", "portrait", "street")
 
 
@@ -102,9 +110,19 @@ def _artifacts(workflows: int) -> Iterator[tuple[Any, ...]]:
                 *(artifact_id, _id("w", workflow), _id("t", workflow), name),
                 *(f"{artifact_id}.png", f"files/{at[:10]}/{artifact_id}.png", "image", "png"),
                 *(500_000 + number * 7919 % 4_000_000, "9", f"9:images:{index}", 1, index == 0, True, status),
-                *("too dark" if status == "rejected" else None, '{"width":1024,"height":1024}'),
+                *("too dark" if status == "rejected" else None, _metadata(number)),
                 *(hashlib.sha256(artifact_id.encode()).hexdigest(), at, at, number, number, 1),
             )
+
+
+def _metadata(number: int) -> str:
+    """Facts, and a prompt of which one word is in all, one in few, and the others are as common as words are."""
+    luck = random.Random(number)
+    prompt = ["masterpiece", *(SPOKEN[int(len(SPOKEN) ** luck.random()) - 1] for _ in range(12))]
+    if number % RARE == 5:
+        prompt.append("zeppelin")
+    generation = {"prompt": {"state": "ok", "value": " ".join(prompt)}, "models": {"value": [{"name": MODEL}]}}
+    return json.dumps({"width": 1024, "height": 1024, "generation": generation})
 
 
 def artifact_id(number: int) -> str:

@@ -328,21 +328,21 @@ class ArtifactSearchRow(Row):
         table_name = "artifact_search_rows"
 
 
-class ArtifactSearch(Row):
-    """The full-text index, for queries only. `names` is how SQLite calls all of its columns together."""
+class TagCount(Row):
+    """How many artifacts that are not in the trash have a tag; there is no row for none. Triggers write it."""
 
-    rowid = AutoField()
-    names = TextField(column_name="artifact_search")
+    tag = TextField(primary_key=True)
+    count = IntegerField()
 
     class Meta:
-        table_name = "artifact_search"
+        table_name = "tag_counts"
 
 
 TABLES: tuple[type[Row], ...] = (
     *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
     *(Token, Session, IdempotencyKey, StoreIdentity),
     *(ImportFolder, ImportedFile),
-    *(ArtifactFilter, ArtifactSearchRow),
+    *(ArtifactFilter, ArtifactSearchRow, TagCount),
     *(PurgedVersion, PurgedRelation),
 )
-"""Every table but the full-text index, which is of an engine of its own."""
+"""Every table but the full-text indexes, which are of an engine of its own."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _TRUE = SQL("TRUE")
-SORTS = ("-created", "created", "-size", "size")
+SORTS = ("relevance", "-created", "created", "-size", "size")
 
 MAX_COUNT = 1000
 """Nothing is counted further than this."""
@@ -140,41 +140,39 @@ def list_versions(library: Library, artifact_id: str, ask: pages.Ask) -> pages.P
 
 
 def list_artifacts(
-    library: Library, ask: pages.Ask, *, sort: str = "-created", trash: bool = False, **filters: Any
+    library: Library, ask: pages.Ask, *, sort: str = "relevance", trash: bool = False, **filters: Any
 ) -> pages.Page[Artifact]:
     """Artifacts that are not in the trash.
 
     Args:
-        sort: one of `SORTS`.
+        sort: one of `SORTS`; by relevance, what is not searched for by words comes the newest first.
         trash: those instead that were deleted on their own, and whose chain is not in the trash itself; sorted by when
             they were deleted where `sort` says by when they were created, unless words are searched for.
-        filters: `q` (words that names begin with, see `searches`), `kind`, `status`, `tag`, `chain` (an id), `step`,
+        filters: `q` (words, see `words` and `ranking`), `kind`, `status`, `tag`, `chain` (an id), `step`,
             `workflow` (an id), `latest`, `queue` (what waits for a decision), `since`, `until` (times), `min_size`,
             `max_size` (bytes).
     Raises:
         Invalid: a value is wrong.
     """
+    filters = {name: value for name, value in filters.items() if value is not None and value is not False}
+    q = filters.pop("q", None)
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}", field="sort")
     table = models.Artifact
-    filters = {name: value for name, value in filters.items() if value is not None and value is not False}
-    by_size = sort.endswith("size")
-    kind = None if by_size or trash else _indexed(filters)
-    keys: tuple[Any, ...]
-    if "q" in filters:
-        query, keys = searches.found(filters["q"]), (searches.RECORDED,)
-    elif kind is not None:
-        query, keys = _found(kind, filters.pop(kind))
-    else:
-        query, keys = table.select(), (table.deleted_at if trash else table.created_at, table.id)
-    if by_size:
-        keys = (table.file_size, table.id)
+    make = lambda rows: views(library, rows)
+    of_trash = table.deleted_at.is_null(False) & table.chain_deleted_at.is_null()
+    there = of_trash if trash else is_there()
     with library.reading():
-        of_trash = table.deleted_at.is_null(False) & table.chain_deleted_at.is_null()
-        query = query.where(of_trash if trash else is_there())
-        query = _filtered(query, filters, led=kind is not None or "q" in filters or trash)
-        make = lambda rows: views(library, rows)
-        return pages.page(query, keys, ask, make, descending=sort.startswith("-"))
+        if q is not None:
+            return searches.page(q, ask, _for_search(filters, there), make, sort=sort)
+        by_size = sort.endswith("size")
+        kind = None if by_size or trash else _indexed(filters)
+        keys: tuple[Any, ...] = (table.deleted_at if trash else table.created_at, table.id)
+        query, keys = _found(kind, filters.pop(kind)) if kind else (table.select(), keys)
+        if by_size:
+            keys = (table.file_size, table.id)
+        query = _filtered(query.where(there), filters, led=kind is not None or trash)
+        return pages.page(query, keys, ask, make, descending=sort not in ("created", "size"))
 
 
 def count_queue(library: Library) -> tuple[int, bool]:
@@ -184,17 +182,6 @@ def count_queue(library: Library) -> tuple[int, bool]:
         waiting = _filtered(table.select(table.id).where(is_there()), {"queue": True})
         found = int(waiting.limit(MAX_COUNT + 1).count())
     return min(found, MAX_COUNT), found > MAX_COUNT
-
-
-def list_tags(library: Library, ask: pages.Ask) -> pages.Page[tuple[str, int]]:
-    """Every tag in use with the number of artifacts that have it and are not in the trash, by name."""
-    table = models.Tag
-    with library.reading():
-        query = table.select(table.tag, fn.COUNT(table.artifact_id).alias("count")).group_by(table.tag)
-        query = query.join(models.Artifact, on=(models.Artifact.id == table.artifact_id))
-        query = query.where(is_there())
-        make = lambda rows: [(row["tag"], row["count"]) for row in rows]
-        return pages.page(query, (table.tag,), ask, make, descending=False)
 
 
 def last_approved(library: Library, artifact: Artifact) -> Artifact:
@@ -323,9 +310,36 @@ def _proven(library: Library, artifact: Artifact) -> bool:
 
 def _indexed(filters: dict[str, Any]) -> str | None:
     """The filter whose index leads to a page without sorting; None where there is none, or something narrower leads."""
-    if "q" in filters or "workflow" in filters or {"chain", "step"} <= set(filters):
+    if "workflow" in filters or {"chain", "step"} <= set(filters):
         return None
     return next((kind for kind in ("chain", "tag", "step") if kind in filters), None)
+
+
+def _for_search(filters: dict[str, Any], there: Any) -> searches.Filters:
+    """The conditions of a search, and the indexes of those that may let few through, the likeliest first."""
+    table, index = models.Artifact, models.ArtifactFilter
+    for name in ("chain", "workflow"):
+        if name in filters:
+            filters[name] = identities.checked_id(filters[name], name)
+    leads = [
+        table.select(table.id).where(table.workflow_id == filters["workflow"])
+        if kind == "workflow"
+        else index.select(index.artifact_id).where((index.kind == kind) & (index.value == filters[kind]))
+        for kind in ("workflow", "chain", "tag", "step")
+        if kind in filters
+    ]
+    for names_of in (("status",), ("kind",), ("since", "until"), ("min_size", "max_size")):
+        given = {name: filters[name] for name in names_of if name in filters}
+        if given:
+            leads.append(_filtered(table.select(table.id), given))
+    if "queue" in filters:
+        leads.append(table.select(table.id).where(table.approval_status == "pending"))
+
+    def narrow(query: Any) -> Any:
+        return _filtered(query.where(there), filters, led=True)
+
+    narrow(table.select(table.id))  # A wrong value is refused even where nothing is found.
+    return searches.Filters(narrow, tuple(leads))
 
 
 def _found(kind: str, value: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -55,22 +55,28 @@ def page(
         Invalid: the cursor is not one of ours.
     """
     if ask.cursor is not None:
-        seen = Tuple(*_decoded(ask.cursor, len(keys)))
+        seen = Tuple(*decoded(ask.cursor, len(keys)))
         query = query.where(Tuple(*keys) < seen if descending else Tuple(*keys) > seen)
     order = [key.desc() for key in keys] if descending else list(keys)
     rows = all_rows(query.order_by(*order).limit(ask.limit + 1))
     cursor = None
     if len(rows) > ask.limit:
         rows.pop()
-        cursor = _encoded([rows[-1][key.name] for key in keys])
+        cursor = encoded([rows[-1][key.name] for key in keys])
     return Page(make(rows), cursor)
 
 
-def _encoded(values: list[Any]) -> str:
+def encoded(values: list[Any]) -> str:
+    """A cursor that carries these texts and whole numbers."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def _decoded(cursor: str, length: int) -> list[Any]:
+def decoded(cursor: str, length: int) -> list[Any]:
+    """What a cursor carries.
+
+    Raises:
+        Invalid: it is not one of ours, or of a list that is sorted otherwise.
+    """
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         json.dumps(values, ensure_ascii=False).encode()  # Half a surrogate pair is no text that SQLite takes.

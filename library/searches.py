@@ -1,35 +1,140 @@
-"""Owns searching by words: every word of a query begins a word of an artifact's names. The engine's own syntax is not
-spoken: what a person types is only ever words.
+"""Owns a page of what a search finds: by relevance, by time or by size, whatever the filters leave of it.
+
+Three ways lead to it, and whichever is the shortest is taken: the words lead and each row that has them is held against
+the filters; a filter that lets few through leads, and each of them is held against the words; or, by size, the order
+leads. Each looks at so many rows and no more: a page may be short, even empty, and still have a cursor to go on from.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from peewee import JOIN, Expression
+from peewee import JOIN
 
-from ..db import models
-from . import names
+from ..db import fulltext, models
+from ..db.querying import all_rows, all_tuples
+from . import pages, ranking
+from .words import Words, read
 
-RECORDED = models.ArtifactSearch.rowid
-"""Sorts what was found by when it was recorded, as it comes out of the index: no search has to sort all of it."""
+T = TypeVar("T")
+Row = dict[str, Any]
+
+FEW = 100
+"""A filter that lets no more through leads."""
+TRIED = 200
+"""So many rows are looked at before a filter is asked whether it lets few through."""
+SORTABLE = 1000
+"""So many matches are sorted by size; more are found along the sizes."""
+WALKED = 250
+"""Rows that are held against the words for one page by size."""
 
 
-def found(q: str) -> Any:
-    """A query for the artifacts that have every word of `q`; signs that stand alone, such as a dash, are no words.
-
-    Each row has `RECORDED` beside its columns.
-
-    Raises:
-        Invalid: it is empty, longer than 255 characters, or has control characters.
+@dataclass(frozen=True)
+class Filters:
+    """`narrow` adds all conditions to a query of artifacts; each of `leads` finds the ids of what one of them lets
+    through, in the order of an index.
     """
-    words = dict.fromkeys(names.checked_text(q, "q").split())
-    # In quotes nothing is syntax. A sign alone matches nothing at all, and a query of nothing else should not either.
-    spoken = [word for word in words if any(letter.isalnum() for letter in word)] or list(words)
-    text = " ".join('"' + word.replace('"', '""') + '"*' for word in spoken)
-    index, rows = models.ArtifactSearch, models.ArtifactSearchRow
-    # CROSS JOIN keeps this order: from the index, which is read no further than the page needs, to the rows.
-    query = index.select(index.rowid, *models.Artifact._meta.sorted_fields)
-    query = query.join(rows, JOIN.CROSS).join(models.Artifact, JOIN.CROSS)
-    joined = (rows.search_row == index.rowid) & (models.Artifact.id == rows.artifact_id)
-    return query.where(joined & Expression(index.names, "MATCH", text))
+
+    narrow: Callable[[Any], Any]
+    leads: tuple[Any, ...] = ()
+
+
+def page(q: str, ask: pages.Ask, filters: Filters, make: Callable[[list[Row]], list[T]], *, sort: str) -> pages.Page[T]:
+    """A page of the artifacts that have all the words of `q`, inside the caller's transaction.
+
+    Args:
+        sort: `relevance`; or `created` and `size`, with `-` the newest and the largest first. By time, the order is
+            that in which they were recorded here.
+    Raises:
+        Invalid: `q` cannot be asked, or the cursor is none of this list.
+    """
+    words = read(q)
+    search = _Search(ask, filters, make)
+    if words is None:
+        return pages.Page([], None)
+    if sort.endswith("size"):
+        return search.by_size(words, descending=sort.startswith("-"))
+    return search.ranked(words, by_time=sort != "relevance", newest_first=sort != "created")
+
+
+class _Search:
+    def __init__(self, ask: pages.Ask, filters: Filters, make: Callable[[list[Row]], list[Any]]) -> None:
+        self.ask, self.filters, self.make = ask, filters, make
+        self.rows: dict[int, Row] = {}
+
+    def ranked(self, words: Words, *, by_time: bool, newest_first: bool) -> pages.Page[Any]:
+        tiers = ranking.by_time(words) if by_time else ranking.by_relevance(words)
+        start = None if self.ask.cursor is None else ranking.place(self.ask.cursor, tiers)
+        found = ranking.Ranking(words, tiers, start, newest_first=newest_first)
+        count = self.ask.limit + 1
+        found.fill(count, self._kept, most=TRIED)
+        if found.at is not None and len(found.found) < count:
+            few = self._few()
+            if few is None:
+                found.fill(count, self._kept)
+            else:
+                found.sort(self._kept(few))
+        shown = found.found[: self.ask.limit]
+        at = shown[-1] if len(found.found) > len(shown) else found.at
+        return pages.Page(self.make([self.rows[place.row] for place in shown]), at.cursor() if at else None)
+
+    def by_size(self, words: Words, *, descending: bool) -> pages.Page[Any]:
+        everything = ranking.matching(words)
+        found = None
+        if ranking.window(words, fulltext.NEWEST) == 0:
+            found = fulltext.rows(everything, 0, fulltext.NEWEST, SORTABLE + 1)
+        if found is None or len(found) > SORTABLE:
+            few = self._few()
+            found = None if few is None else list(fulltext.among(everything, few))
+        keys = (models.Artifact.file_size, models.Artifact.id)
+        if found is not None and not found:
+            return pages.Page([], None)
+        if found is not None:
+            return pages.page(self._query(found), keys, self.ask, self.make, descending=descending)
+        return self._walked(everything, keys, descending)
+
+    def _walked(self, everything: str, keys: tuple[Any, Any], descending: bool) -> pages.Page[Any]:
+        """Along the sizes, each held against the words."""
+        ask = pages.Ask(WALKED, self.ask.cursor)
+        walked = pages.page(self._query(None), keys, ask, lambda rows: rows, descending=descending)
+        matching = fulltext.among(everything, [row["search_row"] for row in walked.items])
+        found = [row for row in walked.items if row["search_row"] in matching]
+        cursor = walked.next_cursor
+        if len(found) > self.ask.limit:
+            found = found[: self.ask.limit]
+            cursor = pages.encoded([found[-1][key.name] for key in keys])
+        return pages.Page(self.make(found), cursor)
+
+    def _kept(self, found: list[int]) -> list[int]:
+        """Those of some rows of the index that the filters let through."""
+        if not found:
+            return []
+        rows = {row["search_row"]: row for row in all_rows(self._query(found))}
+        self.rows.update(rows)
+        return [row for row in found if row in rows]
+
+    def _query(self, found: Iterable[int] | None) -> Any:
+        """The artifacts that the filters let through, of some rows of the index or of all."""
+        index, table = models.ArtifactSearchRow, models.Artifact
+        columns = (index.search_row, *table._meta.sorted_fields)
+        # CROSS JOIN keeps the order: from the rows that were found to their artifacts, or along the sizes to the rows.
+        query: Any
+        if found is None:
+            query = table.select(*columns).join(index, JOIN.CROSS).where(index.artifact_id == table.id)
+        else:
+            query = index.select(*columns).join(table, JOIN.CROSS).where(index.artifact_id == table.id)
+            query = query.where(index.search_row.in_(list(found)))
+        return self.filters.narrow(query)
+
+    def _few(self) -> list[int] | None:
+        """The rows that the narrowest filter lets through; None where all of them let many through."""
+        index = models.ArtifactSearchRow
+        for lead in self.filters.leads:
+            ids = [found for (found,) in all_tuples(lead.limit(FEW + 1))]
+            if not ids:
+                return []
+            if len(ids) <= FEW:
+                return [row for (row,) in all_tuples(index.select(index.search_row).where(index.artifact_id.in_(ids)))]
+        return None

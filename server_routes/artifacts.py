@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import Invalid
-from ..library import artifacts, decisions, lineage, trash
+from ..library import artifacts, decisions, lineage, tags, trash
 from ..library.names import MAX_REASON, checked_object, checked_text
 from ..library.views import Artifact
 from . import asking, rendering
@@ -43,7 +43,7 @@ async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
     page = await hub.run(
         artifacts.list_artifacts,
         query.page(),
-        sort=query.text("sort") or "-created",
+        sort=query.text("sort") or "relevance",
         **{name: query.text(name) for name in _FILTERS},
         chain=query.identity("chain"),
         workflow=query.identity("workflow"),
@@ -110,7 +110,8 @@ async def untag_artifact(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def list_tags(hub: Hub, request: web.Request) -> web.Response:
-    page = await hub.run(artifacts.list_tags, asking.Query(request, *asking.PAGE).page())
+    query = asking.Query(request, "q", *asking.PAGE)
+    page = await hub.run(tags.list_tags, query.page(), q=query.text("q"))
     return rendering.page([{"tag": tag, "count": count} for tag, count in page.items], page)
 
 

@@ -50,6 +50,7 @@ from comfyui_artifact_db.library import (
     runs,
     stores,
     switches,
+    tags,
     thumbnails,
     transfers,
     trash,
@@ -317,7 +318,7 @@ CALLS: dict[str, Call] = {
     "artifacts.list_versions": reads(lambda s: artifacts.list_versions(s.library, s.usable.id, ASK)),
     "artifacts.list_artifacts": reads(lambda s: artifacts.list_artifacts(s.library, ASK, q="ComfyUI")),
     "artifacts.count_queue": reads(lambda s: artifacts.count_queue(s.library)),
-    "artifacts.list_tags": reads(lambda s: artifacts.list_tags(s.library, ASK)),
+    "tags.list_tags": reads(lambda s: tags.list_tags(s.library, ASK)),
     "artifacts.last_approved": reads(lambda s: artifacts.last_approved(s.library, s.usable)),
     "artifacts.require_usable": reads(lambda s: artifacts.require_usable(s.library, s.newer)),
     "artifacts.check_revision": reads(

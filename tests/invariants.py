@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
-from comfyui_artifact_db.db import models
+from comfyui_artifact_db.db import fulltext, models
 from comfyui_artifact_db.library import events
 from comfyui_artifact_db.library.opening import Library
 
@@ -27,6 +29,70 @@ def check(library: Library) -> None:
         _check_file(library, row)
     _check_trash(chains, workflows, artifacts)
     check_log(log)
+    with library.writing("check"):
+        check_index(library.database.engine.execute_sql)
+
+
+def check_index(execute: Callable[[str], Any]) -> None:
+    """The full-text indexes and the counts of tags say what the rows say, no more and no less, and are sound.
+
+    Args:
+        execute: runs SQL in a transaction that may write, which is how SQLite is asked whether an index is sound.
+    """
+    for table in ("artifact_search", "artifact_names"):
+        execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+    names = "filename, tags, workflow_name, step_id, chain_name, models, reasons, prompt"
+    row = "LEFT JOIN artifact_search_rows AS r ON r.search_row = s.rowid ORDER BY 1"
+    indexed = execute(f"SELECT artifact_id, {names} FROM artifact_search AS s {row}").fetchall()
+    of_names = execute(f"SELECT artifact_id, filename, tags FROM artifact_names AS s {row}").fetchall()
+    said = [_searched(row) for row in execute(_SEARCHED).fetchall()]
+    counts = execute("SELECT tag, count FROM tag_counts ORDER BY tag").fetchall()
+    counted = execute(
+        "SELECT tag, COUNT(*) FROM tags AS t JOIN artifacts AS a ON a.id = t.artifact_id"
+        " WHERE a.deleted_at IS NULL AND a.chain_deleted_at IS NULL GROUP BY tag ORDER BY tag"
+    ).fetchall()
+    ((rows,),) = execute("SELECT COUNT(*) FROM artifact_search_rows").fetchall()
+    assert indexed == said, "the index says what the rows say"
+    assert of_names == [row[:3] for row in said], "the index of names says what the rows say"
+    assert rows == len(said), "each artifact has one row in the index"
+    assert counts == counted, "tags are counted as they are"
+
+
+_SEARCHED = """
+    SELECT a.id, a.filename, (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tags WHERE artifact_id = a.id
+        ORDER BY tag)), w.workflow_name, w.step_id, c.name, a.rejection_reason, a.metadata
+    FROM artifacts AS a JOIN workflows AS w ON w.id = a.workflow_id LEFT JOIN chains AS c ON c.id = w.chain_id
+    ORDER BY 1
+"""
+
+
+def _searched(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What should stand in the index for an artifact, told without SQLite."""
+    artifact_id, filename, tags, workflow, step, chain, reason, text = row
+    try:
+        metadata = json.loads(text or "{}", parse_constant=lambda _: 1 / 0)
+    except (ValueError, ArithmeticError):
+        metadata = {}
+
+    def generation(key: str) -> Any:
+        value: Any = metadata
+        for part in ("generation", key, "value"):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    prompts = [generation(key) for key in ("prompt", "negative_prompt")]
+    long, short = (prompt if isinstance(prompt, str) else "" for prompt in prompts)
+    names = []
+    for key in ("models", "loras"):
+        of_key = generation(key)
+        listed = of_key[:32] if isinstance(of_key, list) else []
+        found = [item["name"][:255] for item in listed if isinstance(item, dict) and isinstance(item.get("name"), str)]
+        names.append(" ".join(found))
+    told = (workflow, step, chain, " ".join(names), reason, f"{long[:6000]} {short[:2000]}")
+    return artifact_id, *(
+        text if text is None else re.sub(f"[{fulltext.UNDIVIDED}]", r" \g<0> ", text)
+        for text in (filename, tags, *told)
+    )
 
 
 def check_log(log: list[Row]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import invariants
 import pytest
+from comfyui_artifact_db.db import fulltext, migrating
 from comfyui_artifact_db.db.connections import Database
 from comfyui_artifact_db.db.migrating import migrate, revert
 
@@ -61,6 +65,12 @@ def found(path: Path, words: str) -> set[str]:
 
 def assert_whole(path: Path) -> None:
     """The index says what the rows say, no more and no less, and is sound in itself."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        invariants.check_index(connection.execute)
+
+
+def assert_names_whole(path: Path) -> None:
+    """The same of the index of the first migration."""
     sql(path, "INSERT INTO artifact_search (artifact_search) VALUES ('integrity-check')")
     indexed = sql(
         path,
@@ -94,7 +104,7 @@ def test_it_goes_without_a_trace_and_comes_again(database: Database, path: Path)
     kept = sql(path, "SELECT * FROM artifacts ORDER BY id")
     for _ in range(2):
         migrate(database, target="0003_search")
-        assert_whole(path)
+        assert_names_whole(path)
         revert(database, target="0003_search")
         assert sql(path, "SELECT name, sql FROM sqlite_master ORDER BY name") == before
         assert sql(path, "SELECT * FROM artifacts ORDER BY id") == kept
@@ -145,3 +155,127 @@ def test_packing_the_file_anew_does_not_mix_it_up(database: Database, path: Path
     artifact(path, "a41", "w1", created=AT.format(9), latest=False)
     assert_whole(path)
     assert found(path, "a41") == {"a41"}
+
+
+BEFORE, THIS = "0008_store_identity", "0009_search"
+
+
+def more(path: Path) -> None:
+    """Tags, of one artifact in the trash too; a reason; and what was recorded of how they were made."""
+    for artifact_id, tag in (("a11", "hero"), ("a11", "day 1"), ("a12", "hero"), ("a31", "hero")):
+        sql(path, "INSERT INTO tags (artifact_id, tag, created_at) VALUES (?, ?, ?)", artifact_id, tag, AT)
+    sql(path, "UPDATE artifacts SET deleted_at = ? WHERE id = 'a12'", AT)
+    sql(path, "UPDATE artifacts SET rejection_reason = 'too dark', approval_status = 'rejected' WHERE id = 'a21'")
+    for artifact_id, text in zip(("a11", "a12", "a21", "a22", "a31", "a32"), METADATA, strict=False):
+        sql(path, "UPDATE artifacts SET metadata = ? WHERE id = ?", text, artifact_id)
+
+
+def generation(**fields: Any) -> str:
+    return json.dumps({"width": 8, "generation": {name: {"value": value} for name, value in fields.items()}})
+
+
+METADATA = [
+    generation(prompt="a dragon over the sea", negative_prompt="blurry", models=[{"name": "sdxl.safetensors"}]),
+    generation(prompt="一条龙飞过大海, ドラゴン and a castle", loras=[{"name": "ink"}, {"name": "glow_v2"}]),
+    generation(prompt="word " * 4000, negative_prompt="other " * 4000, models=[{"name": "x" * 999}] * 99),
+    None,
+    "{}",
+    '{"generation": {"prompt": {"value": "torn',
+    '{"generation": {"prompt": {"value": "no number", "seed": NaN}}}',
+    '"text"',
+    "[1, 2]",
+    "",
+    '{"generation": []}',
+    '{"generation": {"prompt": "not where it belongs", "models": {"value": "sdxl"}, "loras": {"value": {}}}}',
+    generation(
+        prompt=7, negative_prompt=["a"], models=[1, None, "a", {"name": 3}, {"name": {"name": "y"}}, {"n": "z"}]
+    ),
+    generation(prompt='" OR * NEAR( -', models=[{"name": "'; DROP TABLE artifacts; --"}]),
+    generation(prompt="龙" * 7000),
+    generation(prompt="\u0e20\u0e32\u0e1e\u0e16\u0e48\u0e32\u0e22 \U00020000\U0001f409"),
+]
+
+
+def test_what_is_there_is_indexed_by_what_it_has_and_kept_when_the_index_goes(database: Database, path: Path) -> None:
+    migrate(database, target=BEFORE)
+    fill(path)
+    more(path)
+    before = sql(path, "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'artifact_search%' ORDER BY name")
+    tables = ("chains", "workflows", "artifacts", "tags", "artifact_filters", "artifact_search_rows")
+    kept = {table: sql(path, f"SELECT * FROM {table}") for table in tables}
+    for _ in range(2):
+        assert migrate(database, target=THIS)[-1] == THIS
+        assert_whole(path)
+        assert found(path, "dragon") == {"a11"}
+        assert found(path, "dark") == {"a21"}
+        assert found(path, "hero") == {"a11", "a12", "a31"}
+        assert sql(path, "SELECT tag, count FROM tag_counts ORDER BY tag") == [("day 1", 1), ("hero", 2)]
+        assert {table: sql(path, f"SELECT * FROM {table}") for table in tables} == kept
+        for name in reversed(migrated_since(BEFORE, path)):
+            revert(database, target=name)
+        assert_names_whole(path)
+        left = sql(path, "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'artifact_search%' ORDER BY name")
+        assert left == before
+        assert {table: sql(path, f"SELECT * FROM {table}") for table in tables} == kept
+
+
+def migrated_since(name: str, path: Path) -> list[str]:
+    rows = sql(path, "SELECT name FROM schema_migration WHERE name > ? ORDER BY name", name)
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("text", METADATA)
+def test_no_metadata_keeps_an_artifact_out_or_the_index_from_being_whole(
+    database: Database, path: Path, text: str | None
+) -> None:
+    migrate(database)
+    fill(path)
+    columns = "id, workflow_id, filename, local_filename, local_path, file_type, version, is_latest, metadata"
+    sql(
+        path,
+        f"INSERT INTO artifacts ({columns}) VALUES ('a99', 'w3', 'a99.png', 'l', 'l', 'image', 9, 0, ?)",
+        text,
+    )
+    assert_whole(path)
+    sql(path, "UPDATE artifacts SET metadata = ? WHERE id = 'a12'", text)
+    assert_whole(path)
+    assert found(path, "a99") == {"a99"}
+
+
+def test_the_index_follows_every_change(database: Database, path: Path) -> None:
+    migrate(database)
+    fill(path)
+    more(path)
+    assert_whole(path)
+    for statement in (
+        "INSERT INTO tags (artifact_id, tag, created_at) VALUES ('a22', '龙 dragon', 'x')",
+        "INSERT OR IGNORE INTO tags (artifact_id, tag, created_at) VALUES ('a22', 'hero', 'x')",
+        "INSERT OR IGNORE INTO tags (artifact_id, tag, created_at) VALUES ('a22', 'hero', 'x')",
+        "DELETE FROM tags WHERE artifact_id = 'a11' AND tag = 'hero'",
+        "DELETE FROM tags WHERE artifact_id = 'a12'",
+        "UPDATE artifacts SET deleted_at = 'x' WHERE id IN ('a22', 'a31')",
+        "UPDATE artifacts SET deleted_at = 'y' WHERE id = 'a22'",
+        "DELETE FROM tags WHERE artifact_id = 'a31'",
+        "UPDATE artifacts SET deleted_at = NULL",
+        "UPDATE artifacts SET chain_deleted_at = 'x' WHERE id IN ('a11', 'a12', 'a22')",
+        "UPDATE artifacts SET deleted_at = 'x' WHERE id IN ('a11', 'a21')",
+        "UPDATE artifacts SET chain_deleted_at = NULL",
+        "UPDATE artifacts SET deleted_at = NULL",
+        "UPDATE artifacts SET rejection_reason = NULL, approval_status = 'approved'",
+        "UPDATE artifacts SET rejection_reason = 'blurred', approval_status = 'rejected' WHERE id = 'a11'",
+        "UPDATE artifacts SET metadata = NULL WHERE id = 'a11'",
+        "UPDATE artifacts SET revision = revision + 1",
+        "INSERT INTO tags (artifact_id, tag, created_at) SELECT id, 'all', 'x' FROM artifacts",
+        "UPDATE artifacts SET deleted_at = 'x' WHERE id = 'a21'",
+        "DELETE FROM artifacts WHERE id IN ('a21', 'a22')",
+        "DELETE FROM chains WHERE id = 'c1'",
+        "DELETE FROM workflows",
+    ):
+        sql(path, statement)
+        assert_whole(path)
+    assert sql(path, "SELECT * FROM tag_counts") == []
+
+
+def test_what_must_be_written_the_same_twice_is(path: Path) -> None:
+    migration = runpy.run_path(str(Path(migrating.__file__).parent / "migrations" / "0009_search.py"))
+    assert migration["UNDIVIDED"] == fulltext.UNDIVIDED

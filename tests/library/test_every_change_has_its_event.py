@@ -35,7 +35,7 @@ TELLING = {
 }
 """How the events begin that tell of a change to a table."""
 
-DERIVED = ("artifact_search", "artifact_filters")
+DERIVED = ("artifact_search", "artifact_names", "artifact_filters", "tag_counts")
 """Indexes in tables of their own, which triggers keep."""
 
 

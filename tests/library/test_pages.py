@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db.errors import Invalid
-from comfyui_artifact_db.library import artifacts, chains, pages, transfers, trash, workflows
+from comfyui_artifact_db.library import artifacts, chains, pages, tags, transfers, trash, workflows
 from comfyui_artifact_db.library.opening import Library
 
 List = Callable[[Library, pages.Ask], pages.Page[Any]]
@@ -21,7 +21,7 @@ LISTS: dict[str, List] = {
     },
     "workflows": workflows.list_workflows,
     "chains": chains.list_chains,
-    "tags": artifacts.list_tags,
+    "tags": tags.list_tags,
     "transfers": transfers.list_transfers,
 }
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from comfyui_artifact_db.errors import Invalid
 from comfyui_artifact_db.library import artifacts, decisions, events, pages
+from comfyui_artifact_db.library import tags as tag_lists
 from comfyui_artifact_db.library.names import checked_tags
 from comfyui_artifact_db.library.opening import Library
 
 
 def tags(library: Library) -> list[tuple[str, int]]:
-    return artifacts.list_tags(library, pages.Ask()).items
+    return tag_lists.list_tags(library, pages.Ask()).items
 
 
 def test_tags_are_put_on_and_taken_off(library: Library, pictures: Any) -> None:
