@@ -96,11 +96,14 @@ class _Search:
         return self._walked(everything, keys, descending)
 
     def _walked(self, everything: str, keys: tuple[Any, Any], descending: bool) -> pages.Page[Any]:
-        """Along the sizes, each held against the words."""
+        """Along the sizes, each held against the filters and the words."""
+        index, table = models.ArtifactSearchRow, models.Artifact
+        sizes = table.select(*keys, index.search_row).join(index, JOIN.CROSS).where(index.artifact_id == table.id)
         ask = pages.Ask(WALKED, self.ask.cursor)
-        walked = pages.page(self._query(None), keys, ask, lambda rows: rows, descending=descending)
-        matching = fulltext.among(everything, [row["search_row"] for row in walked.items])
-        found = [row for row in walked.items if row["search_row"] in matching]
+        walked = pages.page(sizes, keys, ask, lambda rows: rows, descending=descending)
+        kept = self._kept([row["search_row"] for row in walked.items])
+        matching = fulltext.among(everything, kept)
+        found = [self.rows[row] for row in kept if row in matching]
         cursor = walked.next_cursor
         if len(found) > self.ask.limit:
             found = found[: self.ask.limit]
@@ -115,18 +118,13 @@ class _Search:
         self.rows.update(rows)
         return [row for row in found if row in rows]
 
-    def _query(self, found: Iterable[int] | None) -> Any:
-        """The artifacts that the filters let through, of some rows of the index or of all."""
+    def _query(self, found: Iterable[int]) -> Any:
+        """The artifacts of some rows of the index that the filters let through."""
         index, table = models.ArtifactSearchRow, models.Artifact
-        columns = (index.search_row, *table._meta.sorted_fields)
-        # CROSS JOIN keeps the order: from the rows that were found to their artifacts, or along the sizes to the rows.
-        query: Any
-        if found is None:
-            query = table.select(*columns).join(index, JOIN.CROSS).where(index.artifact_id == table.id)
-        else:
-            query = index.select(*columns).join(table, JOIN.CROSS).where(index.artifact_id == table.id)
-            query = query.where(index.search_row.in_(list(found)))
-        return self.filters.narrow(query)
+        # CROSS JOIN keeps this order: from the rows that were found to their artifacts.
+        query = index.select(index.search_row, *table._meta.sorted_fields).join(table, JOIN.CROSS)
+        joined = (index.artifact_id == table.id) & index.search_row.in_(list(found))
+        return self.filters.narrow(query.where(joined))
 
     def _few(self) -> list[int] | None:
         """The rows that the narrowest filter lets through; None where all of them let many through."""
