@@ -122,16 +122,33 @@ def of_workflow(workflow_id: str) -> list[Attempt]:
     return [Attempt.of(row) for row in all_rows(query.order_by(models.Attempt.number.desc()))]
 
 
-def finish(library: Library, *, server_address: str, prompt_id: str, status: str, error: str | None, actor: str) -> int:
+def finish(
+    library: Library,
+    *,
+    server_address: str,
+    prompt_id: str,
+    status: str,
+    error: str | None,
+    actor: str,
+    inputs: Mapping[str, Sequence[str]] | None = None,
+) -> int:
     """Say how a prompt ended, on every attempt that holds it and is still open; returns how many there were.
 
-    A workflow whose current artifact is pending then waits for approval instead of being completed.
+    A workflow whose current artifact is pending then waits for approval instead of being completed. `inputs` are as in
+    an `Ending`.
     """
     with library.writing(actor) as tx:
-        return finish_all(tx, server_address, prompt_id, status, error)
+        return finish_all(tx, server_address, prompt_id, status, error, inputs)
 
 
-def finish_all(tx: Transaction, server_address: str, prompt_id: str, status: str, error: str | None) -> int:
+def finish_all(
+    tx: Transaction,
+    server_address: str,
+    prompt_id: str,
+    status: str,
+    error: str | None,
+    inputs: Mapping[str, Sequence[str]] | None = None,
+) -> int:
     """As `finish`, inside the caller's transaction."""
     query = models.Attempt.select().where(
         (models.Attempt.prompt_id == prompt_id)
@@ -140,6 +157,8 @@ def finish_all(tx: Transaction, server_address: str, prompt_id: str, status: str
     )
     open_attempts = all_rows(query)
     for attempt in open_attempts:
+        for via, artifact_ids in (inputs or {}).items():
+            record_inputs(tx, attempt["id"], artifact_ids, via=via)
         change(tx, attempt, status, error)
         settle(tx, attempt["workflow_id"], status, error)
     return len(open_attempts)

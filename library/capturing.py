@@ -7,7 +7,6 @@ that lie elsewhere are no results: previews in its temp folder, and what nodes s
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from ..db import models
 from ..errors import TooNew, Unavailable
 from ..media.kinds import HEAD_SIZE, classify
 from ..storage.files import digest
-from ..storage.sources import SourceFailed
+from ..storage.sources import SourceFailed, place
 from . import arrivals, attempts, identities, inputs, recording, runs
 from .arrivals import Arrived, Missing
 from .witnessing import ACTOR
@@ -74,22 +73,6 @@ def capture(
 def ending(history: History) -> tuple[str, str | None]:
     """What an attempt's status is when its prompt has ended so, and its error."""
     return _STATUS[history.ending], "interrupted" if history.ending == "interrupted" else history.message
-
-
-def place(folder: Path, filename: str, subfolder: str) -> Path:
-    """Where a file lies below a folder of ComfyUI. Links are followed there, as ComfyUI's own /view does.
-
-    Raises:
-        SourceFailed: it would lie elsewhere.
-    """
-    try:
-        root = os.path.abspath(folder)
-        path = os.path.abspath(os.path.join(root, subfolder, filename))
-        if os.path.commonpath((root, path)) == root and "\0" not in path:
-            return Path(path)
-    except ValueError:
-        pass  # Another drive.
-    raise SourceFailed("the file cannot be taken in: it does not lie in ComfyUI's folder")
 
 
 def _new(library: Library, run: runs.Run, history: History, folder: Path) -> list[Reported]:

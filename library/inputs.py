@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peewee import SQL, fn
@@ -18,6 +19,8 @@ from ..db.querying import all_rows, all_tuples
 from ..errors import ServerFailed
 from ..graphs.files import loaded_artifacts, read_files
 from ..graphs.walking import Graph
+from ..storage.files import digest
+from ..storage.sources import SourceFailed, place
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -26,6 +29,9 @@ logger = logging.getLogger("artifact_db.library")
 
 Inputs = dict[str, list[str]]
 """Ids of artifacts by the door they went in through: `node`, `transfer`, or `upload` where a file was put there."""
+
+MOST_BYTES = 16 * 1024**3
+"""How much of what one prompt has read is hashed at most: a few minutes of reading."""
 
 CANDIDATES = 20
 """How many of the newest artifacts with the same bytes are looked at; there may be any number of them."""
@@ -58,6 +64,35 @@ def of_server(library: Library, comfyui: ComfyUIServer, graph: Graph, outputs: I
     if loaded := loaded_artifacts(graph, outputs):
         found["node"] = loaded
     return found
+
+
+def of_folders(
+    library: Library,
+    folders: Mapping[str, Path],
+    graph: Graph,
+    outputs: Iterable[str],
+    *,
+    server: str,
+    prompt_id: str,
+) -> Inputs:
+    """What went into the outputs of some nodes of a prompt that ran on this machine, as far as files tell it.
+
+    A file is read only where an artifact has as many bytes, and `MOST_BYTES` in all. It is taken for what it is now.
+
+    Args:
+        folders: ComfyUI's folders by their type. server: what rows call this ComfyUI.
+    """
+    hashes, left = [], MOST_BYTES
+    for file in read_files(graph, outputs):
+        try:
+            path = place(folders[file.folder_type], file.filename, file.subfolder)
+            size = path.stat().st_size
+            if size <= left and path.is_file() and is_size_of_any(library, size):
+                left -= size
+                hashes.append(digest(path))
+        except (OSError, ValueError, KeyError, SourceFailed) as error:
+            logger.debug("whether %s is an artifact cannot be told: %s", file.filename, error)
+    return recognised(library, hashes, server=server, prompt_id=prompt_id) if hashes else {}
 
 
 def is_size_of_any(library: Library, size: int) -> bool:

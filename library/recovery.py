@@ -173,9 +173,15 @@ def _settle(library: Library, intents: list[Intent]) -> None:
     """What they are of runs no more: its ComfyUI was the process that is gone."""
     runs = [intent.record["run"] for intent in intents if intent.kind == recording.KIND and intent.record.get("run")]
     for server_address, prompt_id in dict.fromkeys((run["server_address"], run["prompt_id"]) for run in runs):
-        told = {"status": "outcome_unknown", "error": witnessing.UNSEEN}
         try:
-            attempts.finish(library, server_address=server_address, prompt_id=prompt_id, actor=witnessing.ACTOR, **told)
+            attempts.finish(
+                library,
+                server_address=server_address,
+                prompt_id=prompt_id,
+                status="outcome_unknown",
+                error=witnessing.UNSEEN,
+                actor=witnessing.ACTOR,
+            )
         except ArtifactDBError as error:
             logger.warning("that prompt %s has ended is written down later: %s", prompt_id, error)
 

@@ -17,10 +17,10 @@ import folder_paths
 from server import PromptServer
 
 from ..comfyui_client.histories import History, TooMany
-from ..errors import ArtifactDBError, StoreFailed
+from ..errors import ArtifactDBError, BadConfiguration, StoreFailed, TooNew, Unavailable
 from ..graphs.titles import title
 from ..graphs.walking import plain
-from ..library import attempts, capturing, runs, switches, witnessing
+from ..library import attempts, capturing, inputs, runs, switches, witnessing
 from ..library.opening import Library
 from ..storage.local import Intent
 from ..storage.sources import SourceFailed
@@ -40,14 +40,23 @@ FULL_SECONDS = 30.0
 """Seconds before the next try while the store's disk takes nothing: each of them may write much in vain."""
 
 
+PASSING = (BadConfiguration, StoreFailed, TooNew, Unavailable)
+"""What an operator mends, or what mends itself."""
+
+
 @dataclass
 class Job:
-    """A prompt, and how far its record has come. `entry` is its history once it has ended, None where there is none."""
+    """A prompt, and how far its record has come. `entry` is its history once it has ended, None where there is none.
+
+    `wanted`: whether all of it is recorded; None until that is known.
+    """
 
     prompt: Prompt
     intent: Intent | None = None
+    wanted: bool | None = None
     entry: Mapping[str, Any] | None = None
     captured: bool = False
+    inputs: inputs.Inputs | None = None
     tries: int = 0
     file_tries: int = 0
     due: float = 0.0
@@ -64,7 +73,7 @@ class Settling:
         self._thread: threading.Thread | None = None
         self._swept = False
         self._sweep_due = 0.0
-        self._all = False
+        self._all: bool | None = None
 
     def start(self) -> None:
         """Begin with what earlier processes of this ComfyUI have left."""
@@ -76,10 +85,9 @@ class Settling:
 
     def begun(self, job: Job) -> None:
         """A prompt runs. Where all is recorded this is written down, so that its death is noticed."""
-        if not self._records_all():
-            return
         try:
-            job.intent = witnessing.witness(library(), _run(job.prompt))
+            if self._records_all() is not False:
+                job.intent = witnessing.witness(library(), _run(job.prompt))
         except ArtifactDBError as error:
             logger.warning("that prompt %s runs could not be written down: %s", job.prompt.prompt_id, error)
 
@@ -115,7 +123,11 @@ class Settling:
         """Whether there is nothing left to do about a prompt."""
         try:
             hub = library()
-            if not job.captured and (job.intent is not None or self._records_all()):
+            if job.wanted is None:
+                job.wanted = self._records_all()
+                if job.wanted is None:
+                    return self._later(job, WAITS[-1])
+            if job.wanted and not job.captured:
                 self._capture(hub, job)
                 job.captured = True
             if job.prompt.recorded or job.captured:
@@ -124,13 +136,18 @@ class Settling:
                 self._close(hub, job)
             if job.intent is not None:
                 hub.store.fulfilled(job.intent)
-        except ArtifactDBError as error:
+        except PASSING as error:
             job.tries += 1
             job.file_tries += isinstance(error, SourceFailed)
             full = isinstance(error, StoreFailed) and not isinstance(error, SourceFailed)
             seconds = FULL_SECONDS if full else WAITS[min(job.tries, len(WAITS)) - 1]
             logger.warning("prompt %s is recorded later: %s", job.prompt.prompt_id, error)
             return self._later(job, seconds)
+        except ArtifactDBError as error:
+            # For example: what its nodes recorded was deleted for good meanwhile.
+            logger.error("prompt %s is not recorded: %s", job.prompt.prompt_id, error)
+            if job.intent is not None:
+                library().store.fulfilled(job.intent)
         return True
 
     def _later(self, job: Job, seconds: float) -> bool:
@@ -148,7 +165,24 @@ class Settling:
             logger.error("prompt %s reports more outputs than any has; none is recorded", run.prompt_id)
             return
         folder = Path(folder_paths.get_output_directory())
-        capturing.capture(hub, run, history, folder, for_good=job.file_tries >= FILE_TRIES)
+        try:
+            went_in = self._inputs(hub, job)
+        except (TooNew, Unavailable):
+            went_in = {}  # The files do not wait for a database that could tell.
+        capturing.capture(hub, run, history, folder, went_in=went_in, for_good=job.file_tries >= FILE_TRIES)
+
+    def _inputs(self, hub: Library, job: Job) -> inputs.Inputs:
+        """The artifacts that the files are which the graph reads, told by their bytes; found once for each prompt."""
+        if job.inputs is None:
+            prompt, outputs = job.prompt, (job.entry or {}).get("outputs")
+            job.inputs = inputs.of_folders(
+                hub,
+                {name: Path(folder_paths.get_directory_by_type(name)) for name in ("input", "output", "temp")},
+                *(prompt.graph, list(outputs or {})),
+                server=prompt.server_address,
+                prompt_id=prompt.prompt_id,
+            )
+        return job.inputs
 
     def _close(self, hub: Library, job: Job) -> None:
         prompt = job.prompt
@@ -161,10 +195,11 @@ class Settling:
             status=status,
             error=error,
             actor=prompt.requested_by,
+            inputs=self._inputs(hub, job),
         )
 
-    def _records_all(self) -> bool:
-        """Whether every prompt is recorded; while the database cannot say so, what it said last."""
+    def _records_all(self) -> bool | None:
+        """Whether every prompt is recorded: while the database is away what it said last, or None."""
         try:
             self._all = switches.get_recording(library()).record == "all"
         except ArtifactDBError as error:

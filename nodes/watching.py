@@ -6,6 +6,7 @@ second one records, and tries again what could not be done yet; neither is ever 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -16,9 +17,12 @@ from typing import Any
 
 from server import PromptServer
 
+from ..errors import ArtifactDBError
 from ..library import identities
 from .prompts import PROMPTS, Item, Prompt
 from .settling import Job, Settling
+
+logger = logging.getLogger("artifact_db.nodes")
 
 LOOK_SECONDS, REST_SECONDS = 0.1, 1.0
 """Between two looks while something is in the queue; and while only what may have been refused is waited for."""
@@ -86,7 +90,12 @@ class Watch:
         while True:
             self._wake.wait(pause)
             self._wake.clear()
-            pause = self._look()
+            try:
+                pause = self._look()
+            except ArtifactDBError as error:
+                # The configuration is wrong, and read again until it is right.
+                logger.warning("ComfyUI's queue is looked at later: %s", error)
+                pause = REST_SECONDS
 
     def _look(self) -> float | None:
         """See what has begun and what has ended; returns the seconds until it is worth looking again."""

@@ -56,6 +56,22 @@ def take_in(source: Path, target: Path) -> Part:
         os.close(descriptor)
 
 
+def place(folder: Path, filename: str, subfolder: str) -> Path:
+    """Where a file lies below somebody else's folder. Links are followed there, as ComfyUI's own /view does.
+
+    Raises:
+        SourceFailed: it would lie elsewhere.
+    """
+    try:
+        root = os.path.abspath(folder)
+        path = os.path.abspath(os.path.join(root, subfolder, filename))
+        if os.path.commonpath((root, path)) == root and "\0" not in path:
+            return Path(path)
+    except ValueError:
+        pass  # Another drive.
+    raise SourceFailed("the file cannot be taken in: it does not lie in ComfyUI's folder")
+
+
 def _open(source: Path) -> int:
     # Without O_NONBLOCK, opening a named pipe would wait for somebody to write into it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

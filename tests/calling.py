@@ -371,6 +371,9 @@ CALLS: dict[str, Call] = {
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
     "inputs.of_server": reads(Scene.ask_what_went_in),
+    "inputs.of_folders": reads(
+        lambda s: inputs.of_folders(s.library, {"input": s.folder}, {}, ["9"], server="gpu-a", prompt_id="p1")
+    ),
     "inputs.is_size_of_any": reads(lambda s: inputs.is_size_of_any(s.library, 1)),
     "inputs.recognised": reads(
         lambda s: inputs.recognised(s.library, [s.usable.sha256], server="gpu-a", prompt_id="p9")

@@ -180,6 +180,24 @@ def test_a_chain_that_a_node_names_has_the_outputs_of_the_whole_prompt(studio: S
     assert set(artifacts(studio, workflow)) == {f"{save.id}:images:0", f"{write.id}:images:0"}
 
 
+def test_a_photo_that_somebody_uploaded_is_known_again_in_what_it_became(studio: Studio) -> None:
+    first = Graph()
+    written(first)
+    (photo,) = artifacts(studio, recorded(studio, run(studio, first))).values()
+    (studio.server.folder / "input" / "my photo.png").write_bytes(studio.data(photo["id"]))
+    graph = Graph()
+    loaded = graph.add("LoadImage", image="my photo.png")
+    graph.write(graph.add("ImageInvert", image=loaded), "inverted")
+    (made,) = artifacts(studio, recorded(studio, run(studio, graph))).values()
+    ours = Graph()
+    save = ours.save(ours.add("ImageInvert", image=ours.add("LoadImage", image="my photo.png")))
+    outcome = run(studio, ours)
+    recorded(studio, outcome)
+    for artifact_id in (made["id"], *outcome.ids(save)):
+        ancestors = studio.get(f"/artifacts/{artifact_id}/lineage")["ancestors"]
+        assert photo["id"] in [link["artifact"]["id"] for link in ancestors]
+
+
 def test_previews_and_prompts_that_put_out_nothing_leave_no_trace(studio: Studio) -> None:
     graph = Graph()
     graph.add("PreviewImage", images=blank(graph))

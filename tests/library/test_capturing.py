@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -26,6 +26,7 @@ from comfyui_artifact_db.library import (
 )
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact, Workflow
+from comfyui_artifact_db.storage.files import Part
 from comfyui_artifact_db.storage.sources import SourceChanged, SourceFailed
 from locking import locked
 from making import Pictures, png
@@ -206,13 +207,20 @@ def test_a_file_that_is_being_written_is_asked_for_again(library: Library, outpu
     assert capturing.capture(library, RUN, history(PICTURES), output) == 3
 
 
-def test_a_store_that_takes_nothing_is_not_taken_for_a_missing_file(library: Library, output: Path) -> None:
-    shutil.rmtree(library.store.staging)
-    with pytest.raises(StoreFailed) as refused:
+def test_a_full_disk_is_not_taken_for_a_missing_file(
+    library: Library, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(part: Part, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Part, "write", full)
+    with pytest.raises(StoreFailed, match="disk is full") as refused:
         capturing.capture(library, RUN, history(PICTURES), output, for_good=True)
     assert not isinstance(refused.value, SourceFailed)
-    library.store.staging.mkdir()
     assert all_workflows(library) == []
+    assert in_staging(library) == []
+    monkeypatch.undo()
+    assert capturing.capture(library, RUN, history(PICTURES), output) == 3
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,11 @@ from comfyui_artifact_db.library import (
     loads,
     pages,
     runs,
+    switches,
     tags,
     transfers,
     trash,
+    witnessing,
     workflows,
 )
 from comfyui_artifact_db.library.opening import Library, open_library
@@ -120,6 +122,8 @@ QUESTIONS: dict[str, Ask] = {
     ),
     "the trash": lambda s: artifacts.list_artifacts(s.library, PAGE, trash=True),
     "chains in the trash": lambda s: chains.list_chains(s.library, PAGE, trash=True),
+    "the switch of recording": lambda s: switches.get_recording(s.library),
+    "a prompt that is lost": lambda s: witnessing.mark_lost(s.library, runs.Run("gpu-a", "lost", "w"), "lost"),
     "deleting a chain": lambda s: chains.delete_chain(s.library, s.chain_id, actor="ann"),
 }  # fmt: skip
 

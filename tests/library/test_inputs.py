@@ -16,7 +16,7 @@ from comfyui_artifact_db.library import collecting, inputs, lineage, transfers, 
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact
 from comfyui_servers_that import ComfyUI, serving
-from making import png
+from making import Pictures, png
 
 
 @pytest.fixture
@@ -205,3 +205,26 @@ def test_recognising_costs_the_same_however_often_the_bytes_are_recorded(library
     assert "SEARCH t1 USING INDEX idx_artifacts_sha256 (sha256=?)" in plans[0]
     assert "TEMP B-TREE" not in plans[0]
     assert "USING INDEX idx_artifacts_size (file_size=?)" in plans[1]
+
+
+def test_what_a_prompt_on_this_machine_has_read_is_told_by_its_bytes(library: Library, tmp_path: Path) -> None:
+    photo, other = Pictures(library).one(), Pictures(library).one(data=png(77))
+    folder = tmp_path / "input"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "another name.png").write_bytes(Path(photo.local_path).read_bytes())
+    (folder / "unknown.png").write_bytes(png(4711))
+    (tmp_path / "outside.png").write_bytes(Path(other.local_path).read_bytes())
+    names = ("sub/another name.png", "unknown.png", "gone.png", "../outside.png", str(tmp_path / "outside.png"))
+    graph = reading(*names)
+    found = inputs.of_folders(library, {"input": folder}, graph, ["9"], server="gpu-a", prompt_id="p")
+    assert found == {"upload": [photo.id]}
+    assert inputs.of_folders(library, {"input": folder}, graph, ["12"], server="gpu-a", prompt_id="p") == {}
+
+
+def test_more_than_can_be_hashed_in_minutes_is_not(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = Pictures(library).one()
+    (tmp_path / "a.png").write_bytes(Path(photo.local_path).read_bytes())
+    monkeypatch.setattr(inputs, "MOST_BYTES", photo.file_size - 1)
+    assert inputs.of_folders(library, {"input": tmp_path}, reading("a.png"), ["9"], server="a", prompt_id="p") == {}
