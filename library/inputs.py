@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ..db.querying import all_rows, all_tuples
 from ..errors import ServerFailed
 from ..graphs.files import loaded_artifacts, read_files
 from ..graphs.walking import Graph
-from ..storage.files import digest
+from ..storage.files import FileState, digest
 from ..storage.sources import SourceFailed, place
 
 if TYPE_CHECKING:
@@ -86,13 +87,19 @@ def of_folders(
     for file in read_files(graph, outputs):
         try:
             path = place(folders[file.folder_type], file.filename, file.subfolder)
-            size = path.stat().st_size
-            if size <= left and path.is_file() and is_size_of_any(library, size):
-                left -= size
-                hashes.append(digest(path))
+            state = FileState.of(path.stat())
+            if state.size <= left and path.is_file() and is_size_of_any(library, state.size):
+                left -= state.size
+                hashes.append(_digest(path, state))
         except (OSError, ValueError, KeyError, SourceFailed) as error:
             logger.debug("whether %s is an artifact cannot be told: %s", file.filename, error)
     return recognised(library, hashes, server=server, prompt_id=prompt_id) if hashes else {}
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, state: FileState) -> str:
+    """A file's hash, read once while `stat` stays the same: one photo goes into many prompts."""
+    return digest(path)
 
 
 def is_size_of_any(library: Library, size: int) -> bool:

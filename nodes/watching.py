@@ -72,9 +72,10 @@ class Watch:
     def follow(self, prompt: Prompt) -> None:
         """A node of ours has recorded something in this prompt: the attempt that it made is closed at its end."""
         prompt.recorded = True
-        with self._lock:
-            self._expected.setdefault(prompt.prompt_id, Expected(time.monotonic()))
-        self.start()
+        if prompt.run not in self._running:
+            with self._lock:
+                self._expected.setdefault(prompt.prompt_id, Expected(time.monotonic()))
+            self.start()
 
     def start(self) -> None:
         """Look now, and as long as there is something to look at."""
