@@ -20,11 +20,12 @@ def _prompt_server() -> Any:
 
 
 if (_server := _prompt_server()) is not None:
+    from dataclasses import replace
     from pathlib import Path
 
     import folder_paths
 
-    from .config import load_config
+    from .config import Config, load_config
     from .library.opening import SHARED
     from .nodes.extension import ArtifactDBExtension
     from .nodes.watching import watch
@@ -32,7 +33,12 @@ if (_server := _prompt_server()) is not None:
 
     WEB_DIRECTORY = "./web"
 
-    SHARED.configure(lambda: load_config(Path(folder_paths.get_system_user_directory("artifact_db"))))
+    def _config() -> Config:
+        """Besides what the file says: this ComfyUI's own output folder may be imported, unless the name is taken."""
+        config = load_config(Path(folder_paths.get_system_user_directory("artifact_db")))
+        return replace(config, folders={"output": Path(folder_paths.get_output_directory()), **config.folders})
+
+    SHARED.configure(_config)
     mount(_server, SHARED, __version__)
     watch(_server)
 

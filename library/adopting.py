@@ -43,7 +43,10 @@ AHEAD = 32
 """Files that may be staged before those in front of them are recorded."""
 
 GROUP, GROUP_SECONDS = 50, 10.0
-"""Files in one transaction, and the seconds after which it is made with fewer."""
+"""Files in one transaction at most, and the seconds after which it is made with fewer."""
+
+HELD, FEWEST = 0.08, 10
+"""Seconds for which a group may hold the writer's lock: after one that took longer the next is smaller, to a point."""
 
 SEEN = 1000
 """Files that turned out to be here already, and are written down together."""
@@ -97,14 +100,32 @@ class Plan:
     tally: Tally
 
 
-def look_through(library: Library, folder: Path) -> Plan:
+def checked_folder(library: Library, folder: Path) -> Path:
+    """The folder's real path.
+
+    Raises:
+        Invalid: it is no folder; or this hub's own files are in it, or it is among them.
+    """
+    root = Path(os.path.realpath(folder.expanduser()))
+    if not root.is_dir():
+        raise Invalid(f"{folder.name} is no folder that is there", field="folder")
+    store = Path(os.path.realpath(library.store.root))
+    database = Path(os.path.realpath(library.database.path))
+    if store.is_relative_to(root) or root.is_relative_to(store) or database.is_relative_to(root):
+        raise Invalid("this hub's own files are in this folder; name one that holds none of them", field="folder")
+    return root
+
+
+def look_through(library: Library, folder: Path, *, tally: Tally | None = None) -> Plan:
     """Go through a folder and find what is new or changed since it was imported, without reading a file.
 
+    Args:
+        tally: the one to count in; None makes one.
     Raises:
         Invalid: it is no folder, or holds this hub's own files. Unavailable, TooNew: the database is away.
     """
-    root = _checked(library, folder)
-    tally, waiting = Tally(), []
+    root = checked_folder(library, folder)
+    tally, waiting = tally if tally is not None else Tally(), []
     for found in walk(root):
         tally.left_out.update(found.left_out)
         for name, reason in found.failed:
@@ -125,6 +146,7 @@ def adopt(
     tags: Sequence[str] = (),
     progress: Progress = silent,
     stop: threading.Event | None = None,
+    at_once: int = AT_ONCE,
 ) -> Tally:
     """Take in what `look_through` found; once `stop` is set it ends after the group that is under way.
 
@@ -141,7 +163,7 @@ def adopt(
         taker = Taker(library, adopting_rows.lost_attempts())
     tally, group = plan.tally, _Group(library, plan.tally, told, stop)
     try:
-        with closing(_results(library, taker, plan.waiting, stop)) as results:
+        with closing(_results(library, taker, plan.waiting, stop, at_once)) as results:
             for waiting, result in results:
                 group.add(waiting, result)
                 tally.done += 1
@@ -170,11 +192,11 @@ def complete(library: Library, intent: Intent) -> Outcome:
 
 
 def _results(
-    library: Library, taker: Taker, files: Sequence[Waiting], stop: threading.Event
+    library: Library, taker: Taker, files: Sequence[Waiting], stop: threading.Event, at_once: int
 ) -> Generator[tuple[Waiting, Result], None, None]:
     """Each file with what became of it, in their order, until `stop`; what nobody asks for any more is discarded."""
     jobs: deque[tuple[Waiting, Future[Result]]] = deque()
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-import") as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="artifact-db-import") as pool:
         try:
             for waiting in files:
                 # Ids are given in the order of the files, so that those of one moment sort as they do.
@@ -202,6 +224,7 @@ class _Group:
         self._taken: list[Taken] = []
         self._known: list[tuple[str, Found, str, str]] = []
         self._since = time.monotonic()
+        self._size = GROUP
 
     def add(self, waiting: Waiting, result: Result) -> None:
         """Add the next file, and record all of them where that is enough."""
@@ -214,7 +237,7 @@ class _Group:
         elif result is not None:
             self._tally.failed.append(result)
         waited = time.monotonic() - self._since
-        if len(self._taken) >= GROUP or len(self._known) >= SEEN or waited >= GROUP_SECONDS:
+        if len(self._taken) >= self._size or len(self._known) >= SEEN or waited >= GROUP_SECONDS:
             self.record()
 
     def record(self) -> None:
@@ -237,11 +260,12 @@ class _Group:
 
     def _keep(self, taken: list[Taken]) -> Outcome:
         library = self._library
-        record = {**self._told, "files": [asdict(one.file) for one in taken]}
+        # Not `asdict`, which would copy every graph down to its last number.
+        record = {**self._told, "files": [dict(vars(one.file)) for one in taken]}
         intent = library.store.promise(KIND, [one.placement for one in taken], record)
         try:
             library.store.place(intent)
-            outcome = self._again(lambda: complete(library, intent))
+            outcome = self._again(lambda: self._complete(intent))
         except (TooNew, Unavailable) as error:
             if error.data.get("outcome_unknown"):
                 library.deferred.add(library, intent, str(error))
@@ -252,6 +276,13 @@ class _Group:
             library.store.withdraw(intent)
             raise
         library.store.fulfilled(intent)
+        return outcome
+
+    def _complete(self, intent: Intent) -> Outcome:
+        began = time.perf_counter()
+        outcome = complete(self._library, intent)
+        each = (time.perf_counter() - began) / len(intent.placements)
+        self._size = min(GROUP, max(FEWEST, int(HELD / each)))
         return outcome
 
     def _remember(self) -> None:
@@ -293,19 +324,3 @@ def _changed(library: Library, folder: Folder) -> Iterator[Waiting]:
                 yield Waiting(
                     *(folder.path, folder.subfolder, found), row["sha256"] if same_size else "", row["artifact_id"]
                 )
-
-
-def _checked(library: Library, folder: Path) -> Path:
-    """The folder's real path.
-
-    Raises:
-        Invalid: it is no folder; or this hub's own files are in it, or it is among them.
-    """
-    root = Path(os.path.realpath(folder.expanduser()))
-    if not root.is_dir():
-        raise Invalid(f"{folder.name} is no folder that is there", field="folder")
-    store = Path(os.path.realpath(library.store.root))
-    database = Path(os.path.realpath(library.database.path))
-    if store.is_relative_to(root) or root.is_relative_to(store) or database.is_relative_to(root):
-        raise Invalid("this hub's own files are in this folder; name one that holds none of them", field="folder")
-    return root

@@ -128,7 +128,7 @@ class Taker:
             day = identities.now()[:10]
             placement = self._library.store.finish(part, artifact_id=artifact_id, extension=kind.file_format, day=day)
             made_at = identities.at(before.mtime_ns)
-            metadata, prompt, workflow = _inside(part.path, kind)
+            metadata, prompt, extra = _inside(part.path, kind)
         file_adopted = Adopted(
             artifact_id=artifact_id,
             folder=str(waiting.folder),
@@ -141,7 +141,7 @@ class Taker:
             file_format=kind.file_format,
             metadata=metadata,
             prompt=prompt,
-            workflow=workflow,
+            extra_pnginfo=extra,
             attempt_id=adopting_rows.maker(self._lost, prompt, made_at),
         )
         return Taken(file_adopted, placement)
@@ -166,6 +166,9 @@ def _settled(path: Path, before: Found) -> Found:
 
 
 def _inside(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
-    """The metadata, the prompt graph and the editor's graph."""
+    """The metadata, the graph that made the file, and what else it carries of its making."""
     said = embedded.read(path, kind)
-    return describing.described(path, kind, embedded=said), said.prompt, said.workflow
+    metadata = describing.described(path, kind, embedded=said)
+    extra = {"workflow": said.workflow, "parameters": said.parameters}
+    kept = {name: value for name, value in extra.items() if value is not None}
+    return metadata, said.prompt, kept or None

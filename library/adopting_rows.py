@@ -61,7 +61,7 @@ class Adopted:
     file_format: str
     metadata: Row
     prompt: Row | None = None
-    workflow: Row | None = None
+    extra_pnginfo: Row | None = None
     attempt_id: str | None = None
 
     @property
@@ -223,7 +223,7 @@ def _add_attempt(
         "prompt_id": prompt_id,
         "status": "completed",
         "workflow_definition": file.prompt,
-        "extra_pnginfo": {"workflow": file.workflow} if file.workflow is not None else None,
+        "extra_pnginfo": file.extra_pnginfo,
         **dict.fromkeys(("queued_at", "completed_at", "created_at"), file.made_at),
         "updated_at": tx.at,
     }

@@ -12,7 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..storage.local import Store
-from . import disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
+from . import adoptions, disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -69,6 +69,7 @@ class Library:
         self.thumbnails = thumbnails.Workshop(store)
         self.ahead = previewing.Ahead()
         self.collections = fetching.Underway()
+        self.adoptions = adoptions.Adoptions()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.Lock()
         self._prepared = False
@@ -126,6 +127,7 @@ class Library:
 
     def close(self) -> None:
         """Give everything back; a library that is closed is not used again."""
+        self.adoptions.close()
         self.deferred.stop()
         self.ahead.stop()
         self.thumbnails.close()

@@ -252,3 +252,14 @@ def integer(value: Any, field: str) -> int:
 def nullable(check: Check) -> Check:
     """The same, or null."""
     return lambda value, field: None if value is None else check(value, field)
+
+
+def several(check: Check, *, most: int = 20) -> Check:
+    """A list of such values, each once, in their order."""
+
+    def checked(value: Any, field: str) -> list[Any]:
+        if not isinstance(value, list) or len(value) > most:
+            raise Invalid(f"{field} is a list of up to {most}", field=field)
+        return list(dict.fromkeys(check(one, field) for one in value))
+
+    return checked

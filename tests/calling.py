@@ -299,6 +299,9 @@ CALLS: dict[str, Call] = {
     "access.open_session": changes(lambda s: access.open_session(s.library, s.token)),
     "access.close_session": changes(lambda s: access.close_session(s.library, s.session)),
     "access.who_session": reads(lambda s: access.who_session(s.library, s.session)),
+    "adopting.checked_folder": reads(
+        lambda s, _: adopting.checked_folder(s.library, s.folder / "outputs"), Scene.outputs
+    ),
     "adopting.look_through": reads(Scene.outputs),
     "adopting.adopt": changes(lambda s, plan: adopting.adopt(s.library, plan, by=BY), Scene.outputs),
     "adopting.complete": changes(lambda s, intent: adopting.complete(s.library, intent), Scene.interrupted_adoption),

@@ -17,9 +17,10 @@ __all__ = ["disk", "removable"]
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """The configuration of a fresh installation, with two servers that nobody listens at."""
+    """The configuration of a fresh installation, with two servers that nobody listens at and a folder."""
     (tmp_path / "artifact-db.toml").write_text(
         '[servers.gpu-a]\nurl = "http://127.0.0.1:1"\n[servers.gpu-b]\nurl = "http://127.0.0.1:2"\n'
+        '[folders]\noutputs = "outputs"\n'
     )
     return load_config(tmp_path, {})
 

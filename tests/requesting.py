@@ -23,6 +23,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/artifacts/{artifact_id}"): {"approval_status": "pending"},
     ("POST", "/artifacts/{artifact_id}/reject"): {"reason": "too dark"},
     ("POST", "/artifacts/{artifact_id}/transfer"): {"server": "gpu-a"},
+    ("POST", "/imports"): {"folder": "outputs"},
 }
 
 
@@ -60,7 +61,16 @@ def fill(hub: Hub) -> Known:
     )
     artifact = hub.pictures.one(workflow_id=workflow.id, tags=("hero",))
     transfer = transfers.create_transfer(library, artifact.id, server="gpu-a", by="tester")
-    ids = {"chain_id": chain.id, "workflow_id": workflow.id, "artifact_id": artifact.id, "transfer_id": transfer.id}
+    (hub.config.folder / "outputs").mkdir(exist_ok=True)
+    begun, _ = library.adoptions.begin(library, "outputs", by="tester")
+    library.adoptions.wait(begun.id)
+    ids = {
+        "import_id": begun.id,
+        "chain_id": chain.id,
+        "workflow_id": workflow.id,
+        "artifact_id": artifact.id,
+        "transfer_id": transfer.id,
+    }
     _, token = access.create_token(library, "visitor", role="view", by="tester")
     return Known({**ids, "token": token, "tag": "new", "asset": "js/panel/page.mjs"})
 

@@ -114,6 +114,18 @@ def test_the_graph_that_a_file_carries_is_what_its_attempt_ran(library: Library,
     assert workflow.prompt_id == attempt.prompt_id != ""
 
 
+def test_graphs_are_read_from_every_kind_of_file_that_carries_one(library: Library, tmp_path: Path) -> None:
+    adopt(library, every_kind(tmp_path / "output"))
+    found = recorded(library)
+    graphs = {
+        name: workflows.get_workflow(library, artifact.workflow_id).workflow_definition
+        for name, artifact in found.items()
+    }
+    seeds = {"a.png": 1, "2024/ComfyUI_00002_.png": 2, "b.webp": 3, "c.jpg": 4, "d.mp4": 5, "e.flac": 6}
+    assert graphs == {"notes.txt": None, **{name: graph(seed) for name, seed in seeds.items()}}
+    assert found["d.mp4"].metadata["generation"]["seed"]["value"] == 5
+
+
 def test_a_second_run_adds_nothing_and_reads_nothing(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,8 @@ class Member:
 
     def longest(self) -> Any:
         """The longest text that the schema allows; None where its length does not matter."""
-        free = not {"enum", "pattern", "format"} & self.schema.keys() and self.name not in ("server", "token")
+        free = not {"enum", "pattern", "format"} & self.schema.keys() and self.name not in ("server", "token", "folder")
+        free = free and not self.route.path.endswith("/collect")  # it asks a server, which is not there
         letter = "x" if self.name == "subfolder" else "ü"  # of a folder's name, the bytes count too
         return letter * self.schema["maxLength"] if free and "maxLength" in self.schema else None
 

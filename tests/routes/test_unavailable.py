@@ -14,15 +14,27 @@ from making import png
 from requesting import CHANGING, Known, fill, named
 from sending import form
 
-ROWLESS = ("/servers", "/session")
-"""What answers without the database: servers are in the configuration, and this machine needs no token."""
+ROWLESS = ("/servers", "/session", "/imports/{import_id}", "/imports/{import_id}/cancel")
+"""What answers without the database: servers are in the configuration, and this machine needs no token. Imports are of
+the process; to begin one takes the database."""
 
-OF_ROWS = [route for route in ROUTES if route.handler and route.permission != "public" and route.path not in ROWLESS]
+OF_ROWS = [
+    route
+    for route in ROUTES
+    if route.handler
+    and route.permission != "public"
+    and route.path not in ROWLESS
+    and (route.method, route.path) != ("GET", "/imports")
+]
 """What asks the database: all but these and the hub's own routes."""
 
-ELSEWHERE = (("DELETE", "/session"), ("POST", "/workflows/{workflow_id}/collect"))
+ELSEWHERE = (
+    *(("DELETE", "/session"), ("POST", "/workflows/{workflow_id}/collect")),
+    *(("POST", "/imports"), ("POST", "/imports/{import_id}/cancel")),
+)
 WRITING = [route for route in CHANGING if route.handler and (route.method, route.path) not in ELSEWHERE]
-"""What writes to the database; signing out of nothing does not, and collecting asks another server first."""
+"""What writes to the database; signing out of nothing does not, collecting asks another server first, and an import
+waits for the database by itself."""
 
 
 @contextmanager
@@ -100,7 +112,9 @@ async def test_a_wrong_configuration_is_told_to_the_log_and_mended_without_a_res
     right = (config.folder / "artifact-db.toml").read_text()
     (config.folder / "artifact-db.toml").write_text('databse = "x"')
     hub = await serve(load=lambda: load_config(config.folder, {}))
-    nobody = Known(dict.fromkeys(("chain_id", "workflow_id", "artifact_id", "transfer_id", "tag", "asset"), "x"))
+    nobody = Known(
+        dict.fromkeys(("chain_id", "workflow_id", "artifact_id", "transfer_id", "import_id", "tag", "asset"), "x")
+    )
     for route in [route for route in ROUTES if route.permission != "public" or route.path == "/health"]:
         answer = await hub.ask(route.method, nobody.path(route), **nobody.request(route))
         assert_come_again(answer, "bad_configuration")

@@ -125,6 +125,23 @@ export class Client {
     return this.request("PUT", "/recording", { body: { record } });
   }
 
+  /** Imports of folders, the newest first, and the folders that may be imported. */
+  imports() {
+    return this.get("/imports");
+  }
+
+  import(id) {
+    return this.get(`/imports/${id}`);
+  }
+
+  beginImport(folder) {
+    return this.request("POST", "/imports", { body: { folder } });
+  }
+
+  cancelImport(id) {
+    return this.request("POST", `/imports/${id}/cancel`);
+  }
+
   /** How the hub is. */
   health() {
     return this.get("/health");

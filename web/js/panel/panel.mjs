@@ -10,6 +10,7 @@ import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
 import { el, fill, icon } from "./dom.mjs";
 import { Filters } from "./filters.mjs";
+import { Imports } from "./imports.mjs";
 import { listen } from "./keys.mjs";
 import { List } from "./list.mjs";
 import { Notices } from "./notices.mjs";
@@ -64,8 +65,12 @@ export class Panel {
     });
     this.lost = el("div", { class: "adb-lost", hidden: true, role: "status" }, icon("warning"), t("live.lost"));
     this.room = new Room(host);
+    this.imports = new Imports(host, {
+      may: (permission) => this.access.may(permission),
+      notify: (...said) => this.notices.say(...said),
+    });
     element.classList.add("adb-panel");
-    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, this.list.element, this.access.line);
+    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, this.list.element, this.imports.element, this.access.line);
     this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
     this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
@@ -81,13 +86,13 @@ export class Panel {
     ];
     this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
-    this.access.look();
+    this.access.look().then(() => this.imports.look());
   }
 
   /** Give everything back; the element is the host's. */
   destroy() {
     for (const end of this.endings) end?.();
-    for (const part of [this.access, this.changes, this.filters, this.notices, this.list, this.room, this.viewer]) part.destroy();
+    for (const part of [this.access, this.changes, this.filters, this.imports, this.notices, this.list, this.room, this.viewer]) part.destroy();
     this.overlay.remove();
     fill(this.element);
   }
@@ -136,12 +141,13 @@ export class Panel {
   /** Nothing is shown before the hub knows who asks. */
   #locked(locked) {
     if (locked && this.viewer?.isOpen) this.viewer.close();
-    for (const part of [this.filters, this.list]) if (part) part.element.hidden = locked;
+    for (const part of [this.filters, this.list, this.imports]) if (part) part.element.hidden = locked;
   }
 
   #admitted() {
     this.#locked(false);
     this.host.live.retry();
+    this.imports.look();
     this.refresh();
   }
 
