@@ -64,7 +64,7 @@ class _Texts:
             if (link, role) in seen:
                 continue
             seen.add((link, role))
-            if self._reading.spent():
+            if self._reading.spent(1 + len(self._reading.inputs(link[0]))):
                 self._certain = False
                 break
             ways = self._reading.ways(link[0])

@@ -13,6 +13,7 @@ from typing import Any, Literal
 State = Literal["ok", "partial", "unknown shape"]
 Link = tuple[str, int]
 Inputs = Mapping[str, Any]
+Ways = tuple[list[Any], bool]
 
 OK: State = "ok"
 PARTIAL: State = "partial"
@@ -74,6 +75,7 @@ class Reading:
         self._vague = vague
         self._left = MAX_STEPS
         self._letters = 64 * MAX_LETTERS
+        self._ways: dict[str, Ways | None] = {}
         self._known: dict[tuple[Link, type], Told] = {}
 
     def link(self, value: Any) -> Link | None:
@@ -98,13 +100,18 @@ class Reading:
         node = self._graph.get(node_id)
         return str(node.get("class_type") or "") if isinstance(node, dict) else ""
 
-    def spent(self) -> bool:
-        """Counts a step; whether there are none left."""
-        self._left -= 1
+    def spent(self, steps: int = 1) -> bool:
+        """Counts steps; whether there are none left."""
+        self._left -= steps
         return self._left < 0
 
-    def ways(self, node_id: str) -> tuple[list[Any], bool] | None:
+    def ways(self, node_id: str) -> Ways | None:
         """Which inputs a switch or a reroute lets through, and whether that is certain; None for every other node."""
+        if node_id not in self._ways:
+            self._ways[node_id] = self._ways_of(node_id)
+        return self._ways[node_id]
+
+    def _ways_of(self, node_id: str) -> Ways | None:
         inputs = self.inputs(node_id)
         if len(inputs) == 1:
             ((name, value),) = inputs.items()
@@ -203,7 +210,7 @@ class Reading:
         self._letters -= len(told.value)
         return told if self._letters >= 0 else Told(UNKNOWN)
 
-    def _branches(self, inputs: Inputs) -> tuple[list[Any], bool] | None:
+    def _branches(self, inputs: Inputs) -> Ways | None:
         for yes, no in _BRANCHES:
             if yes in inputs or no in inputs:
                 condition = next((name for name in _CONDITIONS if name in inputs), None)
@@ -216,9 +223,9 @@ class Reading:
                 return [inputs[name] for name in (yes, no) if name in inputs], False
         return None
 
-    def _selected(self, inputs: Inputs) -> tuple[list[Any], bool] | None:
+    def _selected(self, inputs: Inputs) -> Ways | None:
         selector = next((name for name in _SELECTORS if name in inputs), None)
-        numbered = dict(_numbered(inputs, self))
+        numbered = {} if selector is None else dict(_numbered(inputs, self))
         if selector is None or len(numbered) < 2:
             return None
         told = self.number(inputs[selector])
@@ -226,7 +233,7 @@ class Reading:
             return [numbered[told.value]], True
         return list(numbered.values()), False
 
-    def _first_there(self, inputs: Inputs) -> tuple[list[Any], bool] | None:
+    def _first_there(self, inputs: Inputs) -> Ways | None:
         """The first input of several like `any_01` that is connected; what was muted is not in the graph."""
         names = [name for name in sorted(inputs) if name.startswith("any_")]
         if not names or len(names) < len(inputs):

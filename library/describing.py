@@ -17,8 +17,8 @@ from ..media.kinds import Kind
 
 GENERATION = "generation"
 
-MOST_OUTPUTS = 32
-"""Nodes of an embedded graph that may have written a file; of more, none is looked at."""
+MOST_LOOKED_AT = 200_000
+"""Nodes of an embedded graph, once for each of them that may have written the file; of more, nothing is told."""
 
 
 def described(
@@ -72,6 +72,6 @@ def _of_embedded(said: Embedded) -> dict[str, Any]:
 def _of_any(graph: Mapping[str, Any], vague: frozenset[str]) -> dict[str, Any]:
     """What all the nodes say that may have written the file: a file does not name its own."""
     outputs = walking.writing(graph)
-    if not outputs or len(outputs) > MOST_OUTPUTS:
+    if len(outputs) * len(graph) > MOST_LOOKED_AT:
         return {}
     return generation.agreed([generation.describe(graph, node_id, vague) for node_id in outputs])

@@ -420,6 +420,15 @@ def test_texts_that_double_with_every_node() -> None:
     assert found["negative_prompt"] == {"state": "ok", "value": "a dog"}
 
 
+@pytest.mark.parametrize("kind", ["ConditioningCombine", "ImpactSwitch"])
+def test_a_node_with_a_hundred_thousand_inputs_that_is_asked_as_often(kind: str) -> None:
+    graph = basic(positive=["20", 0])
+    many = range(50_000)
+    graph["20"] = node("ConditioningCombine", **{f"conditioning_{number}": ["21", number] for number in many})
+    graph["21"] = node(kind, select=-1, **{f"conditioning_{number}": ["6", number] for number in many})
+    assert describe(graph, "9")["prompt"].get("value", "a cat") == "a cat"
+
+
 @pytest.mark.parametrize("name", ["model", "positive", "seed", "latent_image", "sampler_name"])
 def test_a_circle_ends(name: str) -> None:
     graph = basic(**{name: ["20", 0]})

@@ -66,8 +66,14 @@ def test_a_workflow_that_is_malformed_goes_through(changed: str, by: Any) -> Non
     assert as_graph(by).graph == {}
 
 
-def test_subgraphs_within_themselves_end() -> None:
-    inner = {"id": "s", "inputs": [], "outputs": [], "links": []}
-    inner["nodes"] = [{"id": 1, "type": "s"}, {"id": 2, "type": "s"}, {"id": 3, "type": "KSampler"}]
-    workflow = {"nodes": [{"id": 1, "type": "s"}], "links": [], "definitions": {"subgraphs": [inner]}}
-    assert len(as_graph(workflow).graph) <= 20_000
+@pytest.mark.parametrize("leaves", [0, 1, 5000])
+def test_subgraphs_within_themselves_end(leaves: int) -> None:
+    nodes = [{"id": number, "type": "s"} for number in range(100)]
+    nodes += [
+        {"id": 100 + number, "type": "KSampler", "inputs": [{"name": "x", "link": 1}]} for number in range(leaves)
+    ]
+    inner = {"id": "s", "inputs": [{"name": "x", "linkIds": [1]}], "outputs": [], "links": [[1, -10, 0, 100, 0, "X"]]}
+    workflow = {"nodes": nodes[:1], "links": [], "definitions": {"subgraphs": [{**inner, "nodes": nodes}]}}
+    converted = as_graph(workflow)
+    assert len(converted.graph) <= 20_000
+    assert converted.vague == set(converted.graph), "of what was not seen nothing is concluded"
