@@ -18,12 +18,7 @@ import av.error
 from . import weighing
 from .images import MALFORMED
 from .limits import TOO_LARGE, UNREADABLE, CannotBeShown, Patience
-
-READERS = {
-    **{"mp4": "mov", "mov": "mov", "m4a": "mov", "webm": "matroska", "mkv": "matroska"},
-    **{"flac": "flac", "mp3": "mp3", "wav": "wav", "ogg": "ogg"},
-}
-"""FFmpeg's name of the one reader that is tried for a format."""
+from .streams import DEMUXERS
 
 DECODERS = frozenset(
     [
@@ -132,7 +127,7 @@ def opened(source: Path, file_format: str, kind: str, patience: Patience) -> Ite
             av.open(
                 _Bounded(file, patience),
                 mode="r",
-                format=READERS[file_format],
+                format=DEMUXERS[file_format],
                 options=limits,
                 metadata_errors="replace",
             ) as container,

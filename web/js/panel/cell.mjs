@@ -3,13 +3,16 @@
  */
 
 import { el, fill, icon, refill } from "./dom.mjs";
+import { Scrub } from "./scrub.mjs";
 import { badge, stateOf } from "./status.mjs";
-import { ending } from "./words.mjs";
+import { ending, lasting } from "./words.mjs";
+
+const PLAYED = { video: { icon: "play", name: "cell.video" }, audio: { icon: "note", name: "cell.audio" } };
 
 export class Cell {
   /**
    * @param {any} artifact none for a skeleton
-   * @param {{client: any, t: any, drag?: (event: DragEvent, artifact: any) => void}} tools
+   * @param {{client: any, t: any, thumbnail: () => string, drag?: (event: DragEvent, artifact: any) => void}} tools
    * @param {(id: string) => void} open
    */
   constructor(artifact, tools, open) {
@@ -25,7 +28,10 @@ export class Cell {
     this.picture = el("img", { class: "adb-thumb", alt: "", decoding: "async", draggable: Boolean(tools.drag) });
     this.marks = el("div", { class: "adb-marks" });
     this.caption = el("div", { class: "adb-caption" });
-    this.element.append(el("div", { class: "adb-frame" }, this.picture, this.marks), this.caption);
+    this.played = el("div", { class: "adb-played" });
+    const frame = el("div", { class: "adb-frame" }, this.picture, this.marks, this.played);
+    this.element.append(frame, this.caption);
+    this.scrub = new Scrub(frame, () => (moves(this.artifact) ? tools.client.thumbnail(this.artifact, "strip") : null));
     this.picture.addEventListener("load", () => this.element.classList.add("adb-loaded"));
     this.element.addEventListener("click", () => open(this.artifact.id));
     this.element.addEventListener("dragstart", (event) => tools.drag?.(event, this.artifact));
@@ -48,7 +54,8 @@ export class Cell {
     const { t, client } = this.tools;
     this.artifact = artifact;
     this.size = size;
-    const url = client.link(artifact.thumbnail_url);
+    this.thumbnail = this.tools.thumbnail();
+    const url = client.thumbnail(artifact, this.thumbnail);
     if (this.url !== url) {
       this.url = url;
       this.picture.src = url;
@@ -63,9 +70,16 @@ export class Cell {
       size > 1 ? el("span", { class: "adb-mark", title: t("cell.batch", { n: size }) }, icon("stack"), String(size)) : null,
       artifact.is_latest ? el("span", { class: "adb-mark adb-current", title: t("cell.current_hint") }, icon("star")) : null,
     );
+    const played = PLAYED[artifact.file_type];
+    const { duration } = artifact.metadata;
+    refill(
+      this.played,
+      played ? el("span", { class: "adb-mark" }, icon(played.icon), duration ? lasting(duration) : null) : null,
+    );
     this.#name(artifact.filename);
     const status = t(`status.${stateOf(artifact).key}`);
     const words = [t("cell.label", { name: artifact.filename, version: artifact.version, status })];
+    if (played) words.push(t(played.name), ...(duration ? [lasting(duration)] : []));
     if (size > 1) words.push(t("cell.batch", { n: size }));
     if (artifact.is_latest) words.push(t("cell.current"));
     this.#set("aria-label", words.join(", "));
@@ -82,4 +96,9 @@ export class Cell {
   #set(name, value) {
     if (this.element.getAttribute(name) !== String(value)) this.element.setAttribute(name, String(value));
   }
+}
+
+/** Whether there are frames to look through. */
+function moves({ file_type: kind, metadata }) {
+  return kind === "video" || (kind === "image" && metadata.animated === true);
 }

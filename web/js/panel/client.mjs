@@ -39,6 +39,20 @@ export class Client {
     return this.base + path.replace(/^\/artifact-db/, "");
   }
 
+  /** The URL of an artifact's thumbnail in a size, "small", "medium" or "large", or of its "strip". */
+  thumbnail({ thumbnail_url: path }, size) {
+    if (size === "medium") return this.link(path);
+    return `${this.link(path)}${path.includes("?") ? "&" : "?"}${size === "strip" ? "strip=1" : `size=${size}`}`;
+  }
+
+  /** The first `most` bytes of what a link leads to, as text. */
+  async text(link, most) {
+    const answer = await this.fetcher(this.link(link), { headers: { Range: `bytes=0-${most - 1}` } });
+    if (!answer.ok) throw new Problem(answer.status, {});
+    // A letter may be cut in two at the end, and is left out.
+    return new TextDecoder().decode(await answer.arrayBuffer(), { stream: true });
+  }
+
   async request(method, path, { body, form, revision, signal } = {}) {
     const headers = {};
     if (body !== undefined) headers["Content-Type"] = "application/json";

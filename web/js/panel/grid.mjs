@@ -15,6 +15,11 @@ export function layout(width, { least: smallest, most = smallest, gap, caption }
   return { columns, side, rowHeight: side + caption + gap, gap };
 }
 
+/** The size of thumbnail that a cell of `side` pixels needs on a screen with `ratio` of its own pixels for each. */
+export function thumbnail(side, ratio) {
+  return side * (ratio || 1) <= 256 ? "small" : "medium";
+}
+
 /** The height of `count` cells. */
 export function height(count, { columns, rowHeight, gap }) {
   return count === 0 ? 0 : Math.ceil(count / columns) * rowHeight - gap;

@@ -9,6 +9,8 @@ function owned(target, key) {
   if (!(target instanceof Element)) return false;
   if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
   if (target.matches("input[type=checkbox]")) return key === " ";
+  if (target.closest("button")) return key === " ";
+  if (target.closest(".adb-text")) return /^(ArrowUp|ArrowDown|Home|End|Page| )/.test(key);
   return target.closest("input, textarea, select, [contenteditable]") !== null;
 }
 
@@ -90,6 +92,9 @@ function inViewer(panel, { key, shiftKey }) {
     "+": () => stage.zoom.by(1.25),
     "=": () => stage.zoom.by(1.25),
     "-": () => stage.zoom.by(0.8),
+    " ": () => stage.player.toggle(),
+    ",": () => stage.player.step(-1),
+    ".": () => stage.player.step(1),
     e: () => viewer.pickFile(),
     d: () => viewer.download(),
     g: () => viewer.intoGraph(),

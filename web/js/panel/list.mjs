@@ -18,10 +18,11 @@ export class List {
    */
   constructor(collection, tools) {
     this.collection = collection;
-    this.tools = tools;
+    this.tools = { ...tools, thumbnail: () => this.thumbnail };
     this.cells = new Map();
     this.current = { index: 0, id: null };
     this.look = grid.layout(280, LOOK);
+    this.thumbnail = grid.thumbnail(this.look.side, devicePixelRatio);
     this.seen = 0;
     this.height = 0;
     this.canvas = el("div", { class: "adb-canvas", role: "listbox", "aria-label": tools.t("list.label") });
@@ -71,6 +72,7 @@ export class List {
     if (!width) return;
     this.seen = this.element.clientHeight;
     this.look = grid.layout(width, LOOK);
+    this.thumbnail = grid.thumbnail(this.look.side, devicePixelRatio);
     this.element.style.setProperty("--adb-side", `${this.look.side}px`);
     this.#later();
   }
@@ -109,7 +111,7 @@ export class List {
         this.canvas.insertBefore(cell.element, before ? before.nextSibling : this.canvas.firstChild);
       }
       cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index);
-      if (cell.size !== stacks.size(at)) cell.draw(items[at], stacks.size(at));
+      if (cell.size !== stacks.size(at) || cell.thumbnail !== this.thumbnail) cell.draw(items[at], stacks.size(at));
       before = cell.element;
     }
     if (focused && !this.canvas.contains(document.activeElement)) this.#focus(index);

@@ -14,6 +14,8 @@ const SHOWN = [
   ["c", "compare"],
   ["z + −", "zoom"],
   ["⇧+arrows", "pan"],
+  ["space", "play"],
+  [", .", "frames"],
   ["e", "edit"],
   ["d", "download"],
   ["g", "into_graph"],

@@ -1,18 +1,25 @@
 /**
- * Owns the picture itself: one artifact large, or two compared side by side or under a slider.
+ * Owns what is looked at: one artifact large, or two compared side by side or under a slider.
  */
 
 import { el, fill } from "./dom.mjs";
+import { Layer } from "./layer.mjs";
+import { Player } from "./player.mjs";
 import { outputOf, placeInBatch } from "./stacks.mjs";
 import { Zoom } from "./zoom.mjs";
 
 export class Stage {
-  constructor({ client, t }) {
-    Object.assign(this, { client, t });
+  /** @param {{client: any, t: any, save: (artifact: any) => void}} tools `save`: download one */
+  constructor({ client, t, save }) {
+    this.t = t;
+    this.tools = { client, t, save, sized: () => this.#sized(), ready: () => this.player.show(this.layers) };
     this.mode = "one";
     this.split = 0.5;
+    this.player = new Player({ t });
     this.element = el("div", { class: "adb-stage" });
     this.element.addEventListener("pointermove", (event) => this.#slide(event));
+    this.element.addEventListener("pointerdown", ({ clientX: x, clientY: y }) => (this.pressed = { x, y }));
+    this.element.addEventListener("click", (event) => this.#click(event));
     this.zoom = new Zoom(this.element, () => this.#natural(), (view) => this.#show(view));
     this.layers = [];
     this.handle = el("input", {
@@ -23,7 +30,16 @@ export class Stage {
   }
 
   destroy() {
+    this.clear();
     this.zoom.destroy();
+  }
+
+  /** Nothing is shown, and nothing plays on. */
+  clear() {
+    this.player.show([]);
+    for (const layer of this.layers) layer.end();
+    this.layers = [];
+    fill(this.element);
   }
 
   /**
@@ -34,18 +50,25 @@ export class Stage {
     const wanted = other ? mode : "one";
     const keys = [artifact, other].filter(Boolean).map((one) => `${one.id} ${Boolean(one.deleted_at)}`);
     if (this.mode === wanted && keys.join() === this.layers.map((layer) => layer.key).join()) return;
-    // Another way of looking at the same pictures: where one was looking stays.
-    const same = this.layers[0]?.key === keys[0] && this.zoom.panes === (wanted === "side" ? 2 : 1);
+    // Another way of looking at the same: where one was looking stays, in the picture and in time.
+    const sameOne = this.layers[0]?.key === keys[0];
+    const same = sameOne && this.zoom.panes === (wanted === "side" ? 2 : 1);
+    const time = sameOne ? this.player.leader?.currentTime : 0;
+    const paused = sameOne && this.player.leader?.paused;
+    this.clear();
     this.mode = wanted;
     const tell = other && outputOf(other) !== outputOf(artifact) ? this.#nth : this.#version;
     this.layers = other
-      ? [this.#layer(artifact, "after", tell), this.#layer(other, "before", tell)]
-      : [this.#layer(artifact, "one")];
+      ? [new Layer(artifact, "after", this.tools, tell(artifact)), new Layer(other, "before", this.tools, tell(other))]
+      : [new Layer(artifact, "one", this.tools, null)];
     this.element.dataset.mode = this.mode;
     this.zoom.panes = this.mode === "side" ? 2 : 1;
     // What is before comes first, on the left and for a screen reader.
     fill(this.element, ...this.layers.map((layer) => layer.element).reverse());
     if (this.mode === "slider") this.element.append(this.handle);
+    this.player.show(this.layers);
+    if (paused) this.player.leader.autoplay = false;
+    if (time) this.player.leader.currentTime = time;
     if (same && !this.zoom.isFitted) this.#show(this.zoom.view);
     else this.zoom.fit();
     this.#cut(this.split);
@@ -55,44 +78,21 @@ export class Stage {
 
   #nth = (artifact) => this.t("batch.nth", { n: placeInBatch(artifact) });
 
-  #layer(artifact, role, tell) {
-    const layer = { key: `${artifact.id} ${Boolean(artifact.deleted_at)}`, artifact };
-    layer.picture = el("img", { class: "adb-picture", alt: artifact.filename, draggable: false, decoding: "async" });
-    layer.label = tell ? el("span", { class: "adb-layer-label" }, tell(artifact)) : null;
-    layer.note = el("p", { class: "adb-note", hidden: true });
-    layer.element = el("div", { class: `adb-layer adb-${role}` }, layer.picture, layer.label, layer.note);
-    layer.picture.addEventListener("load", () => this.zoom.isFitted && this.zoom.fit());
-    layer.picture.addEventListener("error", () => this.#cannot(layer));
-    if (artifact.file_type === "image") layer.picture.src = this.client.link(artifact.url);
-    else this.#cannot(layer);
-    return layer;
-  }
-
-  /** What cannot be shown has a placeholder, and says why; where the bytes are right, the file can be downloaded. */
-  async #cannot(layer) {
-    if (layer.fallen) return;
-    layer.fallen = true;
-    layer.picture.src = this.client.link(layer.artifact.thumbnail_url);
-    const { status } = await this.client.head(layer.artifact.url).catch(() => ({ status: 0 }));
-    const why = { 0: "failed.no_answer", 409: "state.changed", 410: "state.gone" }[status] ?? "stage.failed";
-    layer.note.textContent = this.t(why);
-    layer.note.hidden = false;
-  }
-
   #natural() {
-    const { picture, artifact } = this.layers[0] ?? {};
-    if (!picture) return { width: 0, height: 0 };
-    const width = picture.naturalWidth || artifact.metadata.width || 0;
-    const height = picture.naturalHeight || artifact.metadata.height || 0;
-    return { width, height };
+    return this.layers[0]?.size ?? { width: 0, height: 0 };
+  }
+
+  #sized() {
+    if (this.zoom.isFitted) this.zoom.fit();
   }
 
   #show({ scale, x, y }) {
     if (!this.layers.length) return;
     const { width, height } = this.#natural();
     this.element.style.setProperty("--adb-scale", String(scale));
-    for (const layer of this.layers) {
-      Object.assign(layer.picture.style, {
+    for (const { picture } of this.layers) {
+      if (!picture.matches(".adb-picture")) continue;
+      Object.assign(picture.style, {
         width: `${width}px`,
         height: `${height}px`,
         transform: `translate(${x}px, ${y}px) scale(${scale})`,
@@ -117,5 +117,11 @@ export class Stage {
     if (this.mode !== "slider" || event.buttons || event.target.closest("input, button")) return;
     const box = this.element.getBoundingClientRect();
     this.#cut(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+  }
+
+  /** A click that is no drag starts and stops what plays. */
+  #click({ clientX, clientY, target, detail }) {
+    if (detail !== 1 || !this.pressed || target.closest("button, input, .adb-text")) return;
+    if (Math.hypot(clientX - this.pressed.x, clientY - this.pressed.y) < 4) this.player.toggle();
   }
 }

@@ -25,7 +25,7 @@ export class Viewer {
     const { t } = this;
     this.artifact = null;
     this.#forget();
-    this.stage = new Stage(tools);
+    this.stage = new Stage({ ...tools, save: (artifact) => this.download(artifact) });
     this.strip = el("div", { class: "adb-strip" });
     this.reason = new Reason({
       t,
@@ -46,7 +46,7 @@ export class Viewer {
     this.element = el(
       "section",
       { class: "adb-viewer", hidden: true, role: "dialog", "aria-modal": "true", "aria-label": t("viewer.label"), tabIndex: -1 },
-      el("div", { class: "adb-main" }, this.bar, this.stage.element, this.strip),
+      el("div", { class: "adb-main" }, this.bar, this.stage.element, this.stage.player.element, this.strip),
       this.side,
       this.picker,
     );
@@ -94,6 +94,7 @@ export class Viewer {
     this.element.hidden = true;
     this.artifact = null;
     this.#forget();
+    this.stage.clear();
   }
 
   /** An artifact has changed: redraw if it is shown here, or is a version of what is. */
@@ -157,8 +158,8 @@ export class Viewer {
   }
 
   /** Save the file under its own name. */
-  download() {
-    const link = el("a", { href: this.client.link(this.artifact.url), download: this.artifact.filename });
+  download(artifact = this.artifact) {
+    const link = el("a", { href: this.client.link(artifact.url), download: artifact.filename });
     this.element.append(link);
     link.click();
     link.remove();

@@ -37,6 +37,14 @@ export function size(bytes) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** How long a film or a sound lasts: 0:04, 1:02:03. */
+export function lasting(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
 /** A time as a person says it: today by the clock, this year by the day. */
 export function when(iso, language, now = new Date()) {
   const moment = new Date(iso);

@@ -23,6 +23,9 @@ export function centred(picture, stage, scale) {
   return { scale, x: (stage.width - picture.width * scale) / 2, y: (stage.height - picture.height * scale) / 2 };
 }
 
+/** What on a stage hears the pointer for itself. */
+const ITSELF = "button, input, .adb-text";
+
 export class Zoom {
   /**
    * @param {HTMLElement} stage hears the pointer; has the size that is fitted
@@ -40,7 +43,7 @@ export class Zoom {
     for (const name of ["pointerup", "pointercancel"]) {
       stage.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
     }
-    stage.addEventListener("dblclick", (event) => !event.target.closest("input, button") && this.toggle());
+    stage.addEventListener("dblclick", (event) => !event.target.closest(ITSELF) && this.toggle());
     this.sizes = new ResizeObserver(() => this.isFitted && this.fit());
     this.sizes.observe(stage);
     this.view = { scale: 1, x: 0, y: 0 };
@@ -88,13 +91,14 @@ export class Zoom {
   }
 
   #wheel(event) {
+    if (event.target.closest(ITSELF)) return;
     event.preventDefault();
     this.isFitted = false;
     this.#set(zoomed(this.view, Math.exp(-event.deltaY * 0.0015), this.#point(event)));
   }
 
   #down(event) {
-    if (event.button !== 0 || event.target.closest("button, input")) return;
+    if (event.button !== 0 || event.target.closest(ITSELF)) return;
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   }
