@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..media import thumbnails as media
-from ..media.limits import STANDS_STILL, CannotBeShown
+from ..media.limits import OPEN_IT, STANDS_STILL, CannotBeShown
 from ..storage.files import store_errors
 from ..storage.local import Store
 from ..storage.thumbnails import Thumbnails
@@ -77,7 +77,7 @@ def _why_none(library: Library, artifact: Artifact, size: str) -> str | None:
     if size == STRIP and not media.has_strip(artifact.file_format):
         return STANDS_STILL
     if not media.has_reader(artifact.file_format):
-        return "no preview"
+        return OPEN_IT if artifact.file_type == "text" else "no preview"
     return None
 
 

@@ -118,7 +118,7 @@ def opened(source: Path, file_format: str, kind: str, patience: Patience) -> Ite
         "max_streams": "64",
     }
     try:
-        weighing.weigh(source, READERS[file_format])
+        weighing.weigh(source, DEMUXERS[file_format])
     except weighing.TooHeavy as error:
         raise CannotBeShown(TOO_LARGE) from error
     try:

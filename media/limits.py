@@ -12,6 +12,7 @@ SECONDS = 4.0
 
 TOO_LARGE = "too large to be shown"
 STANDS_STILL = "it does not move"
+OPEN_IT = "open it to read it"
 UNREADABLE = "cannot be read"
 
 

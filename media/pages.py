@@ -14,10 +14,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .limits import CannotBeShown
+from .limits import OPEN_IT, CannotBeShown
 
 FORMATS = frozenset({"txt", "json"})
-LINES = 13
+LINES = 11
 HEAD = 8192
 """Bytes that are read; a page of `LINES` lines holds far fewer."""
 
@@ -55,7 +55,7 @@ def draw(source: Path, sides: list[int]) -> Iterator[Image.Image]:
     lacking = {name: sum(not _is_drawn(name, letter) for letter in letters) for name in FONTS if _font(name, 16)}
     name = min(lacking, key=lacking.__getitem__)
     if lacking[name] > MISSING * len(letters):
-        raise CannotBeShown("open it to read it")
+        raise CannotBeShown(OPEN_IT)
     written = "".join(letter for letter in text if letter.isspace() or _is_drawn(name, letter))
     for side in sides:
         yield _page(written, name, side)
@@ -64,13 +64,14 @@ def draw(source: Path, sides: list[int]) -> Iterator[Image.Image]:
 def _page(text: str, name: str, side: int) -> Image.Image:
     image = Image.new("RGB", (side, side), _BACK)
     canvas = ImageDraw.Draw(image)
-    margin = side / 16
-    pitch = (side - 2 * margin) / LINES
+    # Above the lines there is room for what a list writes over a corner.
+    margin, top = side / 16, side / 6
+    pitch = (side - margin - top) / LINES
     font = _font(name, round(pitch * 0.78))
     assert font is not None
     room = side - 2 * margin
     for number, line in enumerate(_lines(text, font, room)):
-        canvas.text((margin, margin + (number + 0.5) * pitch), line, fill=_INK, font=font, anchor="lm")
+        canvas.text((margin, top + (number + 0.5) * pitch), line, fill=_INK, font=font, anchor="lm")
     return image
 
 

@@ -99,12 +99,12 @@ def _drawn(peaks: list[float], side: int) -> Image.Image:
     """Bars with round ends. Drawn four times as large: Pillow's own edges are not smooth."""
     height = side // 2
     pitch = 8
-    count = side // pitch
+    count = side // pitch - 2  # it keeps off the edges
     image = Image.new("L", (4 * side, 4 * height), 0)
     canvas = ImageDraw.Draw(image)
     for number in range(count):
         half = max(2.5, _loudest(peaks, number, count) * (height / 2 - 6))
-        left, top = number * pitch + 1.5, height / 2 - half
+        left, top = (number + 1) * pitch + 1.5, height / 2 - half
         box = (4 * left, 4 * top, 4 * (left + 5), 4 * (top + 2 * half))
         canvas.rounded_rectangle(box, 10, fill=255)
     shape = image.reduce(4)

@@ -16,6 +16,7 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, chains, decisions, identities, pages, recording, runs
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Artifact
+from comfyui_artifact_db.media import facts, kinds
 from commanding import Shell
 from PIL import Image, ImageDraw
 
@@ -108,13 +109,24 @@ class PanelHub:
         for index in range(count):
             self.made += 1
             artifact_id = identities.new_id()
-            with self.library.store.receiving() as part:
-                part.write(data if data is not None else picture(self.made, size))
-                placement = self.library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
-            key = of.output_key if of else f"9:images:{index}"
             filename = name or f"shot_{self.made:04}.png"
-            known = metadata if metadata is not None else {"width": size[0], "height": size[1]}
-            new = recording.NewArtifact(artifact_id, key, filename, "image", "png", known, status=status, **more)
+            content = data if data is not None else picture(self.made, size)
+            # What breaks off in its first bytes, or is no picture at all, is still called one here.
+            kind = kinds.PNG if filename.endswith(".png") else kinds.classify(content[: kinds.HEAD_SIZE], filename)
+            with self.library.store.receiving() as part:
+                part.write(content)
+                placement = self.library.store.finish(
+                    part, artifact_id=artifact_id, extension=kind.file_format, day="2026-11-22"
+                )
+            key = of.output_key if of else f"9:images:{index}"
+            known = metadata
+            if known is None and kind is kinds.PNG:
+                known = {"width": size[0], "height": size[1]}
+            elif known is None:
+                known = facts.describe(part.path, kind)
+            new = recording.NewArtifact(
+                artifact_id, key, filename, kind.file_type, kind.file_format, known, status=status, **more
+            )
             outputs.append((new, placement))
         workflow_id = of.workflow_id if of else identities.new_id()
         run = None if of else runs.Run("gpu-a", f"prompt-{self.made}", workflow_name, chain, step, requested_by=actor)

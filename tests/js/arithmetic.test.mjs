@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as grid from "../../web/js/panel/grid.mjs";
-import { size, when, words } from "../../web/js/panel/words.mjs";
+import { frameAt } from "../../web/js/panel/scrub.mjs";
+import { lasting, size, when, words } from "../../web/js/panel/words.mjs";
 import { fitted, zoomed } from "../../web/js/panel/zoom.mjs";
 
 const LOOK = { least: 118, gap: 8, caption: 22 };
@@ -65,4 +66,17 @@ test("texts are filled in, and what is filled in is never looked into again", ()
 test("sizes and times are said as people say them", () => {
   assert.deepEqual([999, 1500, 2_040_000, 999_999].map(size), ["999 B", "1.5 kB", "2.0 MB", "1.0 MB"]);
   assert.match(when("2020-03-04T10:00:00Z", "en", new Date("2026-01-01")), /2020/);
+});
+
+test("how long something lasts is said by the clock", () => {
+  assert.deepEqual([0, 4.9, 61, 3600, 36_061.5].map(lasting), ["0:00", "0:04", "1:01", "1:00:00", "10:01:01"]);
+});
+
+test("a cell asks for the size of thumbnail that its screen shows", () => {
+  assert.deepEqual([grid.thumbnail(118, 1), grid.thumbnail(168, 1.5), grid.thumbnail(168, 2)], ["small", "small", "medium"]);
+  assert.equal(grid.thumbnail(118, undefined), "small");
+});
+
+test("the frame under a mouse is one of twelve", () => {
+  assert.deepEqual([-5, 0, 59, 60, 119, 500].map((x) => frameAt(x, 120)), [0, 0, 5, 6, 11, 11]);
 });

@@ -76,8 +76,7 @@ export class Layer {
     this.head = el("div", { class: "adb-wave-head" });
     this.media = el("audio", { preload: "metadata", src: this.#url, "aria-label": this.artifact.filename });
     this.media.addEventListener("error", () => this.#cannot(), { once: true });
-    this.element.append(this.media);
-    return el("div", { class: "adb-picture adb-wave" }, wave, this.head);
+    return el("div", { class: "adb-picture adb-wave" }, wave, this.head, this.media);
   }
 
   #text() {

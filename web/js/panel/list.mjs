@@ -111,7 +111,7 @@ export class List {
         this.canvas.insertBefore(cell.element, before ? before.nextSibling : this.canvas.firstChild);
       }
       cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index);
-      if (cell.size !== stacks.size(at) || cell.thumbnail !== this.thumbnail) cell.draw(items[at], stacks.size(at));
+      if (cell.size !== stacks.size(at) || (items[at] && cell.thumbnail !== this.thumbnail)) cell.draw(items[at], stacks.size(at));
       before = cell.element;
     }
     if (focused && !this.canvas.contains(document.activeElement)) this.#focus(index);

@@ -29,8 +29,12 @@ export class Player {
     );
   }
 
-  /** What plays: the first leads, and is heard; a second one follows it. */
-  show(layers) {
+  /**
+   * What plays: the first leads, and is heard; a second one follows it.
+   * @param {import("./layer.mjs").Layer[]} layers
+   * @param {{at?: number, stopped?: boolean, playing?: boolean}} [before] how the first was left, if it was shown already
+   */
+  show(layers, before = {}) {
     this.end();
     this.layers = layers.filter(({ media }) => media);
     this.element.hidden = this.layers.length === 0;
@@ -38,6 +42,10 @@ export class Player {
     this.listening = new AbortController();
     const { signal } = this.listening;
     const [leader, ...followers] = this.layers.map(({ media }) => media);
+    this.stopped = Boolean(before.stopped);
+    if (before.at) leader.currentTime = before.at;
+    if (before.stopped) leader.autoplay = false;
+    if (before.playing) leader.play().catch(() => {});
     for (const follower of followers) Object.assign(follower, { muted: true, autoplay: false, loop: false });
     for (const name of ["play", "pause", "volumechange", "durationchange", "loadedmetadata"]) {
       leader.addEventListener(name, () => this.#draw(), { signal });
@@ -57,6 +65,12 @@ export class Player {
     this.layers = [];
   }
 
+  /** How it is left, for `show`. */
+  get left() {
+    const { leader, stopped } = this;
+    return leader ? { at: leader.currentTime, stopped, playing: !leader.paused } : {};
+  }
+
   get leader() {
     return this.layers[0]?.media;
   }
@@ -74,6 +88,7 @@ export class Player {
   toggle() {
     const { leader } = this;
     if (!leader) return;
+    this.stopped = !leader.paused;
     // Where it cannot be played its layer says so.
     if (leader.paused) leader.play().catch(() => {});
     else leader.pause();
@@ -84,6 +99,7 @@ export class Player {
     const { leader } = this;
     if (!leader || !this.isFilm) return;
     leader.pause();
+    this.stopped = true;
     const fps = this.layers[0].artifact.metadata.fps || FPS;
     // Into the middle of the frame: at its edge it is left to rounding which of two is seen.
     const frame = Math.floor(leader.currentTime * fps + 1e-6) + by;

@@ -53,8 +53,7 @@ export class Stage {
     // Another way of looking at the same: where one was looking stays, in the picture and in time.
     const sameOne = this.layers[0]?.key === keys[0];
     const same = sameOne && this.zoom.panes === (wanted === "side" ? 2 : 1);
-    const time = sameOne ? this.player.leader?.currentTime : 0;
-    const paused = sameOne && this.player.leader?.paused;
+    const left = sameOne ? this.player.left : {};
     this.clear();
     this.mode = wanted;
     const tell = other && outputOf(other) !== outputOf(artifact) ? this.#nth : this.#version;
@@ -66,9 +65,7 @@ export class Stage {
     // What is before comes first, on the left and for a screen reader.
     fill(this.element, ...this.layers.map((layer) => layer.element).reverse());
     if (this.mode === "slider") this.element.append(this.handle);
-    this.player.show(this.layers);
-    if (paused) this.player.leader.autoplay = false;
-    if (time) this.player.leader.currentTime = time;
+    this.player.show(this.layers, left);
     if (same && !this.zoom.isFitted) this.#show(this.zoom.view);
     else this.zoom.fit();
     this.#cut(this.split);
