@@ -73,7 +73,7 @@ def test_a_broken_picture_has_a_placeholder(hub: PanelHub, screen: Screen) -> No
     hub.one("broken.png", data=picture(3)[:40])
     expect(screen.page.locator(".adb-cell.adb-loaded")).to_have_count(1)
     screen.open("broken.png")
-    expect(screen.viewer.locator(".adb-note")).to_have_text("This cannot be shown here; download it instead.")
+    expect(screen.viewer.locator(".adb-note p")).to_have_text("This cannot be shown here; download it instead.")
     screen.shown()
 
 
