@@ -93,8 +93,8 @@ def seen(folder: str, files: Sequence[Found]) -> dict[str, Row]:
 
 def known(sha256: str, filename: str, subfolder: str) -> str | None:
     """The artifact that has these bytes under this name already, whoever recorded it; what is in the trash too."""
-    same = [row for row in _same_bytes.rows(sha256) if row["filename"] == filename]
-    return next((row["id"] for row in same if (row["subfolder"] or "") == subfolder), None)
+    found: str | None = _same_bytes.value(sha256, filename, subfolder)
+    return found
 
 
 def lost_attempts() -> dict[str, list[Row]]:
@@ -309,9 +309,10 @@ def _remember(folder_id: Any, name: Any, size: Any, mtime_ns: Any, sha256: Any, 
 
 
 @prepared
-def _same_bytes(sha256: Any) -> Any:
+def _same_bytes(sha256: Any, filename: Any, subfolder: Any) -> Any:
     table = models.Artifact
-    return table.select(table.id, table.filename, table.subfolder).where(table.sha256 == sha256).order_by(table.id)
+    same = (table.sha256 == sha256) & (table.filename == filename) & (fn.COALESCE(table.subfolder, "") == subfolder)
+    return table.select(table.id).where(same).order_by(table.id).limit(1)
 
 
 @prepared

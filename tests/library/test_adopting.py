@@ -27,8 +27,10 @@ from comfyui_artifact_db.library import (
     workflows,
 )
 from comfyui_artifact_db.library.adopting import Tally
+from comfyui_artifact_db.library.adopting_rows import Outcome
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact
+from comfyui_artifact_db.storage.local import Intent
 from making import Pictures, png
 from output_folders import BROKEN, GOOD, LONG_AGO, broken, dated, editor, every_kind, graph, left_out, picture, text
 
@@ -391,6 +393,24 @@ def test_an_import_that_is_stopped_goes_on_where_it_was(
     again = adopt(library, folder)
     assert (again.stopped, again.unchanged, again.new) == (False, tally.new, 30 - tally.new)
     assert len(recorded(library)) == 30
+
+
+def test_groups_become_small_where_one_has_held_the_writers_lock_for_long(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("GROUP", 8), ("FEWEST", 3), ("HELD", 0.0)):
+        monkeypatch.setattr(adopting, name, value)
+    for number in range(15):
+        picture(folder / f"{number:02}.png", number)
+    complete, sizes = adopting.complete, []
+
+    def counted(completing: Library, intent: Intent) -> Outcome:
+        sizes.append(len(intent.placements))
+        return complete(completing, intent)
+
+    monkeypatch.setattr(adopting, "complete", counted)
+    assert adopt(library, folder).new == 15
+    assert sizes == [8, 3, 3, 1]
 
 
 def test_a_store_that_takes_nothing_more_ends_the_import_and_keeps_what_it_took(

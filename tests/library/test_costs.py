@@ -13,6 +13,7 @@ import pytest
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import (
+    adopting_rows,
     artifacts,
     attempts,
     chains,
@@ -32,6 +33,7 @@ from comfyui_artifact_db.library import (
 )
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact
+from comfyui_artifact_db.storage.folders import Found
 from making import Pictures
 from reviewing import edit
 
@@ -53,6 +55,11 @@ class Scene:
         chain_id = workflows.get_workflow(library, self.workflow_id).chain_id
         assert chain_id is not None
         self.chain_id = chain_id
+
+    def asked(self, question: Callable[[], object]) -> object:
+        """What takes part in its caller's snapshot."""
+        with self.library.reading():
+            return question()
 
 
 QUESTIONS: dict[str, Ask] = {
@@ -106,6 +113,9 @@ QUESTIONS: dict[str, Ask] = {
     "events": lambda s: events.list_events(s.library, after=10),
     "an artifact's history": lambda s: events.history(s.library, s.first.id),
     "the last event": lambda s: events.last_seq(s.library),
+    "what an import asks of each file": lambda s: s.asked(lambda: adopting_rows.known("0" * 64, "a.png", "")),
+    "what earlier imports saw": lambda s: s.asked(lambda: adopting_rows.seen("/output", [Found("a.png", 1, 1)])),
+    "prompts that were lost": lambda s: s.asked(adopting_rows.lost_attempts),
     "lineage": lambda s: lineage.get_lineage(s.library, s.second.id),
     "version history": lambda s: lineage.get_version_history(s.library, s.second.id),
     "what a node means by chain and step": lambda s: loads.resolve(s.library, loads.Wanted(chain="film", step="a")),
