@@ -10,6 +10,7 @@ from pathlib import Path
 
 import invariants
 import pytest
+from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid, StoreFailed
 from comfyui_artifact_db.library import (
@@ -17,8 +18,11 @@ from comfyui_artifact_db.library import (
     adopting_files,
     artifacts,
     attempts,
+    bundles,
     decisions,
     events,
+    exporting,
+    importing,
     pages,
     recording,
     runs,
@@ -28,7 +32,7 @@ from comfyui_artifact_db.library import (
 )
 from comfyui_artifact_db.library.adopting import Tally
 from comfyui_artifact_db.library.adopting_rows import Outcome
-from comfyui_artifact_db.library.opening import Library
+from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact
 from comfyui_artifact_db.storage.local import Intent
 from making import Pictures, png
@@ -471,3 +475,23 @@ def test_recording_is_untouched_by_what_an_import_says(library: Library, picture
     (event,) = [event for event in events.history(library, artifact.id) if event.action in recording.RECORDING]
     assert event.after is not None
     assert "created_at" not in event.after
+
+
+def test_what_was_adopted_goes_to_another_hub_as_a_bundle_and_is_known_there(
+    library: Library, folder: Path, tmp_path: Path
+) -> None:
+    picture(folder / "a.png", 1)
+    adopt(library, folder)
+    picture(folder / "a.png", 2, at=LONG_AGO + 9)
+    adopt(library, folder)
+    root = exporting.find_root(library, recorded(library)["a.png"].workflow_id)
+    bundles.export_bundle(library, root, tmp_path / "a.zip", by="ann")
+    assert not importing.import_bundle(library, tmp_path / "a.zip", by="ann").added
+    (tmp_path / "other").mkdir()
+    other = open_library(load_config(tmp_path / "other", {}))
+    try:
+        assert importing.import_bundle(other, tmp_path / "a.zip", by="bob").added
+        assert verifying_finds(other) == []
+        assert adopt(other, folder).known == 1
+    finally:
+        other.close()
