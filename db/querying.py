@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from peewee import Value
+from peewee import IntegrityError, Value
 
 from .connections import CURRENT, BooleanColumn, JSONColumn
 
 Row = dict[str, Any]
+Statement = list[Any]
 
 
 def all_rows(query: Any) -> list[Row]:
@@ -29,7 +31,12 @@ def all_tuples(query: Any) -> list[tuple[Any, ...]]:
 
 
 def insert(model: Any, row: Row) -> None:
-    """Add a row given by column names; columns that it leaves out take their default.
+    """Add a row given by column names; columns that it leaves out take their default."""
+    model._meta.database.execute_sql(*inserting(model, row))
+
+
+def inserting(model: Any, row: Row) -> tuple[str, Statement]:
+    """The text that adds a row, and the values that stand in it.
 
     The statement's text is kept for each set of columns: an artifact's record is a handful of inserts, and most of
     their time would go into building the same texts again.
@@ -42,8 +49,26 @@ def insert(model: Any, row: Row) -> None:
         table = model._meta.table_name
         _statements[key] = f'INSERT INTO "{table}" ({columns}) VALUES ({places})'
     fields = model._meta.columns
-    values = [fields[name].db_value(row[name]) if name in row else _defaults(model)[name] for name in names]
-    model._meta.database.execute_sql(_statements[key], values)
+    return _statements[key], [
+        fields[name].db_value(row[name]) if name in row else _defaults(model)[name] for name in names
+    ]
+
+
+def setting(model: Any, column: str, value: Any, row_id: str) -> tuple[str, Statement]:
+    """The text that sets one column of one row, and the values that stand in it."""
+    return f'UPDATE "{model._meta.table_name}" SET "{column}" = ? WHERE "id" = ?', [value, row_id]
+
+
+def execute_all(sql: str, values: Iterable[Sequence[Any]]) -> None:
+    """Execute one statement with each of some rows of values, inside the caller's transaction.
+
+    Raises:
+        IntegrityError: as every other statement.
+    """
+    try:
+        CURRENT.cursor().executemany(sql, values)
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(*error.args) from error
 
 
 class Prepared:

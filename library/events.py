@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..db import models
-from ..db.querying import all_rows, insert, prepared
+from ..db.querying import all_rows, execute_all, insert, inserting, prepared
 from .views import Event
 
 if TYPE_CHECKING:
@@ -39,6 +40,34 @@ def event_hash(row: dict[str, Any]) -> str:
         *(row["chain_id"], row["workflow_id"], row["before"], row["after"], row["previous_hash"]),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+class Told(NamedTuple):
+    """An event that is not logged yet; `before` and `after` are texts as `text` makes them."""
+
+    action: str
+    entity_type: str
+    entity_id: str
+    chain_id: str | None
+    workflow_id: str | None
+    before: str | None
+    after: str | None
+
+
+def append_all(previous: tuple[int, str] | None, at: str, actor: str, told: Sequence[Told]) -> tuple[int, str]:
+    """As `append`, for many events at once: a fraction of the time that each would take by itself."""
+    seq, last_hash = previous or _last()
+    values = []
+    sql = ""
+    for event in told:
+        seq += 1
+        row = {"seq": seq, "at": at, "actor": actor, **event._asdict(), "previous_hash": last_hash}
+        row["hash"] = last_hash = event_hash(row)
+        sql, ordered = inserting(models.Event, row)
+        values.append(ordered)
+    if values:
+        execute_all(sql, values)
+    return seq, last_hash
 
 
 def append(previous: tuple[int, str] | None, **row: Any) -> tuple[int, str]:

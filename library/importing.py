@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from peewee import DatabaseError
+from peewee import DatabaseError, IntegrityError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.files import remove
 from ..storage.local import Intent, Placement
-from . import artifacts, identities, importing_rows, names
+from . import artifacts, identities, importing_rows, names, preparing
 from .bundle_reading import BadBundle, Bundle, opened
 from .bundle_rows import Contents, checked
 from .bundles import EVENTS, FILES, ROWS
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .opening import Library
 
 KIND = "import"
+
+TRIES = 3
+"""How often an import is made ready anew when others change what it refers to in between."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,29 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     if not rows.exists():
         return False  # It is removed only after the commit.
     placements = dict(zip(record["artifacts"], intent.placements, strict=True))
-    with library.writing(record["actor"]) as tx:
-        if interrupted and record["artifacts"]:
-            refuse_deleted(record["artifacts"])
-        added = importing_rows.insert_all(tx, rows, log, Origin(**record["origin"]), placements)
-        unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
+    local_paths = [placement.local_path for placement in intent.placements]
+    origin = Origin(**record["origin"])
+    for tries_left in reversed(range(TRIES)):
+        with library.reading():
+            if interrupted and record["artifacts"]:
+                refuse_deleted(record["artifacts"])
+            added = not importing_rows.is_here(rows, origin)
+            unnamed = [] if added else artifacts.unnamed(local_paths)
+            prepared = preparing.prepare(intent.path.parent, rows, log, origin, placements) if added else None
+        if prepared is None:
+            break
+        try:
+            with library.writing(record["actor"]) as tx:
+                if interrupted and record["artifacts"]:
+                    refuse_deleted(record["artifacts"])
+                prepared.write(tx)
+            break
+        except IntegrityError:
+            # Somebody else's transaction came in between; what it means says `is_here`.
+            if not tries_left:
+                raise
+        finally:
+            prepared.close()
     for local_path in unnamed:
         # The same bundle came before: no row names this copy of its bytes.
         library.store.delete(local_path)

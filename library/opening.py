@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -46,6 +46,18 @@ class Transaction:
             entity_id=entity_id,
             **row,
         )
+
+    def log_all(self, told: Sequence[events.Told]) -> None:
+        """Add many events whose texts were made before.
+
+        Raises:
+            Repeated: as `log`.
+        """
+        if not told:
+            return
+        if self._last is None:
+            repeats.claim(self, told[0].entity_type, told[0].entity_id)
+        self._last = events.append_all(self._last, self.at, self.actor, told)
 
     @property
     def last_seq(self) -> int | None:

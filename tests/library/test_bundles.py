@@ -28,6 +28,7 @@ from comfyui_artifact_db.library import (
     exporting,
     importing,
     pages,
+    preparing,
     trash,
     verifying,
 )
@@ -95,6 +96,67 @@ def test_an_import_has_every_row_as_it_was(studio: Studio, bundle: Path, library
     }
     invariants.check(hub)
     assert verifying.check(hub) == []
+
+
+class Between:
+    """Does something once, after an import was made ready and before it is written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+        self.done = 0
+        prepare = preparing.prepare
+
+        def interrupted(*given: Any) -> preparing.Prepared:
+            prepared = prepare(*given)
+            self.done += 1
+            if self.done == 1:
+                thread = threading.Thread(target=act)
+                thread.start()
+                thread.join()
+            return prepared
+
+        monkeypatch.setattr(preparing, "prepare", interrupted)
+
+
+def test_an_import_that_another_one_of_the_same_bundle_overtakes_adds_nothing(
+    bundle: Path, hub: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overtaking = []
+    Between(monkeypatch, lambda: overtaking.append(importing.import_bundle(hub, bundle, by="faster").added))
+    assert importing.import_bundle(hub, bundle, by="slower").added is False
+    assert overtaking == [True]
+    files = [path for path in (hub.store.root / "files").rglob("*") if path.is_file()]
+    assert {str(path) for path in files} == {row["local_path"] for row in placed(hub)}
+    assert {event.actor for event in events.list_events(hub, limit=500)} == {"faster"}
+    invariants.check(hub)
+
+
+def test_what_an_import_refers_to_may_go_while_it_is_made_ready(
+    library: Library, studio: Studio, bundle: Path, hub: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artifact that came from outside of the chain is there when it begins, and gone with its workflow after."""
+    outside = artifacts.get_artifact(library, studio.outside).workflow_id
+    exporting_outside = tmp_path / "outside.zip"
+    bundles.export_bundle(library, exporting.Root("workflow", outside, ""), exporting_outside, by="ann")
+    importing.import_bundle(hub, exporting_outside, by="importer")
+
+    def drop() -> None:
+        with closing(sqlite3.connect(hub.database.path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA foreign_keys = 1")
+            connection.execute("DELETE FROM workflows WHERE id = ?", (outside,))
+
+    between = Between(monkeypatch, drop)
+    assert importing.import_bundle(hub, bundle, by="importer").added
+    assert between.done == 2, "it was made ready anew"
+    told = [event for event in events.list_events(hub, limit=500) if event.action == "attempt.imported"]
+    assert studio.outside in json.dumps(
+        [event.after["elsewhere"] for event in told if "elsewhere" in (event.after or {})]
+    )
+
+
+def placed(library: Library) -> list[dict[str, Any]]:
+    with library.reading():
+        rows = models.Artifact.select(models.Artifact.local_path).dicts()
+        return [{"local_path": str(library.store.root / row["local_path"])} for row in rows]
 
 
 def test_every_byte_arrives_and_lies_under_a_name_that_the_store_made(

@@ -445,12 +445,12 @@ def test_a_file_that_is_not_there_is_said(hub: Library, tmp_path: Path) -> None:
 
 
 def test_an_import_that_the_database_refuses_leaves_nothing(bundle: Path, hub: Library, monkeypatch: Any) -> None:
-    from comfyui_artifact_db.library import importing_rows
+    from comfyui_artifact_db.library import preparing
 
     def refuse(*_: Any) -> bool:
         raise Unavailable("the database is busy")
 
-    monkeypatch.setattr(importing_rows, "insert_all", refuse)
+    monkeypatch.setattr(preparing.Prepared, "write", refuse)
     with pytest.raises(Unavailable):
         importing.import_bundle(hub, bundle, by="importer")
     assert not list((hub.store.root / "files").rglob("*.png"))
