@@ -17,20 +17,20 @@ from comfyui_artifact_db.db.connections import Database
 from comfyui_artifact_db.db.migrating import migrate, revert, schema_version
 from comfyui_artifact_db.errors import TooNew, Unavailable
 from filelock import FileLock
+from original_rows import adding
 
 ALL = sorted(file.stem for file in migrating.MIGRATIONS.glob("[0-9]*.py"))
-AT = "2026-11-22T10:30:00.000Z"
-FILLED = f"""
-    INSERT INTO chains (id, name, status, started_at, chain_definition)
-        VALUES ('c', 'film', 'completed', '{AT}', '{{"a":1}}');
-    INSERT INTO workflows (id, chain_id, step_id, workflow_name, server_address, prompt_id, status, queued_at)
-        VALUES ('w', 'c', 'a', 'n', 's', 'p', 'completed', '{AT}');
-    INSERT INTO artifacts (id, workflow_id, filename, local_filename, local_path, file_type, metadata)
-        VALUES ('a', 'w', 'f.png', 'l', 'p', 'image', '{{"width":8}}');
-    UPDATE workflows SET latest_artifact_id = 'a';
-    INSERT INTO artifact_transfers (id, artifact_id, source_workflow_id, target_server, status)
-        VALUES ('t', 'a', 'w', 's', 'completed');
-"""
+
+
+def filled(local_path: str = "p") -> str:
+    """A row in each table of the original design."""
+    return (
+        adding("chains", "c", chain_definition='{"a":1}')
+        + adding("workflows", "w", chain_id="c", step_id="a")
+        + adding("artifacts", "a", workflow_id="w", local_path=local_path, metadata='{"width":8}')
+        + "UPDATE workflows SET latest_artifact_id = 'a';"
+        + adding("artifact_transfers", "t", artifact_id="a", source_workflow_id="w")
+    )
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_folder_of_the_database_is_made(tmp_path: Path) -> None:
 def test_up_down_and_up_again_keeps_every_row(database: Database, path: Path) -> None:
     migrate(database, target=ALL[0])
     database.close()
-    tables.described(path, FILLED)
+    tables.described(path, filled())
     before = rows(path)
     assert all(before.values())
     for _ in range(2):
@@ -111,7 +111,7 @@ def test_a_used_database_is_backed_up_before_it_is_migrated_and_the_backup_can_b
 ) -> None:
     migrate(database, target=ALL[0])
     database.close()
-    tables.described(path, FILLED)
+    tables.described(path, filled())
     before = rows(path)
     migrate(database)
     backup = path.with_name("artifacts.db.before-0002_rules.bak")
@@ -132,7 +132,7 @@ def test_the_backup_has_what_is_still_in_the_write_ahead_log(database: Database,
     migrate(database, target=ALL[0])
     writer = sqlite3.connect(path)
     writer.execute("PRAGMA journal_mode = wal")
-    writer.executescript(FILLED)
+    writer.executescript(filled())
     assert path.with_name("artifacts.db-wal").stat().st_size > 0
     migrate(database)
     writer.close()
@@ -193,7 +193,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
 ) -> None:
     migrate(database)
     database.close()
-    tables.described(path, FILLED.replace("'p', 'image'", "'p2', 'image'"))
+    tables.described(path, filled("p2"))
     folder = tmp_path / "migrations"
     shutil.copytree(migrating.MIGRATIONS, folder)
     monkeypatch.setattr(migrating, "MIGRATIONS", folder)

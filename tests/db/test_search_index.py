@@ -15,6 +15,7 @@ import pytest
 from comfyui_artifact_db.db import fulltext, migrating
 from comfyui_artifact_db.db.connections import Database
 from comfyui_artifact_db.db.migrating import migrate, revert
+from original_rows import adding
 
 AT = "2026-11-22T10:30:0{}.000Z"
 
@@ -40,19 +41,17 @@ def sql(path: Path, statement: str, *values: Any) -> list[Any]:
 def fill(path: Path) -> None:
     """Two chains of a workflow each and a workflow alone, of two artifacts each; the older ones come last."""
     for chain, name in (("c1", "Drachenfilm"), ("c2", "poster")):
-        sql(path, "INSERT INTO chains (id, name, status, started_at) VALUES (?, ?, 'completed', ?)", chain, name, AT)
-    for number, (chain, step) in enumerate((("c1", "extract_frame"), ("c2", "edit_frame"), (None, None)), 1):
-        columns = "id, chain_id, step_id, workflow_name, server_address, prompt_id, status, queued_at"
-        values = (f"w{number}", chain, step, f"graph-{number}", "s", "p", "completed", AT)
-        sql(path, f"INSERT INTO workflows ({columns}) VALUES ({', '.join('?' * 8)})", *values)
+        sql(path, adding("chains", chain, name=name))
+    for number, (chain_id, step) in enumerate((("c1", "extract_frame"), ("c2", "edit_frame"), (None, None)), 1):
+        named = {"chain_id": chain_id, "step_id": step, "workflow_name": f"graph-{number}"}
+        sql(path, adding("workflows", f"w{number}", **named))
         for nth in (1, 2):
             artifact(path, f"a{number}{nth}", f"w{number}", created=AT.format(9 - number - nth), latest=nth == 1)
 
 
 def artifact(path: Path, name: str, workflow: str, *, created: str, latest: bool) -> None:
-    columns = "id, workflow_id, filename, local_filename, local_path, file_type, version, created_at, is_latest"
-    values = (name, workflow, f"{name}_.png", name, name, "image", int(name[1:]), created, latest)
-    sql(path, f"INSERT INTO artifacts ({columns}) VALUES ({', '.join('?' * 9)})", *values)
+    file = {"filename": f"{name}_.png", "local_filename": name, "local_path": name, "version": int(name[1:])}
+    sql(path, adding("artifacts", name, workflow_id=workflow, created_at=created, is_latest=latest, **file))
 
 
 def found(path: Path, words: str) -> set[str]:

@@ -10,9 +10,10 @@ import invariants
 import pytest
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.errors import StoreFailed, Unavailable
-from comfyui_artifact_db.library import adopting, artifacts, edits, pages, recovery
+from comfyui_artifact_db.library import adopting, artifacts, edits, identities, pages, recording, recovery
 from comfyui_artifact_db.library.opening import Library, open_library
-from making import Pictures
+from comfyui_artifact_db.storage.identities import ID_FILE
+from making import Pictures, png
 from reviewing import edit
 from small_disks import filled, read_only
 
@@ -29,7 +30,7 @@ def library(tmp_path: Path, disk: Path) -> Iterator[Library]:
 
 def everything(library: Library) -> set[str]:
     root = library.store.root
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != ID_FILE}
 
 
 @pytest.mark.parametrize("size", [100, 4 * KIB, 64 * KIB, 600 * KIB, 3000 * KIB])
@@ -132,3 +133,35 @@ def test_a_database_whose_disk_is_full_is_unavailable_until_there_is_room_and_no
     rows = {artifact.local_path for artifact in artifacts.list_artifacts(library, pages.Ask(500)).items}
     library.close()
     assert {str(library.store.root / name) for name in everything(library)} == rows
+
+
+def test_a_database_on_a_disk_that_became_read_only_is_waited_for(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (0.02,))
+    library = open_library(Config(tmp_path, None, f"sqlite:///{disk / 'artifacts.db'}", tmp_path / "store"))
+    first = Pictures(library).one()
+    before = everything(library)
+    # What is open goes on by the mount that it was opened through.
+    library.database.close()
+    with read_only(disk):
+        with pytest.raises(Unavailable, match=r"read-only|cannot be opened"):
+            Pictures(library).one(workflow_id=first.workflow_id)
+        assert everything(library) == before
+        artifact_id = identities.new_id()
+        with library.store.receiving() as part:
+            part.write(png(7))
+            placement = library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
+        new = recording.NewArtifact(artifact_id, first.output_key, "a.png", "image", "png")
+        kept = recording.record(
+            library, [(new, placement)], actor="node", workflow_id=first.workflow_id, keep_when_unavailable=True
+        )
+        assert kept.deferred is not None
+        library.database.close()
+    deadline = time.monotonic() + 20
+    while len(library.deferred):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert artifacts.get_artifact(library, artifact_id).version == 2
+    invariants.check(library)
+    library.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import decisions, events, opening, pointers, recording, recovery
-from comfyui_artifact_db.storage import local
+from comfyui_artifact_db.storage import local, staging
 from comfyui_artifact_db.storage.local import Store
 
 
@@ -73,7 +73,7 @@ def living_processes_are_recovered_too() -> None:
         def release(self) -> None:
             pass
 
-    local.FileLock = Nobodys  # type: ignore[misc, assignment]
+    staging.FileLock = Nobodys  # type: ignore[misc, assignment]
 
 
 def decision_without_its_event() -> None:
@@ -137,7 +137,7 @@ def nothing_synced() -> None:
 
 def folders_not_synced() -> None:
     """The bytes are on the disk, and perhaps not their names."""
-    local.sync_folder = lambda folder: None
+    local.sync_folder = staging.sync_folder = lambda folder: None
 
 
 WAYS: dict[str, Callable[[], None]] = {
