@@ -67,7 +67,8 @@ async def _prompts(session: Any, socket: Any, client: str, record: str) -> float
         if not waited_for:
             break
     taken = time.perf_counter() - began
-    # Not measured, and not left to the next turn: the last of them is recorded a moment after its end.
+    # Not measured, and not left to the next turn: the last of them is seen, and recorded, a moment after its end.
+    await asyncio.sleep(1)
     end = time.monotonic() + SECONDS
     while record == "all" and await _count(session) < before + PROMPTS:
         assert time.monotonic() < end
