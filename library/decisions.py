@@ -156,16 +156,7 @@ def tag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int 
         NotFound, StaleRevision. Invalid: it is no tag.
     """
     tag = names.checked_tag(tag)
-
-    def change(tx: Transaction, row: Row) -> Row | None:
-        insert = models.Tag.insert(artifact_id=row["id"], tag=tag, created_by=by, created_at=tx.at)
-        if _has_tag(row["id"], tag):
-            return None
-        insert.execute()
-        _update(tx, row, "artifact.tagged", became={"tag": tag})
-        return row
-
-    return _change(library, artifact_id, by, revision, change)
+    return _change(library, artifact_id, by, revision, lambda tx, row: row if put_tag(tx, row, tag, by) else None)
 
 
 def untag(library: Library, artifact_id: str, tag: str, *, by: str, revision: int | None = None) -> Artifact:
@@ -175,15 +166,25 @@ def untag(library: Library, artifact_id: str, tag: str, *, by: str, revision: in
         NotFound, StaleRevision. Invalid: it is no tag.
     """
     tag = names.checked_tag(tag)
+    return _change(library, artifact_id, by, revision, lambda tx, row: row if take_tag(tx, row, tag) else None)
 
-    def change(tx: Transaction, row: Row) -> Row | None:
-        if not _has_tag(row["id"], tag):
-            return None
-        models.Tag.delete().where((models.Tag.artifact_id == row["id"]) & (models.Tag.tag == tag)).execute()
-        _update(tx, row, "artifact.untagged", was={"tag": tag})
-        return row
 
-    return _change(library, artifact_id, by, revision, change)
+def put_tag(tx: Transaction, row: Row, tag: str, by: str) -> bool:
+    """Put a tag on an artifact's row, inside the caller's transaction; False where it has it already."""
+    if _has_tag(row["id"], tag):
+        return False
+    models.Tag.insert(artifact_id=row["id"], tag=tag, created_by=by, created_at=tx.at).execute()
+    _update(tx, row, "artifact.tagged", became={"tag": tag})
+    return True
+
+
+def take_tag(tx: Transaction, row: Row, tag: str) -> bool:
+    """Take a tag off an artifact's row, inside the caller's transaction; False where it has it not."""
+    if not _has_tag(row["id"], tag):
+        return False
+    models.Tag.delete().where((models.Tag.artifact_id == row["id"]) & (models.Tag.tag == tag)).execute()
+    _update(tx, row, "artifact.untagged", was={"tag": tag})
+    return True
 
 
 def _change(

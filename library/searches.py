@@ -82,10 +82,8 @@ class _Search:
 
     def by_size(self, words: Words, *, descending: bool) -> pages.Page[Any]:
         everything = ranking.matching(words)
-        found = None
-        if ranking.window(words, fulltext.NEWEST) == 0:
-            found = fulltext.rows(everything, 0, fulltext.NEWEST, SORTABLE + 1)
-        if found is None or len(found) > SORTABLE:
+        found: list[int] | None = fulltext.rows(everything, 0, fulltext.NEWEST, SORTABLE + 1)
+        if found is not None and len(found) > SORTABLE:
             few = self._few()
             found = None if few is None else list(fulltext.among(everything, few))
         keys = (models.Artifact.file_size, models.Artifact.id)

@@ -23,13 +23,6 @@ class Words:
     whole: str
     begun: str
     without: tuple[str, ...]
-    parts: tuple[str, ...]
-    """Each word that must be there, alone: how often one is found tells how far all of them have to be looked for."""
-
-    @property
-    def simple(self) -> bool:
-        """Whether all that is found comes out of the index without looking further."""
-        return len(self.parts) == 1 and not self.without
 
 
 def read(q: str) -> Words | None:
@@ -43,7 +36,6 @@ def read(q: str) -> Words | None:
     whole: dict[str, None] = {}
     begun: dict[str, None] = {}
     without: dict[str, None] = {}
-    parts: dict[str, None] = {}
     for minus, phrase, word in _PIECE.findall(names.checked_text(q, "q")):
         text = word or phrase
         if word[:1] == "-" and any(letter.isalnum() for letter in word[1:2]):
@@ -55,13 +47,9 @@ def read(q: str) -> Words | None:
             continue
         whole[_quoted(text)] = None
         begun[_quoted(text) if phrase else _beginning(text)] = None
-        tokens = _TOKEN.findall(_divided(text))
-        for token in tokens[:-1]:
-            parts[_quoted(token)] = None
-        parts[_quoted(tokens[-1]) if phrase else _beginning(tokens[-1])] = None
     if not whole:
         return None
-    return Words(" AND ".join(whole), " AND ".join(begun), tuple(without), tuple(parts))
+    return Words(" AND ".join(whole), " AND ".join(begun), tuple(without))
 
 
 def _divided(text: str) -> str:

@@ -115,6 +115,18 @@ async def list_tags(hub: Hub, request: web.Request) -> web.Response:
     return rendering.page([{"tag": tag, "count": count} for tag, count in page.items], page)
 
 
+async def change_tags(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(request, {"ids": asking.texts}, {"add": asking.texts, "remove": asking.texts})
+    changed = await hub.run(tags.change_tags, by=asking.actor(request), **values)
+    items = [
+        {"id": one.id, "status": 200, "tags": list(one.tags)}
+        if one.tags is not None
+        else {"id": one.id, "status": 404, "tags": None}
+        for one in changed
+    ]
+    return rendering.answer({"items": items})
+
+
 async def get_queue(hub: Hub, request: web.Request) -> web.Response:
     asking.Query(request)
     waiting, more = await hub.run(artifacts.count_queue)

@@ -211,6 +211,13 @@ def text(value: Any, field: str) -> str:
     return names.checked_text(value, field, longest=names.MAX_REASON, empty=True)
 
 
+def texts(value: Any, field: str) -> list[str]:
+    """A list of texts, each of which is looked at by whoever knows what it is."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Invalid(f"{field} is not a list of texts", field=field)
+    return value
+
+
 def name(value: Any, field: str) -> str:
     """A text of 1 to 255 characters."""
     return names.checked_text(value, field)

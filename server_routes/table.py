@@ -95,6 +95,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/artifacts/{artifact_id}/tags/{tag}", artifacts.tag_artifact, "review"),
     Route("DELETE", "/artifacts/{artifact_id}/tags/{tag}", artifacts.untag_artifact, "review"),
     Route("GET", "/tags", artifacts.list_tags, "view"),
+    Route("POST", "/tags", artifacts.change_tags, "review", JSON),
     Route("GET", "/queue", artifacts.get_queue, "view"),
     Route("POST", "/artifacts/{artifact_id}/transfer", transfers.transfer_artifact, "record", JSON),
     Route("GET", "/transfers", transfers.list_transfers, "view"),

@@ -322,6 +322,9 @@ CALLS: dict[str, Call] = {
     "artifacts.list_artifacts": reads(lambda s: artifacts.list_artifacts(s.library, ASK, q="ComfyUI")),
     "artifacts.count_queue": reads(lambda s: artifacts.count_queue(s.library)),
     "tags.list_tags": reads(lambda s: tags.list_tags(s.library, ASK)),
+    "tags.change_tags": changes(
+        lambda s: tags.change_tags(s.library, [s.usable.id, s.other.id], add=["new"], remove=["hero"], by=BY)
+    ),
     "artifacts.last_approved": reads(lambda s: artifacts.last_approved(s.library, s.usable)),
     "artifacts.require_usable": reads(lambda s: artifacts.require_usable(s.library, s.newer)),
     "artifacts.check_revision": reads(

@@ -157,15 +157,14 @@ def test_pages_show_everything_once_however_little_each_looks_at(
             whole = find(sunny, q, sort=sort, **filters)
             assert whole or filters
             for depth, (few, tried) in itertools.product((1000, 5, 1), ((100, 200), (100, 1), (0, 1))):
-                for name, value in (("DEPTH", depth), ("MOST_READ", depth), ("LARGEST_STEP", depth), ("WINDOWS", 1)):
+                for name, value in (("MOST_READ", depth), ("LARGEST_STEP", depth)):
                     patched.setattr(ranking, name, value)
                 for name, value in (("FEW", few), ("TRIED", tried), ("SORTABLE", depth), ("WALKED", depth)):
                     patched.setattr(searches, name, value)
                 shown = walk(sunny, q, 4, sort=sort, **filters)
                 assert len(shown) == len(set(shown))
                 assert set(shown) == set(whole)
-                if depth == 1000 or sort != "relevance":
-                    assert shown == whole
+                assert shown == whole
 
 
 def test_a_page_is_not_changed_by_what_is_recorded_meanwhile(library: Library, make: Making) -> None:
@@ -183,9 +182,7 @@ def test_a_page_is_not_changed_by_what_is_recorded_meanwhile(library: Library, m
     assert len(made) > len(whole) > 20
 
 
-@pytest.mark.parametrize(
-    "cursor", ["W10", "WzEsMiwzXQ", "WzEsMCw0LDFd", "WzEsMCwtMSwxXQ", "WyJhIiwwLDAsMV0", "x", "W1sxXV0"]
-)
+@pytest.mark.parametrize("cursor", ["W10", "WzEsNCwxXQ", "WzEsLTEsMV0", "WyJhIiwwLDAsMV0", "x", "W1sxXV0"])
 @pytest.mark.parametrize("sort", ["relevance", "created", "-size"])
 def test_a_cursor_that_was_made_up_is_refused(library: Library, make: Making, cursor: str, sort: str) -> None:
     make("sun")

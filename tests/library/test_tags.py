@@ -80,3 +80,61 @@ def test_the_tags_of_a_widget_are_comma_separated_each_once_in_their_order() -> 
     assert checked_tags("") == checked_tags(" , ,") == ()
     with pytest.raises(Invalid):
         checked_tags("a, " + "x" * 101)
+
+
+def test_tags_of_many_are_changed_at_once(library: Library, pictures: Any) -> None:
+    first, second = pictures.one(tags=("draft", "a")), pictures.one()
+    nobody = "00000000-0000-7000-8000-000000000000"
+    seq = events.last_seq(library)
+    changed = tag_lists.change_tags(
+        library, [second.id, nobody, first.id.upper(), second.id], add=["hero", "a"], remove=["draft"], by="ann"
+    )
+    assert [(one.id, one.tags) for one in changed] == [
+        *((second.id, ("a", "hero")), (nobody, None), (first.id, ("a", "hero")))
+    ]
+    told = [(event.entity_id, event.action) for event in events.list_events(library, after=seq)]
+    assert told == [
+        *((second.id, "artifact.tagged"), (second.id, "artifact.tagged")),
+        *((first.id, "artifact.tagged"), (first.id, "artifact.untagged")),
+    ]
+    assert tags(library) == [("a", 2), ("hero", 2)]
+
+
+def test_changing_tags_again_changes_nothing(library: Library, pictures: Any) -> None:
+    ids = [pictures.one(tags=("draft",)).id for _ in range(3)]
+    once = tag_lists.change_tags(library, ids, add=["hero"], remove=["draft"], by="ann")
+    seq = events.last_seq(library)
+    assert tag_lists.change_tags(library, ids, add=["hero"], remove=["draft"], by="ann") == once
+    assert events.last_seq(library) == seq
+
+
+@pytest.mark.parametrize(
+    ("ids", "add", "remove", "field"),
+    [
+        *(([], ["a"], [], "ids"), (["x"], ["a"], [], "ids"), (None, [], [], "add"), (None, ["a,b"], [], "add")),
+        *((None, [], [""], "remove"), (None, ["a"], [" a "], "remove"), (None, ["x" * 101], [], "add")),
+        *((None, [f"t{n}" for n in range(51)], [], "add"), ("many", ["a"], [], "ids")),
+    ],
+)
+def test_what_cannot_be_done_to_many_is_done_to_none(
+    library: Library, pictures: Any, ids: Any, add: list[str], remove: list[str], field: str
+) -> None:
+    picture = pictures.one(tags=("kept",))
+    wanted = {None: [picture.id], "many": [picture.id[:-6] + f"{n:06}" for n in range(501)]}.get(
+        ids if not isinstance(ids, list) else "", ids
+    )
+    with pytest.raises(Invalid) as refused:
+        tag_lists.change_tags(library, wanted, add=add, remove=remove, by="ann")
+    assert refused.value.field == field
+    assert tags(library) == [("kept", 1)]
+
+
+def test_tags_are_suggested_by_their_beginning(library: Library, pictures: Any) -> None:
+    pictures.one(tags=("hero", "Hero shot", "heron", "HE%", "shot"))
+    ask = pages.Ask(2)
+    found = tag_lists.list_tags(library, ask, q="HE")
+    more = tag_lists.list_tags(library, pages.Ask(2, found.next_cursor), q="HE")
+    assert [tag for tag, _ in found.items + more.items] == ["HE%", "hero", "Hero shot", "heron"]
+    assert more.next_cursor is None
+    assert tag_lists.list_tags(library, ask, q="HE%").items == [("HE%", 1)]
+    assert tag_lists.list_tags(library, ask, q="z").items == []

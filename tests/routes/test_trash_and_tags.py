@@ -114,3 +114,22 @@ async def test_tags_in_use_are_counted_by_name_without_the_trash(hub: Hub) -> No
         "items": [{"tag": "b", "count": 2}, {"tag": "Ä", "count": 2}],
         "next_cursor": None,
     }
+
+
+async def test_tags_of_many_are_changed_by_one_request(hub: Hub) -> None:
+    first, second = hub.pictures.one(tags=("draft",)), hub.pictures.one()
+    nobody = "00000000-0000-7000-8000-000000000000"
+    body = {"ids": [first.id, nobody, second.id], "add": ["hero"], "remove": ["draft"]}
+    expected = [
+        {"id": first.id, "status": 200, "tags": ["hero"]},
+        {"id": nobody, "status": 404, "tags": None},
+        {"id": second.id, "status": 200, "tags": ["hero"]},
+    ]
+    assert (await hub.post("/tags", json=body)).json["items"] == expected
+    before = hub.state()
+    assert (await hub.post("/tags", json=body)).json["items"] == expected
+    assert hub.state() == before
+    assert (await hub.get("/tags?q=HE")).json["items"] == [{"tag": "hero", "count": 2}]
+    for wrong in ({"ids": []}, {"ids": [first.id]}, {"ids": ["x"], "add": ["a"]}, {"ids": [first.id], "add": "hero"}):
+        await hub.post("/tags", 422, json=wrong)
+    assert hub.state() == before

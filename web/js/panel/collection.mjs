@@ -134,7 +134,8 @@ export class Collection {
         if (turn !== this.asked) return;
         found.push(...page.items);
         cursor = page.next_cursor;
-      } while (cursor !== null && found.length < least);
+        // A page of a search may be empty and not be the last.
+      } while (cursor !== null && found.length < Math.max(least, 1));
       this.all = new Map(found.map((artifact) => [artifact.id, artifact]));
       this.#arrange();
       this.cursor = cursor;
@@ -163,10 +164,10 @@ export class Collection {
   #insert(artifacts) {
     const oldest = [...this.all.values()].at(-1);
     for (const artifact of artifacts) {
-      // What is older than all that is there comes with a later page.
-      if (this.complete || !oldest || order(artifact, oldest) < 0) this.all.set(artifact.id, artifact);
+      // What is older than all that is there comes with a later page; what was searched for the hub has ranked.
+      if (this.filters.q || this.complete || !oldest || order(artifact, oldest) < 0) this.all.set(artifact.id, artifact);
     }
-    this.all = new Map([...this.all].sort(([, one], [, other]) => order(one, other)));
+    if (!this.filters.q) this.all = new Map([...this.all].sort(([, one], [, other]) => order(one, other)));
     this.#arrange();
     this.onchange("all");
   }
