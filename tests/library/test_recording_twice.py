@@ -85,6 +85,7 @@ def test_the_same_call_again_while_the_database_is_locked_does_not_touch_the_fir
 
 
 def test_a_record_for_a_workflow_that_is_not_there_leaves_nothing(library: Library) -> None:
+    library.prepare()
     before = files(library)
     with pytest.raises(NotFound):
         record(library, identities.new_id(), identities.new_id(), png(1))
