@@ -82,7 +82,7 @@ def _workflow(wanted: Wanted) -> dict[str, Any]:
     table = models.Workflow
     query = table.select(table.id, table.workflow_name).where(workflows.is_there())
     if wanted.chain:
-        query = query.where(table.chain_id == _chain_id(wanted.chain))
+        query = query.where(table.chain_id == chain_id_of(wanted.chain))
     if wanted.step:
         query = query.where(table.step_id == wanted.step)
     if identities.is_id(wanted.workflow):
@@ -97,7 +97,12 @@ def _workflow(wanted: Wanted) -> dict[str, Any]:
     return row
 
 
-def _chain_id(chain: str) -> str:
+def chain_id_of(chain: str) -> str:
+    """The chain that a name or an id means: of a name the newest run. Inside the caller's transaction.
+
+    Raises:
+        NotFound: no chain has this name.
+    """
     if identities.is_id(chain):
         return chain.lower()
     table = models.Chain

@@ -66,6 +66,26 @@ def page(
     return Page(make(rows), cursor)
 
 
+def one_by_one(ask: Ask, following: Callable[[str | None], str | None]) -> Page[str]:
+    """A page of texts, each found from the one before it: `following` is given None for the first, and gives None last.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
+    last: str | None = None
+    if ask.cursor is not None:
+        (last,) = decoded(ask.cursor, 1)
+        if not isinstance(last, str):
+            raise Invalid("cursor is not one that this server gave", field="cursor")
+    items: list[str] = []
+    while len(items) <= ask.limit and (last := following(last)) is not None:
+        items.append(last)
+    if len(items) <= ask.limit:
+        return Page(items, None)
+    items.pop()
+    return Page(items, encoded([items[-1]]))
+
+
 def encoded(values: list[Any]) -> str:
     """A cursor that carries these texts and whole numbers."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")

@@ -49,6 +49,7 @@ from comfyui_artifact_db.library import (
     replaying,
     runs,
     stores,
+    suggestions,
     switches,
     tags,
     thumbnails,
@@ -325,6 +326,7 @@ CALLS: dict[str, Call] = {
     "tags.change_tags": changes(
         lambda s: tags.change_tags(s.library, [s.usable.id, s.other.id], add=["new"], remove=["hero"], by=BY)
     ),
+    "suggestions.list_names": reads(lambda s: suggestions.list_names(s.library, ASK, kind="step", chain="film")),
     "artifacts.last_approved": reads(lambda s: artifacts.last_approved(s.library, s.usable)),
     "artifacts.require_usable": reads(lambda s: artifacts.require_usable(s.library, s.newer)),
     "artifacts.check_revision": reads(

@@ -291,3 +291,97 @@ def test_the_colours_are_comfyuis_in_every_palette_and_can_be_read(screen: Comfy
         assert (colour(screen, "color"), colour(screen, "colorScheme")) == ("rgb(64, 32, 32)", "light")
     finally:
         studio.server.post("/settings", {"Comfy.ColorPalette": "dark"})
+
+
+OLD_GRAPH = {
+    **{"last_node_id": 3, "last_link_id": 2, "groups": [], "version": 0.4},
+    "links": [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"]],
+    "nodes": [
+        {
+            **{
+                "id": 1,
+                "type": "EmptyImage",
+                "pos": [100, 100],
+                "size": [270, 130],
+                "flags": {},
+                "order": 0,
+                "mode": 0,
+            },
+            **{"inputs": [], "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}], "properties": {}},
+            "widgets_values": [64, 64, 1, 0],
+        },
+        {
+            **{"id": 2, "type": "SaveToArtifactDB", "pos": [450, 100], "size": [270, 200], "flags": {}, "order": 1},
+            **{"mode": 0, "inputs": [{"name": "value", "type": "IMAGE", "link": 1}], "properties": {}},
+            "outputs": [
+                {"name": "value", "type": "IMAGE", "links": [2]},
+                {"name": "artifact_id", "type": "STRING", "links": None},
+                {"name": "workflow_id", "type": "STRING", "links": None},
+            ],
+            "widgets_values": ["shot", "dusk", "paint", "required", "hero"],
+        },
+        {
+            **{
+                "id": 3,
+                "type": "PreviewImage",
+                "pos": [800, 100],
+                "size": [210, 250],
+                "flags": {},
+                "order": 2,
+                "mode": 0,
+            },
+            **{"inputs": [{"name": "images", "type": "IMAGE", "link": 2}], "outputs": [], "properties": {}},
+        },
+    ],
+}
+"""As it was saved when the node took pictures only, and had five widgets."""
+
+
+def test_a_graph_that_was_saved_with_the_first_release_opens_and_runs_as_it_was(
+    screen: ComfyScreen, studio: Studio
+) -> None:
+    screen.page.evaluate("(graph) => window.app.loadGraphData(graph, true, true, 'old')", OLD_GRAPH)
+    until(lambda: screen.graph("nodes.length") == 3)
+    queued = screen.page.evaluate("window.app.graphToPrompt()")
+    inputs = queued["output"]["2"]["inputs"]
+    assert inputs == {
+        **{"value": ["1", 0], "filename_prefix": "shot", "chain": "dusk", "step": "paint", "approval": "required"},
+        **{"tags": "hero", "format": "default", "quality": 90},
+    }
+    assert queued["output"]["3"]["inputs"] == {"images": ["2", 0]}
+    saved_again = next(node for node in queued["workflow"]["nodes"] if node["type"] == "SaveToArtifactDB")
+    assert saved_again["widgets_values"] == ["shot", "dusk", "paint", "required", "hero", "default", 90]
+    assert "artifact_ids" in studio.run(queued["output"]).entry["outputs"]["2"]
+    screen.empty_graph()
+
+
+def test_names_are_chosen_from_those_in_use_or_typed(screen: ComfyScreen, studio: Studio) -> None:
+    for step in ("ink", "inlay", "wash"):
+        studio.saved(chain="names of a chain", step=step)
+    screen.empty_graph()
+    screen.add_node("LoadFromArtifactDB")
+    screen.page.evaluate("window.app.graph.nodes[0].widgets.find((one) => one.name === 'artifact_db_names').callback()")
+    form = screen.page.locator("dialog.adb-names")
+    expect(form).to_be_visible()
+    options = lambda kind: form.locator(f"#adb-names-{kind} option").evaluate_all("all => all.map((one) => one.value)")
+    chain, step = form.get_by_label("Chain"), form.get_by_label("Step")
+    chain.fill("names of")
+    until(lambda: options("chain") == ["names of a chain"])
+    chain.fill("names of a chain")
+    step.focus()
+    until(lambda: options("step") == ["ink", "inlay", "wash"])
+    step.fill("in")
+    until(lambda: options("step") == ["ink", "inlay"])
+    step.fill("<b>a step to come</b>")
+    form.get_by_role("button", name="Use these names").click()
+    expect(form).to_have_count(0)
+    given = screen.page.evaluate("window.app.graphToPrompt()")["output"]
+    (inputs,) = [node["inputs"] for node in given.values()]
+    assert (inputs["chain"], inputs["step"], inputs["workflow"]) == ("names of a chain", "<b>a step to come</b>", "")
+    assert set(inputs) == {"artifact_id", "chain", "step", "workflow", "output", "if_not_usable", "timeout"}
+    screen.page.evaluate("window.app.graph.nodes[0].widgets.find((one) => one.name === 'artifact_db_names').callback()")
+    step.fill("another")
+    step.press("Escape")
+    expect(form).to_have_count(0)
+    assert screen.graph("nodes[0].widgets.find((one) => one.name === 'step').value") == "<b>a step to come</b>"
+    screen.empty_graph()

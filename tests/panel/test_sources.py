@@ -37,6 +37,7 @@ FAMILIES = {
     "generation.${state}_hint": {"partial", "unknown"},
     "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest", "trash"},
     "player.${key}": {"play", "pause", "back", "on", "mute", "loop"},
+    "filter.${widget.name}": {"chain", "step", "workflow"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},
 }
 """What stands in the place of what is filled in; of other families it is found in the sources."""

@@ -9,6 +9,7 @@ import { Badge } from "./panel/badge.mjs";
 import { Client } from "./panel/client.mjs";
 import { Graph } from "./panel/graph.mjs";
 import { Live } from "./panel/live.mjs";
+import { Names } from "./panel/names.mjs";
 import { Panel } from "./panel/panel.mjs";
 import { Recording } from "./panel/recording.mjs";
 import { watchScheme } from "./panel/scheme.mjs";
@@ -29,8 +30,13 @@ function addStyles() {
   }
 }
 
+let offerNames = () => {};
+
 app.registerExtension({
   name: "artifact_db.panel",
+  nodeCreated(node) {
+    offerNames(node);
+  },
   settings: [
     {
       id: "ArtifactDB.Name",
@@ -62,6 +68,9 @@ app.registerExtension({
     const language = app.extensionManager.setting.get("Comfy.Locale") ?? navigator.language;
     const t = await loadWords(base, language);
     const graph = new Graph({ app, client, t });
+    const names = new Names({ client, t });
+    offerNames = (node) => names.offer(node);
+    app.graph?.nodes.forEach(offerNames);
     graph.acceptDrops();
     let panel = null;
 
