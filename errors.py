@@ -17,6 +17,7 @@ ArtifactDBError
 ├── StoreFailed                 the store could not take or give the bytes (full, read-only, gone)
 └── ServerFailed                a ComfyUI server did not do what was asked
     ├── ServerUnreachable       it did not answer
+    ├── PromptRefused           it will not run this graph as it stands
     └── DeliveryFailed          it answered, but does not hold the right bytes
         └── Incomplete          some outputs of a prompt could not be collected; `missing` names them
 """
@@ -36,6 +37,7 @@ __all__ = [
     "Invalid",
     "NotFound",
     "NotUsable",
+    "PromptRefused",
     "ServerFailed",
     "ServerUnreachable",
     "StaleRevision",
@@ -126,6 +128,10 @@ class ServerFailed(ArtifactDBError):
 
 class ServerUnreachable(ServerFailed):
     code = "server_unreachable"
+
+
+class PromptRefused(ServerFailed):
+    code = "prompt_refused"
 
 
 class DeliveryFailed(ServerFailed):

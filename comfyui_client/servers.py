@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from ..config import Server
-from ..errors import DeliveryFailed, Invalid
+from ..errors import DeliveryFailed, Invalid, PromptRefused, ServerFailed
 from .filenames import is_plain_name, is_plain_subfolder
 from .histories import History, TooMany
+from .node_types import NodeTypes, refused_nodes
 from .uploads import MultipartUpload
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ LARGEST_HISTORY = 64 * 1024 * 1024  # bytes; graphs with pictures in their widge
 BLOCK = 256 * 1024  # bytes read at a time
 SLOWEST = 64 * 1024
 """Bytes a second: what comes faster than this may take longer than `deadline`."""
+
+LONGEST_LIST = 8
+"""How many nodes that were refused a message names."""
 
 _FOLDER_TYPES = ("input", "output", "temp")
 
@@ -174,6 +179,53 @@ class ComfyUIServer:
         except (TooMany, RecursionError) as error:
             raise self._delivery_failed("reports more outputs for this prompt than any prompt has") from error
 
+    def queue_prompt(
+        self, graph: dict[str, Any], *, prompt_id: str, client_id: str, extra_data: dict[str, Any] | None = None
+    ) -> None:
+        """Queue a graph under an id of our own choosing.
+
+        Raises PromptRefused when the server will not run it as it stands, and what the class says. After
+        ServerUnreachable it may have been queued all the same: `place_in_queue` and `history` tell.
+        """
+        asked = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id, "extra_data": extra_data or {}}
+        with self._sending("/prompt", asked, also=(400,)) as response:
+            status, queued = response.status_code, response.status_code != 400
+            try:
+                answer = self._json_object(response, LARGEST_HISTORY)
+            except DeliveryFailed as error:
+                if queued:
+                    raise
+                told = f"server {self.server.name!r} answered with status {status}"
+                raise ServerFailed(told, server=self.server.name, status=status) from error
+        refusals = list(refused_nodes(answer, graph))
+        if not queued or refusals:
+            what = "; ".join(refusals[:LONGEST_LIST]) or "it has no output, or is none that this server can run"
+            raise PromptRefused(
+                f"server {self.server.name!r} answered {status} and refuses the graph: {what}",
+                **{"server": self.server.name, "status": status, "queued": queued},
+            )
+
+    def interrupt(self, prompt_id: str) -> None:
+        """End a prompt that executes, or take it out of the queue; it may be neither. Raises what the class says."""
+        for path, value in (("/queue", {"delete": [prompt_id]}), ("/interrupt", {"prompt_id": prompt_id})):
+            with self._sending(path, value) as response:
+                for _ in response.iter_content(BLOCK):
+                    pass  # An answer that does not end is none.
+
+    def queue_length(self) -> int:
+        """How many prompts execute or wait there. Raises what the class says."""
+        with self._session.exchange("GET", "/prompt") as response:
+            told = self._json_object(response).get("exec_info")
+        remaining = told.get("queue_remaining") if isinstance(told, dict) else None
+        if not isinstance(remaining, int) or isinstance(remaining, bool) or remaining < 0:
+            raise self._delivery_failed("does not say how long its queue is")
+        return remaining
+
+    def node_types(self) -> NodeTypes:
+        """The nodes that the server has, and what their inputs may be. Raises what the class says."""
+        with self._session.exchange("GET", "/object_info") as response:
+            return NodeTypes.of(self._json_object(response, LARGEST_HISTORY))
+
     def place_in_queue(self, prompt_id: str) -> str | None:
         """`executing` or `queued`; None when the prompt is not in the server's queue. Raises what the class says."""
         with self._session.exchange("GET", "/queue") as response:
@@ -188,6 +240,13 @@ class ComfyUIServer:
         """What ComfyUI says of its version, memory and devices: proof that it is there. Raises what the class says."""
         with self._session.exchange("GET", "/system_stats") as response:
             return self._json_object(response)
+
+    def _sending(
+        self, path: str, value: dict[str, Any], also: tuple[int, ...] = ()
+    ) -> AbstractContextManager[requests.Response]:
+        # NaN is not JSON, and a graph may hold it where a node is never to be cached.
+        body = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        return self._session.exchange("POST", path, headers={"Content-Type": "application/json"}, body=body, also=also)
 
     def _json_object(self, response: requests.Response, most: int = LARGEST_JSON) -> dict[str, Any]:
         text = bytearray()

@@ -60,7 +60,7 @@ class OriginSession:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: Iterable[bytes] | None = None,
+        body: Iterable[bytes] | bytes | None = None,
         also: tuple[int, ...] = (),
     ) -> Iterator[requests.Response]:
         """Send a request; give its answer, of status 200 or one of `also`, with the body still to be read.

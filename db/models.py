@@ -97,6 +97,41 @@ class Attempt(Row):
         table_name = "attempts"
 
 
+class Override(Row):
+    """What was asked for in an attempt, in place of what the chain's definition says."""
+
+    attempt_id = ForeignKeyField(Attempt, primary_key=True, on_delete="CASCADE")
+    parameters = JSONColumn()
+
+    class Meta:
+        table_name = "overrides"
+
+
+class Drive(Row):
+    """A chain that an engine drives. Its definition is the chain's."""
+
+    chain_id = ForeignKeyField(Chain, primary_key=True, on_delete="CASCADE")
+    engine = TextField()
+    parameters = JSONColumn()
+    source_chain_id = TextField(null=True)
+    started_by = TextField()
+    ended_at = TimestampField(null=True)
+
+    class Meta:
+        table_name = "drives"
+
+
+class Lease(Row):
+    """Which process drives a chain, and until when nobody else does."""
+
+    chain_id = ForeignKeyField(Chain, primary_key=True, on_delete="CASCADE")
+    holder = TextField()
+    expires_at = TimestampField()
+
+    class Meta:
+        table_name = "leases"
+
+
 class Artifact(Row):
     id = TextField(primary_key=True)
     workflow_id = ForeignKeyField(Workflow, on_delete="CASCADE", index=False)
@@ -339,7 +374,7 @@ class TagCount(Row):
 
 
 TABLES: tuple[type[Row], ...] = (
-    *(Chain, Workflow, Attempt, Artifact, Transfer, Tag, Lineage, Event),
+    *(Chain, Drive, Lease, Workflow, Attempt, Override, Artifact, Transfer, Tag, Lineage, Event),
     *(Token, Session, IdempotencyKey, StoreIdentity),
     *(ImportFolder, ImportedFile),
     *(ArtifactFilter, ArtifactSearchRow, TagCount),

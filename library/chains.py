@@ -85,6 +85,13 @@ def get_chain(library: Library, chain_id: str) -> Chain:
         return Chain.of(_get(chain_id))
 
 
+def find_chain(library: Library, chain_id: str) -> Chain | None:
+    """One chain with its definition, also one in the trash; None where there is none with this id."""
+    with library.reading():
+        row = any_row(chain_id.lower())
+        return Chain.of(row) if row is not None else None
+
+
 def list_chains(
     library: Library,
     ask: pages.Ask,
@@ -190,6 +197,15 @@ def undelete_chain(library: Library, chain_id: str, *, actor: str, revision: int
             before, after = {"deleted_at": row["deleted_at"]}, {"deleted_at": None}
             tx.log("chain.undeleted", "chain", row["id"], chain_id=row["id"], before=before, after=after)
         return Chain.of(_get(row["id"]))
+
+
+def row_of(chain_id: str) -> dict[str, Any]:
+    """A chain's row, inside the caller's transaction.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    return _get(chain_id)
 
 
 def _mark(chain_id: str, at: str | None) -> int:

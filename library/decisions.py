@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..errors import Conflict, Gone, NotUsable
-from . import artifacts, attempts, names, pointers, revisions
+from . import artifacts, attempts, executing, names, pointers, revisions, workflows
 from .views import Artifact
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ def reject(
     reason: str,
     actor: str | None = None,
     revision: int | None = None,
+    again: dict[str, Any] | None = None,
 ) -> Artifact:
     """Reject an artifact. No pointer moves: nothing is offered downstream until somebody approves, edits or selects.
 
-    `by` and `actor` are as in `approve`.
-
+    Args:
+        by, actor: as in `approve`. again: run the step again with these parameters, `node_id.input` to values.
     Raises:
-        NotFound, StaleRevision. Invalid: there is no reason. Conflict: somebody else has rejected it already.
+        NotFound, StaleRevision. Invalid: there is no reason, or a parameter is wrong.
+        Conflict: somebody else has rejected it already; or the step cannot run again at this moment.
     """
     by = names.checked_text(by, "approved_by")
     reason = names.checked_text(reason, "reason", longest=names.MAX_REASON)
@@ -83,6 +85,8 @@ def reject(
             tx, row, by, "artifact.rejected", approval_status="rejected", rejection_reason=reason,
             approved_by=None, approved_at=None,
         )  # fmt: skip
+        if again is not None:
+            executing.again(tx, workflows.row_of(row["workflow_id"]), again)
         return row
 
     done = {"approval_status": "rejected", "decided_by": by, "rejection_reason": reason}

@@ -18,7 +18,8 @@ GENESIS = "0" * 64
 """What the first event has as the hash of the one before it."""
 
 ACTIONS = (
-    *("chain.created", "chain.updated", "chain.deleted", "chain.undeleted", "chain.purged", "chain.emptied"),
+    *("chain.created", "chain.started", "chain.updated"),
+    *("chain.deleted", "chain.undeleted", "chain.purged", "chain.emptied"),
     *("workflow.created", "workflow.updated", "workflow.current_changed"),
     *("attempt.created", "attempt.updated"),
     *("artifact.recorded", "artifact.edited", "artifact.restored"),

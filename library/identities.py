@@ -83,5 +83,10 @@ def seconds_between(start: str, end: str) -> int:
     return max(0, int((_moment(end) - _moment(start)).total_seconds()))
 
 
+def seconds_since(at: str) -> float:
+    """Seconds from a time to now; negative where it is still to come."""
+    return (datetime.now(timezone.utc) - _moment(at)).total_seconds()
+
+
 def _moment(at: str) -> datetime:
     return datetime.fromisoformat(at.replace("Z", "+00:00"))

@@ -45,6 +45,7 @@ class NewArtifact:
     It rises with the record, also where no pointer moves, so that of two edits of one revision the second is refused.
     `once`: where its prompt has an artifact of this output already, whoever recorded it, that one stands for it.
     `made_at`: its own time, where it was made long before this; `told` is what its event says beside.
+    `source_artifact_id`: the artifact of another chain that it is taken over from.
     """
 
     artifact_id: str
@@ -64,6 +65,7 @@ class NewArtifact:
     seen: tuple[str, int | None] | None = None
     once: bool = False
     made_at: str | None = None
+    source_artifact_id: str | None = None
     told: dict[str, Any] = field(default_factory=dict)
 
 
@@ -301,6 +303,7 @@ def insert_artifact(
         "comfy_folder_type": output.comfy_folder_type,
         "version": next_version(workflow_id, output.output_key),
         "parent_artifact_id": parent,
+        "source_artifact_id": output.source_artifact_id,
         "approval_status": output.status or _default_status(tx, workflow["requires_approval"]),
         "metadata": output.metadata,
         "created_at": output.made_at or tx.at,
@@ -341,6 +344,7 @@ def insert_artifact(
             **({"tags": sorted(output.tags)} if output.tags else {}),
             **({"edited_artifact_id": output.seen[0]} if output.seen else {}),
             **({"created_at": output.made_at, "workflow_id": workflow_id} if output.made_at else {}),
+            **({"source_artifact_id": output.source_artifact_id} if output.source_artifact_id else {}),
             **output.told,
         },
     )

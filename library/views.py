@@ -96,6 +96,18 @@ class Attempt(View):
 
 
 @dataclass(frozen=True)
+class Drive(View):
+    """`parameters` are the chain's own, with what was given in place of defaults."""
+
+    chain_id: str
+    engine: str
+    parameters: dict[str, Any]
+    source_chain_id: str | None
+    started_by: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True)
 class Artifact(View):
     """`local_path` is absolute. `usable` is of the moment this view was made: by its state and its file."""
 

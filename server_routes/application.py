@@ -18,6 +18,7 @@ def application(shared: SharedLibrary, version: str) -> web.Application:
     app.add_routes([web.route(method, path, answer) for method, path, answer in answers(hub)])
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        await hub.off_loop(hub.open)
         yield
         hub.close()
         shared.close()

@@ -14,7 +14,6 @@ from ..library.names import MAX_REASON, checked_object, checked_text
 from ..library.views import Artifact
 from . import asking, rendering
 from .hub import Hub
-from .problems import not_built
 
 _FILTERS = ("q", "kind", "status", "tag", "step", "since", "until")
 
@@ -82,10 +81,9 @@ async def reject_artifact(hub: Hub, request: web.Request) -> web.Response:
     reason = lambda value, field: checked_text(value, field, longest=MAX_REASON)
     optional = {"approved_by": asking.name, "parameters": checked_object}
     values = await asking.body(request, {"reason": reason}, optional)
-    if "parameters" in values:
-        raise not_built("rejecting with new parameters")
     who = asking.decider(request, values)
-    return await _decide(hub, request, decisions.reject, **who, reason=values["reason"])
+    again = values.get("parameters")
+    return await _decide(hub, request, decisions.reject, **who, reason=values["reason"], again=again)
 
 
 async def select_artifact(hub: Hub, request: web.Request) -> web.Response:

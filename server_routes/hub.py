@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from ..chains.driver import Driver
 from ..config import Config
 from ..library import identities
 from ..library.opening import Library, SharedLibrary
@@ -29,6 +31,8 @@ class Hub:
         # Deliveries wait for other machines: in a pool of their own they keep nobody else waiting.
         self._quick = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db")
         self._slow = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db-slow")
+        self._driver: Driver | None = None
+        self._starting = threading.Lock()
 
     @property
     def library(self) -> Library:
@@ -56,7 +60,22 @@ class Hub:
         work = lambda: function(self.library, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(self._slow, work)
 
+    def open(self) -> None:
+        """Open the library, complete what was interrupted, and drive chains where there are servers. Blocks.
+
+        Raises:
+            ArtifactDBError: it cannot be opened; the next request tries again.
+        """
+        library = self.library
+        library.prepare()
+        with self._starting:
+            if self._driver is None and self.config.servers:
+                self._driver = Driver(library).start()
+
     def close(self) -> None:
         """End the pools once what runs in them is done."""
+        with self._starting:
+            if self._driver is not None:
+                self._driver.stop()
         self._quick.shutdown(wait=True)
         self._slow.shutdown(wait=True)

@@ -31,7 +31,7 @@ def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> None:
         gc.collect(1)
         gc.freeze()
         # Interrupted records are completed now rather than at the first prompt; nobody waits for it.
-        hub.begin(lambda library: library.prepare()).add_done_callback(_log_failure)
+        hub.begin(lambda _: hub.open()).add_done_callback(_log_failure)
 
     prompt_server.app.on_startup.append(open_early)
     _warn_of_folder(Path(__file__).parent.parent.name)

@@ -74,7 +74,7 @@ def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
         logger.error("the configuration cannot be used: %s", error)
         detail = "the configuration cannot be used; the server's log says why"
     if isinstance(error, errors.Invalid):
-        more["errors"] = [{"field": error.field, "message": str(error)}]
+        more["errors"] = error.data.get("errors") or [{"field": error.field, "message": str(error)}]
     if isinstance(artifact := error.data.get("artifact"), Artifact):
         more["artifact"] = rendering.artifact(hub, artifact)
     if isinstance(transfer := error.data.get("transfer"), Transfer):

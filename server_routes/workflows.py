@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import NotFound
-from ..library import artifacts, attempts, workflows
+from ..library import artifacts, attempts, executing, workflows
 from ..library.names import checked_object
 from ..library.opening import Library
 from ..library.views import Artifact, Workflow
@@ -111,3 +111,14 @@ def _latest(library: Library, workflow_id: str, *, usable: bool, at: str | None)
     if artifact is None:
         raise NotFound(f"workflow {workflow_id} {'had' if at else 'has'} no artifact {'then' if at else 'yet'}")
     return artifacts.require_usable(library, artifact) if usable else artifact
+
+
+async def retry_workflow(hub: Hub, request: web.Request) -> web.Response:
+    values = await asking.body(request, {}, {"parameters": checked_object})
+    workflow = await hub.run(
+        executing.retry,
+        asking.path_id(request, "workflow"),
+        parameters=values.get("parameters"),
+        by=asking.actor(request),
+    )
+    return rendering.answer(rendering.plain(workflow), status=202, revision=workflow.revision)

@@ -29,9 +29,11 @@ from comfyui_artifact_db.library import (
     chains,
     collecting,
     decisions,
+    driving,
     edits,
     emptying,
     events,
+    executing,
     exporting,
     fetching,
     identities,
@@ -52,6 +54,7 @@ from comfyui_artifact_db.library import (
     suggestions,
     switches,
     tags,
+    takeovers,
     thumbnails,
     transfers,
     trash,
@@ -256,6 +259,34 @@ class Scene:
         with self.server(), fetching.client(self.library.config.server("gpu-a")) as comfyui:
             return inputs.of_server(self.library, comfyui, graph, ["9"], "p9")
 
+    def drive(self) -> object:
+        """An engine drives the chain, of which no step runs."""
+        attempts.finish(self.library, server_address="gpu-a", prompt_id="p1", status="completed", error=None, actor=BY)
+        return driving.start(self.library, self.chain_id, engine="local", parameters={}, actor=BY)
+
+    def hold(self) -> object:
+        self.drive()
+        return driving.take(self.library, BY, engine="local")
+
+    def execute(self) -> object:
+        """A step of a driven chain has a new attempt, which is not prepared."""
+        self.drive()
+        return executing.begin_attempt(self.library, self.workflow_id, server="gpu-a", by=BY)
+
+    def queue_step(self) -> object:
+        how = {"workflow_name": "w", "chain_id": self.chain_id, "step_id": "next"}
+        return workflows.create_workflow(self.library, actor=BY, **how)[0]  # type: ignore[arg-type]
+
+    def fail_chain(self) -> object:
+        attempt = self.execute()
+        executing.conclude(self.library, attempt.id, status="failed", error="x", by=BY)  # type: ignore[attr-defined]
+        return driving.conclude(self.library, self.chain_id, status="failed", error="x", by=BY)
+
+    def take_over(self) -> object:
+        other, _ = chains.create_chain(self.library, name="rerun", actor=BY)
+        source = workflows.get_workflow(self.library, self.workflow_id)
+        return takeovers.take_over(self.library, source, chain_id=other.id, workflow_id=identities.new_id(), by=BY)
+
     def upload(self) -> object:
         with self.library.store.receiving() as part:
             part.write(png(98))
@@ -282,12 +313,12 @@ def changes(call: Callable[..., object], before: Callable[[Scene], object] | Non
     return Call(call, changes=True, before=before)
 
 
-def minds(call: Callable[..., object]) -> Call:
+def minds(call: Callable[..., object], before: Callable[[Scene], Any] | None = None) -> Call:
     """A call that changes only what the program keeps for itself: see `BOOKKEEPING`."""
-    return Call(call, changes=True, told=False)
+    return Call(call, changes=True, told=False, before=before)
 
 
-BOOKKEEPING = {"idempotency_keys", "import_folders", "imported_files"}
+BOOKKEEPING = {"idempotency_keys", "import_folders", "imported_files", "leases"}
 """Tables of which the log does not tell: nothing in them is said of a chain, a workflow, an artifact or a person."""
 
 CALLS: dict[str, Call] = {
@@ -350,6 +381,7 @@ CALLS: dict[str, Call] = {
     "bundles.export_bundle": reads(lambda s: bundles.export_bundle(s.library, s.root, s.folder / "film.zip", by=BY)),
     "capturing.capture": changes(Scene.capture),
     "chains.create_chain": changes(lambda s: chains.create_chain(s.library, name="other", actor=BY)),
+    "chains.find_chain": reads(lambda s: chains.find_chain(s.library, s.chain_id)),
     "chains.get_chain": reads(lambda s: chains.get_chain(s.library, s.chain_id)),
     "chains.list_chains": reads(lambda s: chains.list_chains(s.library, ASK)),
     "chains.get_chains_with_failed_workflows": reads(lambda s: chains.get_chains_with_failed_workflows(s.library)),
@@ -365,6 +397,46 @@ CALLS: dict[str, Call] = {
     "decisions.select": changes(lambda s: decisions.select(s.library, s.other.id, by=BY)),
     "decisions.tag": changes(lambda s: decisions.tag(s.library, s.usable.id, "new", by=BY)),
     "decisions.untag": changes(lambda s: decisions.untag(s.library, s.usable.id, "hero", by=BY)),
+    "driving.start": changes(
+        lambda s: driving.start(s.library, s.chain_id, engine="local", parameters={"a": 1}, actor=BY)
+    ),
+    "driving.get_drive": reads(lambda s, _: driving.get_drive(s.library, s.chain_id), Scene.drive),
+    "driving.take": minds(lambda s, _: driving.take(s.library, BY, engine="local"), Scene.drive),
+    "driving.keep": minds(lambda s, _: driving.keep(s.library, BY, [s.chain_id]), Scene.hold),
+    "driving.give_back": minds(lambda s, _: driving.give_back(s.library, BY), Scene.hold),
+    "driving.driver_of": reads(lambda s, _: driving.driver_of(s.library, s.chain_id), Scene.hold),
+    "driving.conclude": changes(
+        lambda s, _: driving.conclude(s.library, s.chain_id, status="completed", error=None, by=BY), Scene.drive
+    ),
+    "executing.begin_attempt": changes(
+        lambda s, _: executing.begin_attempt(s.library, s.workflow_id, server="gpu-a", overrides={"9.a": 1}, by=BY),
+        Scene.drive,
+    ),
+    "executing.get_overrides": reads(lambda s, attempt: executing.get_overrides(s.library, attempt.id), Scene.execute),
+    "executing.prepare": changes(
+        lambda s, attempt: executing.prepare(
+            s.library, attempt.id, parameters={"9.a": 1}, workflow_definition={"9": {}}, by=BY
+        ),
+        Scene.execute,
+    ),
+    "executing.acknowledge": changes(
+        lambda s, attempt: executing.acknowledge(s.library, attempt.id, by=BY), Scene.execute
+    ),
+    "executing.conclude": changes(
+        lambda s, attempt: executing.conclude(s.library, attempt.id, status="failed", error="x", by=BY), Scene.execute
+    ),
+    "executing.skip": changes(
+        lambda s, workflow: executing.skip(s.library, workflow.id, reason="x", by=BY), Scene.queue_step
+    ),
+    "executing.fail": changes(
+        lambda s, workflow: executing.fail(s.library, workflow.id, error="x", by=BY), Scene.queue_step
+    ),
+    "executing.retry": changes(
+        lambda s, _: executing.retry(s.library, s.workflow_id, parameters={"9.a": 1}, by=BY), Scene.drive
+    ),
+    "executing.resume": changes(lambda s, _: executing.resume(s.library, s.chain_id, by=BY), Scene.fail_chain),
+    "executing.cancel": changes(lambda s, _: executing.cancel(s.library, s.chain_id, by=BY), Scene.execute),
+    "takeovers.take_over": changes(Scene.take_over),
     "edits.edit": changes(Scene.edit),
     "emptying.empty": changes(lambda s: emptying.empty(s.library, by=BY)),
     "emptying.complete_files": reads(lambda s, intent: emptying.complete_files(s.library, intent), Scene.purge),

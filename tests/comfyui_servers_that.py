@@ -30,6 +30,11 @@ class ComfyUI:
         self.histories: dict[str, dict[str, Any]] = {}
         self.queue: dict[str, list[Any]] = {"queue_running": [], "queue_pending": []}
         self.on_queue: Callable[[], None] = lambda: None
+        self.queued: list[dict[str, Any]] = []
+        self.runs: Callable[[dict[str, Any]], tuple[dict[str, Any], Any]] | None = None
+        self.refusal: tuple[int, dict[str, Any]] | None = None
+        self.interrupted: list[str] = []
+        self.node_types: dict[str, Any] = {}
         self.instead: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self.app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[self._remember])
         self.app.router.add_post("/upload/image", self._upload)
@@ -37,6 +42,11 @@ class ComfyUI:
         self.app.router.add_get("/system_stats", self._system_stats)
         self.app.router.add_get("/history/{prompt_id}", self._history)
         self.app.router.add_get("/queue", self._queue)
+        self.app.router.add_post("/queue", self._delete_queued)
+        self.app.router.add_post("/interrupt", self._interrupt)
+        self.app.router.add_post("/prompt", self._prompt)
+        self.app.router.add_get("/prompt", self._exec_info)
+        self.app.router.add_get("/object_info", self._object_info)
         self.url = ""
 
     def ran(
@@ -101,6 +111,35 @@ class ComfyUI:
         answer = web.json_response(self.queue)
         self.on_queue()
         return answer
+
+    async def _prompt(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        self.queued.append(asked)
+        if self.refusal is not None:
+            status, answer = self.refusal
+            return web.json_response(answer, status=status)
+        if self.runs is None:
+            self.queue["queue_pending"].append([0, asked["prompt_id"], asked["prompt"], asked["extra_data"], []])
+        else:
+            outputs, status = self.runs(asked["prompt"])
+            extra = {**asked["extra_data"], "client_id": asked["client_id"]}
+            self.ran(asked["prompt_id"], outputs, status=status, graph=asked["prompt"], **extra)
+        return web.json_response({"prompt_id": asked["prompt_id"], "number": 0, "node_errors": {}})
+
+    async def _exec_info(self, request: web.Request) -> web.Response:
+        return web.json_response({"exec_info": {"queue_remaining": sum(map(len, self.queue.values()))}})
+
+    async def _delete_queued(self, request: web.Request) -> web.Response:
+        gone = (await request.json())["delete"]
+        self.queue["queue_pending"] = [item for item in self.queue["queue_pending"] if item[1] not in gone]
+        return web.Response()
+
+    async def _interrupt(self, request: web.Request) -> web.Response:
+        self.interrupted.append((await request.json())["prompt_id"])
+        return web.Response()
+
+    async def _object_info(self, request: web.Request) -> web.Response:
+        return web.json_response(self.node_types)
 
     async def _system_stats(self, request: web.Request) -> web.Response:
         return web.json_response({"system": {"comfyui_version": "0.3.75"}, "devices": []})

@@ -54,10 +54,28 @@ def _place_in_queue(server: ComfyUIServer) -> object:
     return server.place_in_queue("p")
 
 
-_JSON = [_upload, _system_stats, _history, _place_in_queue]
+def _queue_prompt(server: ComfyUIServer) -> object:
+    server.queue_prompt({"9": {"class_type": "A", "inputs": {}}}, prompt_id="p", client_id="us")
+    return None
 
 
-@pytest.fixture(params=[*_JSON, _fetch_digest, _download], ids=lambda call: call.__name__.lstrip("_"))
+def _interrupt(server: ComfyUIServer) -> object:
+    server.interrupt("p")
+    return None
+
+
+def _queue_length(server: ComfyUIServer) -> object:
+    return server.queue_length()
+
+
+def _node_types(server: ComfyUIServer) -> object:
+    return server.node_types()
+
+
+_JSON = [_upload, _system_stats, _history, _place_in_queue, _queue_prompt, _queue_length, _node_types]
+
+
+@pytest.fixture(params=[*_JSON, _fetch_digest, _download, _interrupt], ids=lambda call: call.__name__.lstrip("_"))
 def call(request: pytest.FixtureRequest) -> Any:
     """Each call that the client can make, as a function of the client."""
     return request.param

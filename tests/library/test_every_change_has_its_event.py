@@ -32,6 +32,8 @@ TELLING = {
     "purged_relations": ("artifact.purged", "chain.emptied"),
     "tokens": ("token.",),
     "sessions": ("token.",),
+    "drives": ("chain.",),
+    "overrides": ("attempt.", "chain.deleted"),
 }
 """How the events begin that tell of a change to a table."""
 

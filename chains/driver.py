@@ -1,0 +1,211 @@
+"""Owns driving chains in this process: those whose lease it holds, a few steps at a time, until each has ended.
+
+What it knows of a chain it reads from the rows at each turn: it may be killed at any moment, and another goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ..db.statuses import FINISHED_CHAIN
+from ..errors import ArtifactDBError, Invalid, NotFound
+from ..library import chains, decisions, driving, executing, identities
+from ..library.opening import Library
+from . import progress, steps
+from .definitions import Step
+from .progress import Phase, Progress, Standing
+from .servers import Servers
+
+logger = logging.getLogger("artifact_db.chains")
+
+AT_ONCE = 16
+"""Steps that are worked on at the same time; one whose prompt runs takes none of them between two looks."""
+
+MOST = 200
+"""Chains that one process drives at a time; others wait, or another process takes them."""
+
+LOOK_SECONDS = 1.0
+"""How often it looks for chains to take, and for decisions that other processes wrote down."""
+
+Watcher = Callable[[str, Progress], None]
+"""Is told of a chain whenever it was looked at: its id and how it stands."""
+
+
+@dataclass
+class _Driven:
+    """A chain that this process drives. `due` has when each step is to be looked at, `working` what is under way."""
+
+    chain: steps.Chain
+    due: dict[str, float] = field(default_factory=dict)
+    working: dict[str, Future[None]] = field(default_factory=dict)
+    next_look: float = 0.0
+
+
+class Driver:
+    """Drives chains until it is stopped. `only`: no others than this one."""
+
+    def __init__(self, library: Library, *, only: str | None = None, watch: Watcher | None = None) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{identities.new_id()[-8:]}"
+        self._library = library
+        self._only = only
+        self._watch = watch
+        self._servers = Servers(library.config)
+        self._driven: dict[str, _Driven] = {}
+        self._wake = threading.Condition()
+        self._stirred = False
+        self._moved = False
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
+        self._unsubscribe: Callable[[], None] | None = None
+        self._renewed = 0.0
+        self._sought = 0.0
+
+    @property
+    def driven(self) -> list[str]:
+        """The ids of the chains that it drives now."""
+        return list(self._driven)
+
+    def start(self) -> Driver:
+        """Begin to drive, in a thread."""
+        self._unsubscribe = self._library.subscribe(lambda _: self.stir())
+        self._thread = threading.Thread(target=self._run, name="artifact-db-driver", daemon=True)
+        self._thread.start()
+        return self
+
+    def stir(self) -> None:
+        """Something has changed: look now."""
+        with self._wake:
+            self._stirred = True
+            self._wake.notify_all()
+
+    def stop(self) -> None:
+        """End, and give the leases back; prompts that run go on, and whoever takes the chain next follows them."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._thread is not None:
+            self._thread.join(timeout=60)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                wait = self._turn()
+            except ArtifactDBError as error:
+                logger.warning("chains wait: %s", error)
+                wait = LOOK_SECONDS
+            with self._wake:
+                if not (self._stirred or self._moved or self._stopped):
+                    self._wake.wait(wait)
+                self._moved = False
+                if self._stirred:
+                    for driven in self._driven.values():
+                        driven.next_look = 0.0
+                self._stirred = False
+        try:
+            driving.give_back(self._library, self.holder)
+        except ArtifactDBError as error:
+            logger.info("leases expire by themselves: %s", error)
+
+    def _turn(self) -> float:
+        """One round over all chains; returns the seconds until the next is due."""
+        now = time.monotonic()
+        if now - self._sought >= LOOK_SECONDS:
+            self._sought = now
+            self._take()
+        if self._driven and now - self._renewed >= driving.LEASE / 3:
+            self._renewed = now
+            kept = set(driving.keep(self._library, self.holder, list(self._driven)))
+            for lost in [chain_id for chain_id in self._driven if chain_id not in kept]:
+                logger.warning("chain %s is driven by somebody else now", lost)
+                del self._driven[lost]
+        waits = [LOOK_SECONDS]
+        for chain_id, driven in list(self._driven.items()):
+            if driven.next_look <= now:
+                try:
+                    self._look(chain_id, driven)
+                except NotFound:
+                    self._driven.pop(chain_id)  # It is in the trash, or gone.
+                    continue
+            waits.append(max(0.0, driven.next_look - time.monotonic()))
+        return min(waits)
+
+    def _take(self) -> None:
+        room = MOST - len(self._driven)
+        if room <= 0:
+            return
+        taken = driving.take(self._library, self.holder, engine="local", most=room, only=self._only)
+        for chain_id in taken:
+            if chain_id not in self._driven:
+                self._renewed = 0.0
+                self._adopt(chain_id)
+
+    def _adopt(self, chain_id: str) -> None:
+        try:
+            self._driven[chain_id] = _Driven(steps.Chain.load(self._library, chain_id, self._servers))
+        except Invalid as error:
+            driving.conclude(self._library, chain_id, status="failed", error=str(error))
+
+    def _look(self, chain_id: str, driven: _Driven) -> None:
+        driven.working = {step: work for step, work in driven.working.items() if not work.done()}
+        chain = chains.get_chain(self._library, chain_id)
+        found = progress.look(driven.chain)
+        now = time.monotonic()
+        driven.next_look = now + LOOK_SECONDS
+        if found.status in FINISHED_CHAIN and driven.working:
+            return  # What is under way comes to its end first.
+        for step, why in found.skip:
+            executing.skip(self._library, steps.ensure(driven.chain, step).id, reason=why)
+            driven.next_look = now
+        for step in found.ready:
+            due = driven.due.get(step.id, 0.0)
+            if step.id in driven.working:
+                continue
+            if due <= now:
+                driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
+            else:
+                driven.next_look = min(driven.next_look, due)
+        for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
+            self._expire(standing)
+        if (found.status, found.error) != (chain.status, chain.error_message):
+            driving.conclude(self._library, chain_id, status=found.status, error=found.error)
+        if found.status in FINISHED_CHAIN:
+            del self._driven[chain_id]
+        if self._watch is not None:
+            self._watch(chain_id, found)
+
+    def _work(self, driven: _Driven, step: Step, found: Progress) -> None:
+        try:
+            wait = steps.advance(driven.chain, step, found.done)
+        except ArtifactDBError as error:
+            logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
+            wait = LOOK_SECONDS
+        driven.due[step.id] = time.monotonic() + (LOOK_SECONDS if wait is None else wait)
+        driven.next_look = min(driven.next_look, driven.due[step.id])
+        with self._wake:
+            self._moved = True
+            self._wake.notify_all()
+
+    def _expire(self, standing: Standing) -> None:
+        """Decide where the file says that a decision that does not come is one."""
+        limit, attempt, current = standing.step.approval_timeout, standing.attempt, standing.current
+        if limit is None or attempt is None or attempt.completed_at is None or current is None:
+            return
+        if identities.seconds_since(attempt.completed_at) < limit.after:
+            return
+        assert standing.workflow is not None
+        if limit.then == "approve" and current.approval_status == "pending":
+            decisions.approve(self._library, current.id, by=f"{driving.DRIVER}: approval_timeout")
+        else:
+            error = f"nobody decided within {limit.after:g} s"
+            executing.fail(self._library, standing.workflow.id, error=error)

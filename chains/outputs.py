@@ -1,0 +1,118 @@
+"""Owns what templates see of the steps before: their current artifacts, delivered where a step is about to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..library import artifacts, pages
+from ..library.opening import Library
+from ..library.views import Artifact, Workflow
+from .expressions import BadExpression
+
+LONGEST_TEXT = 1024 * 1024
+"""Bytes of a text that a template may put into a widget."""
+
+Deliver = Callable[[Artifact], str]
+"""Brings an artifact to the server; returns what a LoadImage-like widget there calls it."""
+
+
+class StepOutputs:
+    """A step that has ended, as templates name it: `step.output.image`, `step.outputs['9:images:1']`, `step.status`."""
+
+    def __init__(self, library: Library, step_id: str, workflow: Workflow, deliver: Deliver) -> None:
+        self._library, self._step_id, self._workflow, self._deliver = library, step_id, workflow, deliver
+
+    @property
+    def status(self) -> str:
+        return self._workflow.status
+
+    @property
+    def skipped(self) -> bool:
+        return self._workflow.status == "skipped"
+
+    @property
+    def output(self) -> Output:
+        return Output(self._library, self._step_id, self._heads(), self._deliver)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        heads = {artifact.output_key: artifact for artifact in self._heads()}
+        return _Delivered(self._library, self._step_id, heads, self._deliver)
+
+    def _heads(self) -> list[Artifact]:
+        """The heads of its outputs in the order in which they were made, the current artifact first."""
+        ask = pages.Ask(pages.MAX_LIMIT, None)
+        heads = artifacts.list_workflow_artifacts(self._library, self._workflow.id, ask, heads=True).items
+        return sorted(heads, key=lambda artifact: (not artifact.is_latest, artifact.id))
+
+
+class Output:
+    """What a step offers: the current artifact where it is of the kind asked for, else the first of that kind."""
+
+    def __init__(self, library: Library, step_id: str, heads: list[Artifact], deliver: Deliver) -> None:
+        self._library, self._step_id, self._heads, self._deliver = library, step_id, heads, deliver
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        if not self._heads:
+            raise BadExpression(f"step {self._step_id!r} has no output")
+        return self._heads[0].metadata
+
+    @property
+    def image(self) -> str:
+        return self._deliver(self._first("image"))
+
+    @property
+    def video(self) -> str:
+        return self._deliver(self._first("video"))
+
+    @property
+    def audio(self) -> str:
+        return self._deliver(self._first("audio"))
+
+    @property
+    def latent(self) -> str:
+        return self._deliver(self._first("latent"))
+
+    @property
+    def text(self) -> str:
+        """A text is put into the graph itself: there is no widget that loads one."""
+        return read_text(self._library, self._first("text"))
+
+    def _first(self, file_type: str) -> Artifact:
+        found = next((artifact for artifact in self._heads if artifact.file_type == file_type), None)
+        if found is None:
+            raise BadExpression(f"step {self._step_id!r} has no output of kind {file_type}")
+        return found
+
+
+class _Delivered(dict[str, Any]):
+    """Each output by its key, delivered when it is asked for."""
+
+    def __init__(self, library: Library, step_id: str, heads: dict[str, Artifact], deliver: Deliver) -> None:
+        super().__init__(heads)
+        self._library, self._step_id, self._deliver = library, step_id, deliver
+
+    def __missing__(self, key: str) -> Any:
+        raise BadExpression(f"step {self._step_id!r} has no output {key!r} (it has {', '.join(self) or 'none'})")
+
+    def __getitem__(self, key: str) -> Any:
+        artifact: Artifact = super().__getitem__(key)
+        return read_text(self._library, artifact) if artifact.file_type == "text" else self._deliver(artifact)
+
+
+def read_text(library: Library, artifact: Artifact) -> str:
+    """The text of a usable artifact.
+
+    Raises:
+        NotUsable, Gone. BadExpression: it is too long, or no text.
+    """
+    artifacts.require_usable(library, artifact)
+    if artifact.file_size > LONGEST_TEXT:
+        raise BadExpression(f"the text has {artifact.file_size} bytes; {LONGEST_TEXT} at most go into a widget")
+    with library.store.reading(library.store.relative(artifact.local_path)) as file:
+        try:
+            return file.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadExpression("the text is not in UTF-8") from error

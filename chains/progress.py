@@ -1,0 +1,144 @@
+"""Owns how a chain stands, told from the rows of its steps alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ..db.statuses import FINISHED_CHAIN
+from ..library import artifacts, attempts, chains
+from ..library.opening import Library
+from ..library.views import Artifact, Attempt, Workflow
+from . import steps
+from .definitions import Step
+
+
+class Phase(Enum):
+    """How one step stands."""
+
+    WAITING = "waits for the steps before it"
+    RUNNING = "runs, or is about to"
+    PENDING = "waits for a person"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One step with its rows, where it has any."""
+
+    step: Step
+    phase: Phase
+    workflow: Workflow | None
+    attempt: Attempt | None
+    current: Artifact | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A chain: its steps level by level, its status, and which steps there is something to do for."""
+
+    levels: tuple[tuple[Standing, ...], ...]
+    status: str
+    error: str | None
+    ready: tuple[Step, ...]
+    skip: tuple[tuple[Step, str], ...]
+
+    @property
+    def done(self) -> dict[str, Workflow]:
+        """The workflows of the steps that have ended, by the steps' ids."""
+        return {
+            one.step.id: one.workflow
+            for level in self.levels
+            for one in level
+            if one.workflow is not None and one.phase in (Phase.DONE, Phase.SKIPPED, Phase.FAILED)
+        }
+
+
+def look(chain: steps.Chain) -> Progress:
+    """How a chain stands; one that has ended as its row says.
+
+    Raises:
+        NotFound: it is gone, or in the trash.
+    """
+    definition, library = chain.definition, chain.library
+    rows = {step.id: _rows(library, chain, step) for level in definition.levels for step in level}
+    standings: dict[str, Standing] = {}
+    levels = []
+    for level in definition.levels:
+        found = tuple(_standing(step, rows[step.id]) for step in level)
+        standings.update((one.step.id, one) for one in found)
+        levels.append(found)
+    row = chains.get_chain(library, chain.id)
+    if row.status in FINISHED_CHAIN:
+        return Progress(tuple(levels), row.status, row.error_message, (), ())
+    return _judge(tuple(levels), standings)
+
+
+def _judge(levels: tuple[tuple[Standing, ...], ...], standings: Mapping[str, Standing]) -> Progress:
+    for number, level in enumerate(levels):
+        open_ones = [one for one in level if one.phase in (Phase.WAITING, Phase.RUNNING, Phase.PENDING)]
+        failed = [one for one in level if one.phase is Phase.FAILED and one.step.on_error == "fail"]
+        if not open_ones and not failed:
+            continue
+        skip = tuple((one.step, why) for one in open_ones if (why := _stopped_by(one, standings)) is not None)
+        stopped = {step.id for step, _ in skip}
+        ready = tuple(
+            one.step
+            for one in open_ones
+            if one.step.id not in stopped
+            and (one.phase is Phase.RUNNING or (one.phase is Phase.WAITING and not failed))
+        )
+        running = bool(ready or skip)
+        if failed and not running:
+            # What else runs on this level comes to its end first: its outputs are not lost.
+            error = "; ".join(f"step {one.step.id}: {_why(one)}" for one in failed)
+            return Progress(levels, "failed", error, (), ())
+        status = f"executing_level_{number}" if running else "awaiting_approval"
+        return Progress(levels, status, None, ready, skip)
+    return Progress(levels, "completed", None, (), ())
+
+
+def _stopped_by(one: Standing, standings: Mapping[str, Standing]) -> str | None:
+    """Why a step never runs: what it waits for was skipped, or failed in a chain that goes on."""
+    if one.phase is not Phase.WAITING:
+        return None
+    for other in one.step.depends_on:
+        if standings[other].phase in (Phase.SKIPPED, Phase.FAILED):
+            word = "was skipped" if standings[other].phase is Phase.SKIPPED else "failed"
+            return f"step {other}, which it waits for, {word}"
+    return None
+
+
+def _why(one: Standing) -> str:
+    assert one.workflow is not None
+    return one.workflow.error_message or one.workflow.status
+
+
+def _rows(library: Library, chain: steps.Chain, step: Step) -> tuple[Workflow | None, Attempt | None, Artifact | None]:
+    workflow = steps.find(chain, step)
+    if workflow is None:
+        return None, None, None
+    newest = next(iter(attempts.list_attempts(library, workflow.id)), None)
+    return workflow, newest, artifacts.get_latest_artifact(library, workflow.id)
+
+
+def _standing(step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]) -> Standing:
+    workflow, attempt, current = rows
+    return Standing(step, _phase(step, workflow, attempt, current), workflow, attempt, current)
+
+
+def _phase(step: Step, workflow: Workflow | None, attempt: Attempt | None, current: Artifact | None) -> Phase:
+    if workflow is None or (attempt is None and workflow.status == "queued"):
+        return Phase.WAITING
+    if workflow.status == "skipped":
+        return Phase.SKIPPED
+    if workflow.status in ("queued", "executing"):
+        return Phase.RUNNING
+    if workflow.status in ("completed", "awaiting_approval"):
+        return Phase.DONE if current is None or current.usable else Phase.PENDING
+    if attempt is not None and steps.due_in(step, attempt) is not None:
+        return Phase.RUNNING
+    return Phase.FAILED

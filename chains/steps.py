@@ -1,0 +1,296 @@
+"""Owns what a step does, once for every engine: each call does what can be done now, and says when to look again.
+
+Everything that it knows is in the database, so that whoever calls it next goes on where the last one was, also after a
+crash between any two lines: an attempt is written down before its prompt is queued, and a prompt is never queued again
+while its server can tell what became of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..comfyui_client import ComfyUIServer
+from ..errors import (
+    ArtifactDBError,
+    Conflict,
+    DeliveryFailed,
+    Incomplete,
+    NotFound,
+    PromptRefused,
+    ServerFailed,
+    ServerUnreachable,
+)
+from ..library import artifacts, attempts, chains, collecting, driving, executing, identities, transfers, workflows
+from ..library.driving import DRIVER
+from ..library.opening import Library
+from ..library.views import Artifact, Attempt, Workflow
+from . import checking, expressions
+from .definitions import Definition, Step
+from .expressions import BadExpression
+from .files import Tree
+from .outputs import StepOutputs
+from .servers import Servers, client
+
+logger = logging.getLogger("artifact_db.chains")
+
+SOONEST, LATEST = 0.02, 1.0
+"""Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
+
+AWAY = 60.0
+"""Seconds for which a server may be away before the prompt that it runs has an unknown outcome."""
+
+_NAMESPACE = uuid.UUID("3d1a4f34-6f0d-5a53-9f43-2f4c2f5a7a11")
+
+
+@dataclass
+class Chain:
+    """A chain that is being driven. `away` has since when a server has not answered, by its name."""
+
+    library: Library
+    id: str
+    definition: Definition
+    parameters: dict[str, Any]
+    servers: Servers
+    away: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, library: Library, chain_id: str, servers: Servers) -> Chain:
+        """A chain that an engine drives, by what its rows hold.
+
+        Raises:
+            NotFound: there is none, or no engine drives it. ChainInvalid: its definition is none.
+        """
+        drive = driving.get_drive(library, chain_id)
+        if drive is None:
+            raise NotFound(f"chain {chain_id} is not driven by an engine of this hub")
+        definition = checking.check(Tree(chains.get_chain(library, chain_id).chain_definition), servers=None)
+        return cls(library, chain_id, definition, {**definition.parameters, **drive.parameters}, servers)
+
+    def workflow_id(self, step: Step) -> str:
+        """The id of a step's workflow, the same for whoever drives the chain."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.id}/{step.id}"))
+
+
+def find(chain: Chain, step: Step) -> Workflow | None:
+    """The workflow of a step; None where it has none yet."""
+    with suppress(NotFound):
+        return workflows.get_workflow(chain.library, chain.workflow_id(step))
+    return None
+
+
+def ensure(chain: Chain, step: Step) -> Workflow:
+    """The workflow of a step, made where there is none."""
+    if (found := find(chain, step)) is not None:
+        return found
+    workflow, _ = workflows.create_workflow(
+        chain.library,
+        id=chain.workflow_id(step),
+        actor=DRIVER,
+        chain_id=chain.id,
+        step_id=step.id,
+        workflow_name=step.workflow_name,
+        requires_approval=step.requires_approval,
+        workflow_definition=dict(step.workflow),
+    )
+    return workflow
+
+
+def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None:
+    """Do what can be done now for a step whose dependencies have ended.
+
+    Args:
+        done: the workflows of the steps before it.
+    Returns:
+        Seconds after which to call again; None once there is nothing more to do until somebody decides or retries.
+    """
+    workflow = ensure(chain, step)
+    newest = _newest(chain, workflow)
+    if workflow.status in ("skipped", "cancelled"):
+        return None
+    try:
+        if newest is None:
+            if step.condition is not None and not _holds(chain, step, done):
+                executing.skip(chain.library, workflow.id, reason=f"its condition is false: {step.condition}")
+                return None
+            return _begin(chain, step, workflow, None)
+        if newest.status in executing.OPEN:
+            return _go_on(chain, step, workflow, newest, done)
+        if (wait := due_in(step, newest)) is not None:
+            return wait if wait > 0 else _begin(chain, step, workflow, newest)
+        return None
+    except BadExpression as error:
+        _give_up(chain, workflow, newest, f"a template cannot be filled in: {error}")
+        return None
+    except Conflict as error:
+        logger.info("step %s of chain %s changed meanwhile: %s", step.id, chain.id, error)
+        return SOONEST
+
+
+def due_in(step: Step, attempt: Attempt) -> float | None:
+    """The seconds until a step is to be tried again after this attempt; None where it is not."""
+    if attempt.status not in ("failed", "outcome_unknown") or attempt.number >= step.retry.attempts:
+        return None
+    wait: float = step.retry.backoff * 2.0 ** (attempt.number - 1)
+    return max(0.0, wait - _since(attempt.completed_at))
+
+
+def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> float:
+    try:
+        server = chain.servers.choose(step.server, step.workflow)
+    except ServerFailed as error:
+        # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
+        logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
+        return _patience(chain, "any", SOONEST * 10)
+    chain.away.pop("any", None)
+    executing.begin_attempt(
+        *(chain.library, workflow.id),
+        server=server,
+        overrides=executing.get_overrides(chain.library, last.id) if last is not None else None,
+    )
+    return 0.0
+
+
+def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> float | None:
+    try:
+        if attempt.workflow_definition is None:
+            attempt = _prepare(chain, step, workflow, attempt, done)
+        with client(chain.library.config.server(attempt.server_address)) as comfyui:
+            wait = _follow(chain, step, workflow, attempt, comfyui)
+        chain.away.pop(attempt.server_address, None)
+        return wait
+    except PromptRefused as error:
+        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        return 0.0
+    except Incomplete:
+        return 0.0  # What is missing stands in the attempt, which has failed.
+    except (ServerUnreachable, DeliveryFailed) as error:
+        wait = _patience(chain, attempt.server_address, SOONEST)
+        if time.monotonic() - chain.away[attempt.server_address] < AWAY:
+            return wait
+        # A prompt that was never acknowledged was never begun, as far as anybody can tell.
+        status = "outcome_unknown" if attempt.status == "executing" else "failed"
+        executing.conclude(chain.library, attempt.id, status=status, error=str(error))
+        return 0.0
+    except (BadExpression, Conflict):
+        raise
+    except ArtifactDBError as error:
+        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        return 0.0
+
+
+def _prepare(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> Attempt:
+    """Fill in the graph, and deliver what it names."""
+
+    def deliver(artifact: Artifact) -> str:
+        return _deliver(chain, artifact, attempt.server_address, workflow)
+
+    context = _context(chain, done, deliver)
+    overrides = executing.get_overrides(chain.library, attempt.id)
+    wanted = {**step.parameters, **overrides}
+    values = expressions.filled(wanted, context)
+    for key, template in step.inputs.items():
+        if key not in overrides:
+            named = expressions.filled(template, context)
+            values[key] = deliver(artifacts.get_artifact(chain.library, str(named)))
+    graph = copy.deepcopy(dict(step.workflow))
+    for key, value in values.items():
+        node_id, _, name = key.partition(".")
+        graph[node_id]["inputs"][name] = value
+    return executing.prepare(chain.library, attempt.id, parameters=values, workflow_definition=graph)
+
+
+def _deliver(chain: Chain, artifact: Artifact, server: str, workflow: Workflow) -> str:
+    transfer = transfers.create_transfer(
+        chain.library, artifact.id, server=server, by=DRIVER, target_workflow_id=workflow.id
+    )
+    delivered = transfers.deliver(chain.library, transfer.id, by=DRIVER)
+    if delivered.status != "completed" or delivered.target_filename is None:
+        raise DeliveryFailed(delivered.error_message or "the delivery failed", server=server)
+    return delivered.target_filename
+
+
+def _follow(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, comfyui: ComfyUIServer) -> float:
+    history = comfyui.history(attempt.prompt_id)
+    place = None if history else comfyui.place_in_queue(attempt.prompt_id)
+    if history is None and place is None:
+        history = comfyui.history(attempt.prompt_id)  # It may have ended between the two questions.
+    if history is not None:
+        collecting.download_and_store_artifacts(
+            chain.library,
+            workflow.id,
+            server=attempt.server_address,
+            prompt_id=attempt.prompt_id,
+            by=DRIVER,
+        )
+        return 0.0
+    if place is None:
+        if attempt.status == "executing":
+            message = f"{comfyui.server.name!r} knows nothing of the prompt any more: it was started again, or cleared"
+            executing.conclude(chain.library, attempt.id, status="outcome_unknown", error=message)
+            return 0.0
+        _queue(attempt, comfyui)
+    if attempt.status == "queued":
+        executing.acknowledge(chain.library, attempt.id)
+    ran = _since(attempt.queued_at)
+    if step.timeout is not None and ran > step.timeout:
+        comfyui.interrupt(attempt.prompt_id)
+        executing.conclude(
+            chain.library, attempt.id, status="failed", error=f"it took longer than {step.timeout:g} s, and was ended"
+        )
+        return 0.0
+    return min(LATEST, max(SOONEST, ran / 10))
+
+
+def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
+    assert attempt.workflow_definition is not None
+    try:
+        comfyui.queue_prompt(
+            attempt.workflow_definition,
+            prompt_id=attempt.prompt_id,
+            # Without one, ComfyUI says nothing of what a cached prompt made.
+            client_id=f"artifact-db-{attempt.workflow_id}",
+            extra_data={"artifact_db": {"actor": attempt.requested_by or DRIVER}},
+        )
+    except PromptRefused as error:
+        if error.data.get("queued"):
+            comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
+        raise
+
+
+def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
+    assert step.condition is not None
+    return expressions.holds(step.condition, _context(chain, done, lambda artifact: artifact.filename))
+
+
+def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifact], str]) -> dict[str, Any]:
+    steps = {step_id: StepOutputs(chain.library, step_id, workflow, deliver) for step_id, workflow in done.items()}
+    return {**chain.parameters, **steps}
+
+
+def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: str) -> None:
+    if attempt is not None and attempt.status in executing.OPEN:
+        executing.conclude(chain.library, attempt.id, status="failed", error=error)
+    else:
+        executing.fail(chain.library, workflow.id, error=error)
+
+
+def _patience(chain: Chain, server: str, soonest: float) -> float:
+    """How long to wait for a server that is away; longer with time."""
+    since = chain.away.setdefault(server, time.monotonic())
+    return min(5.0, max(soonest, (time.monotonic() - since) / 4))
+
+
+def _newest(chain: Chain, workflow: Workflow) -> Attempt | None:
+    return next(iter(attempts.list_attempts(chain.library, workflow.id)), None)
+
+
+def _since(at: str | None) -> float:
+    """Seconds since a time; 0 for one that is not known, or still to come."""
+    return max(0.0, identities.seconds_since(at)) if at else 0.0

@@ -1,0 +1,80 @@
+"""Owns what is told of a chain while it runs: a line whenever a step has moved, for people or for programs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from ..chains.progress import Phase, Progress, Standing
+from ..db.statuses import FINISHED_CHAIN
+from ..library.views import Chain
+from . import shells
+
+_WORDS = {
+    Phase.WAITING: "waits",
+    Phase.RUNNING: "runs",
+    Phase.PENDING: "waits for a person",
+    Phase.DONE: "done",
+    Phase.SKIPPED: "skipped",
+    Phase.FAILED: "failed",
+}
+
+
+class Teller:
+    """Tells each change of one chain once; `ended` is set when there is no more to come."""
+
+    def __init__(self, chain: Chain, *, as_json: bool) -> None:
+        self.ended = threading.Event()
+        self.status = ""
+        self._as_json = as_json
+        self._began = time.monotonic()
+        self._told: dict[str, tuple[Any, ...]] = {}
+        self._say({"event": "begun", "chain_id": chain.id, "name": chain.name}, f"chain {chain.name} ({chain.id})")
+
+    def __call__(self, chain_id: str, progress: Progress) -> None:
+        for level in progress.levels:
+            for one in level:
+                self._step(chain_id, one)
+        if progress.status != self.status:
+            self.status = progress.status
+            self._say(
+                {"event": "chain", "chain_id": chain_id, "status": progress.status, "error": progress.error},
+                f"chain {progress.status.replace('_', ' ')}" + (f": {progress.error}" if progress.error else ""),
+            )
+        if progress.status in FINISHED_CHAIN:
+            self.ended.set()
+
+    def _step(self, chain_id: str, one: Standing) -> None:
+        workflow, attempt = one.workflow, one.attempt
+        if workflow is None:
+            return
+        now = (one.phase, workflow.status, attempt.id if attempt else None, one.current.id if one.current else None)
+        if self._told.get(one.step.id) == now:
+            return
+        self._told[one.step.id] = now
+        where = f" on {attempt.server_address}" if attempt and one.phase is Phase.RUNNING else ""
+        what = f" → {one.current.filename}" if one.current and one.phase in (Phase.DONE, Phase.PENDING) else ""
+        why = f": {workflow.error_message}" if workflow.error_message and one.phase is not Phase.RUNNING else ""
+        self._say(
+            {
+                "event": "step",
+                "chain_id": chain_id,
+                "step": one.step.id,
+                "workflow_id": workflow.id,
+                "phase": one.phase.name.lower(),
+                "status": workflow.status,
+                "attempt": attempt.number if attempt else None,
+                "server": attempt.server_address if attempt else None,
+                "artifact_id": one.current.id if one.current else None,
+                "error": workflow.error_message,
+            },
+            f"{one.step.id}: {_WORDS[one.phase]}{where}{what}{why}",
+        )
+
+    def _say(self, event: dict[str, Any], text: str) -> None:
+        elapsed = round(time.monotonic() - self._began, 3)
+        if self._as_json:
+            shells.say_json({**event, "elapsed": elapsed})
+        else:
+            shells.say(f"{elapsed:7.1f} s  {text}")

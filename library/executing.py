@@ -1,0 +1,258 @@
+"""Owns the executions that an engine begins: an attempt is written down before its prompt is queued, and then followed.
+
+An attempt without a graph has not been prepared; one that is `queued` and has its graph may have reached its server;
+one that is `executing` has been acknowledged by it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..db import models
+from ..db.querying import all_rows, first_row, insert
+from ..db.statuses import FINISHED_CHAIN
+from ..errors import Conflict, Invalid, NotFound
+from . import attempts, chains, driving, identities, workflows
+from .views import Attempt, Workflow
+
+if TYPE_CHECKING:
+    from .opening import Library, Transaction
+
+OPEN = ("queued", "executing")
+
+
+def begin_attempt(
+    library: Library,
+    workflow_id: str,
+    *,
+    server: str,
+    overrides: dict[str, Any] | None = None,
+    by: str = driving.DRIVER,
+) -> Attempt:
+    """A new attempt of a step on a server, under a prompt id of our own; where one is open, that one.
+
+    Raises:
+        NotFound: the workflow is gone. Conflict: it was cancelled or skipped. UnknownServer.
+    """
+    address = library.config.server(server).name
+    with library.writing(by) as tx:
+        workflow = workflows.row_of(workflow_id)
+        if workflow["status"] in ("cancelled", "skipped"):
+            raise Conflict(f"workflow {workflow_id} is {workflow['status']}")
+        newest = _newest(workflow["id"])
+        if newest is not None and newest["status"] in OPEN:
+            return Attempt.of(newest)
+        return Attempt.of(_begin(tx, workflow, address, overrides))
+
+
+def get_overrides(library: Library, attempt_id: str) -> dict[str, Any]:
+    """What was asked for in an attempt in place of the definition's parameters: `node_id.input` to values."""
+    with library.reading():
+        return _overrides(attempt_id)
+
+
+def prepare(
+    library: Library,
+    attempt_id: str,
+    *,
+    parameters: dict[str, Any],
+    workflow_definition: dict[str, Any],
+    by: str = driving.DRIVER,
+) -> Attempt:
+    """Write down what is about to be queued.
+
+    Raises:
+        NotFound: it is gone with its chain. Conflict: it has ended.
+    """
+    with library.writing(by) as tx:
+        attempt = _open_row(attempt_id)
+        columns = {"parameters": parameters, "workflow_definition": workflow_definition}
+        models.Attempt.update(**columns, updated_at=tx.at).where(models.Attempt.id == attempt["id"]).execute()
+        models.Workflow.update(**columns, updated_at=tx.at).where(
+            models.Workflow.id == attempt["workflow_id"]
+        ).execute()
+        after = dict.fromkeys(columns, "changed")
+        for kind, entity_id in (("attempt", attempt["id"]), ("workflow", attempt["workflow_id"])):
+            tx.log(f"{kind}.updated", kind, entity_id, workflow_id=attempt["workflow_id"], after=after)
+        return Attempt.of({**attempt, **columns})
+
+
+def acknowledge(library: Library, attempt_id: str, *, by: str = driving.DRIVER) -> None:
+    """Its server has taken it.
+
+    Raises:
+        NotFound: it is gone with its chain. Conflict: it has ended.
+    """
+    with library.writing(by) as tx:
+        attempt = _open_row(attempt_id)
+        if attempt["status"] == "queued":
+            attempts.change(tx, attempt, "executing", None)
+            attempts.settle(tx, attempt["workflow_id"], "executing")
+
+
+def conclude(library: Library, attempt_id: str, *, status: str, error: str | None, by: str = driving.DRIVER) -> None:
+    """Say how an attempt ended whose outputs nobody collects; one that has ended stays as it is.
+
+    Raises:
+        NotFound: it is gone with its chain.
+    """
+    with library.writing(by) as tx:
+        attempts.end(tx, attempts.Ending(attempt_id, status, error))
+
+
+def skip(library: Library, workflow_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
+    """A step that does not run in this chain.
+
+    Raises:
+        NotFound: the workflow is gone.
+    """
+    with library.writing(by) as tx:
+        workflow = workflows.row_of(workflow_id)
+        if workflow["status"] == "queued" and _newest(workflow["id"]) is None:
+            attempts.settle(tx, workflow["id"], "skipped", reason)
+
+
+def fail(library: Library, workflow_id: str, *, error: str, by: str = driving.DRIVER) -> None:
+    """A step that cannot even begin, or that nobody decided on in time.
+
+    Raises:
+        NotFound: the workflow is gone.
+    """
+    with library.writing(by) as tx:
+        workflow = workflows.row_of(workflow_id)
+        if workflow["status"] not in ("cancelled", "skipped"):
+            attempts.settle(tx, workflow["id"], "failed", error)
+
+
+def retry(library: Library, workflow_id: str, *, parameters: dict[str, Any] | None, by: str) -> Workflow:
+    """Run a step of a driven chain again: its outputs become the next versions. A chain that had failed goes on.
+
+    Args:
+        parameters: `node_id.input` to values in place of the definition's; None keeps those of the last attempt.
+    Raises:
+        NotFound: the workflow is not there, or no engine drives its chain. Invalid: a parameter is wrong.
+        Conflict: it is running, or its chain was cancelled.
+    """
+    if parameters is not None and not all(isinstance(key, str) and "." in key for key in parameters):
+        raise Invalid("parameters are `node_id.input` to values", field="parameters")
+    with library.writing(by) as tx:
+        workflow = workflows.row_of(workflow_id)
+        again(tx, workflow, parameters)
+        return Workflow.of(workflows.row_of(workflow["id"]))
+
+
+def again(tx: Transaction, workflow: dict[str, Any], parameters: dict[str, Any] | None) -> None:
+    """As `retry`, inside the caller's transaction."""
+    if workflow["chain_id"] is None:
+        raise NotFound(f"workflow {workflow['id']} is no step of a chain")
+    newest = _newest(workflow["id"])
+    if newest is not None and newest["status"] in OPEN:
+        raise Conflict(f"it is {newest['status']} at this moment: cancel the chain, or wait")
+    _refuse_unknown(workflow, parameters)
+    driving.reopen(tx, workflow["chain_id"])
+    before = _overrides(newest["id"]) if newest else {}
+    address = newest["server_address"] if newest else workflow["server_address"]
+    _begin(tx, workflow, address, {**before, **(parameters or {})})
+
+
+def resume(library: Library, chain_id: str, *, by: str) -> None:
+    """See to it that a chain goes on: one that failed tries the steps again that did; one that has not ended is left.
+
+    Raises:
+        NotFound: there is no such chain, or no engine drives it. Conflict: it was cancelled, or is completed.
+    """
+    with library.writing(by) as tx:
+        chain = chains.row_of(chain_id)
+        if chain["status"] == "completed":
+            raise Conflict(f"chain {chain['id']} is completed; rerun it")
+        driving.reopen(tx, chain["id"], waiting=False)
+        if chain["status"] != "failed":
+            return
+        steps = models.Workflow.select().where(
+            (models.Workflow.chain_id == chain["id"]) & models.Workflow.status.in_(("failed", "outcome_unknown"))
+        )
+        for workflow in all_rows(steps):
+            if workflow["step_id"] is not None:
+                again(tx, workflow, None)
+
+
+def cancel(library: Library, chain_id: str, *, by: str) -> list[Attempt]:
+    """Cancel a chain with all of its steps that have not ended.
+
+    Returns:
+        The attempts that were open: their prompts are the caller's to end on their servers.
+    Raises:
+        NotFound: there is no such chain. Conflict: it has ended already, and not by being cancelled.
+    """
+    with library.writing(by) as tx:
+        chain = chains.row_of(chain_id)
+        if chain["status"] == "cancelled":
+            return []
+        if chain["status"] in FINISHED_CHAIN:
+            raise Conflict(f"chain {chain['id']} has ended: it is {chain['status']}")
+        running = []
+        steps = models.Workflow.select().where(models.Workflow.chain_id == chain["id"])
+        for workflow in all_rows(steps):
+            if workflow["status"] not in ("queued", "executing", "awaiting_approval", "outcome_unknown"):
+                continue
+            newest = _newest(workflow["id"])
+            if newest is not None and newest["status"] in OPEN:
+                running.append(Attempt.of(newest))
+                attempts.change(tx, newest, "cancelled", f"cancelled by {by}")
+            attempts.settle(tx, workflow["id"], "cancelled", f"cancelled by {by}")
+        driving.settle(tx, chain["id"], status="cancelled", error=f"cancelled by {by}")
+        return running
+
+
+def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
+    prompt_id = identities.new_id()
+    attempt_id = attempts.add(
+        tx,
+        workflow["id"],
+        server_address=address,
+        prompt_id=prompt_id,
+        status="queued",
+        chain_id=workflow["chain_id"],
+        requested_by=tx.actor,
+    )
+    if overrides:
+        insert(models.Override, {"attempt_id": attempt_id, "parameters": overrides})
+    columns = {"server_address": address, "prompt_id": prompt_id, "status": "queued", "error_message": None}
+    models.Workflow.update(**columns, completed_at=None, updated_at=tx.at, revision=workflow["revision"] + 1).where(
+        models.Workflow.id == workflow["id"]
+    ).execute()
+    tx.log(
+        "workflow.updated",
+        "workflow",
+        workflow["id"],
+        chain_id=workflow["chain_id"],
+        workflow_id=workflow["id"],
+        before={key: workflow[key] for key in columns},
+        after=columns,
+    )
+    return attempts.row_of(attempt_id)
+
+
+def _overrides(attempt_id: str) -> dict[str, Any]:
+    row = first_row(models.Override.select().where(models.Override.attempt_id == attempt_id))
+    return dict(row["parameters"]) if row else {}
+
+
+def _newest(workflow_id: str) -> dict[str, Any] | None:
+    table = models.Attempt
+    return first_row(table.select().where(table.workflow_id == workflow_id).order_by(table.number.desc()))
+
+
+def _open_row(attempt_id: str) -> dict[str, Any]:
+    attempt = attempts.row_of(attempt_id)
+    if attempt["status"] not in OPEN:
+        raise Conflict(f"this attempt has ended: it is {attempt['status']}")
+    return attempt
+
+
+def _refuse_unknown(workflow: dict[str, Any], parameters: dict[str, Any] | None) -> None:
+    graph = workflow["workflow_definition"]
+    for key in parameters or {}:
+        node_id, _, name = key.partition(".")
+        if graph is not None and name not in graph.get(node_id, {}).get("inputs", {}):
+            raise Invalid(f"the workflow has no input {key!r}", field="parameters")

@@ -1,0 +1,74 @@
+"""Owns taking over what a step of one chain made into another: new rows, the same bytes, and where they came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import artifacts, identities, pages, recording, workflows
+from .views import Artifact, Workflow
+
+if TYPE_CHECKING:
+    from .opening import Library
+
+
+def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id: str, by: str) -> list[Artifact]:
+    """Make a step of a chain from one that ended in another: its heads, with their decisions, which are of bytes.
+
+    Args:
+        source: a workflow that has ended. workflow_id: the id of the new one, which makes the call safe to repeat.
+    Returns:
+        The new artifacts, the current one first.
+    Raises:
+        NotFound: the source, or the chain, is gone. StoreFailed: the disk refuses.
+    """
+    workflow, _ = workflows.create_workflow(
+        library,
+        id=workflow_id,
+        actor=by,
+        chain_id=chain_id,
+        step_id=source.step_id,
+        workflow_name=source.workflow_name,
+        requires_approval=source.requires_approval,
+        server_address=source.server_address,
+        status=source.status,
+        workflow_definition=source.workflow_definition,
+        parameters=source.parameters,
+    )
+    heads = artifacts.list_workflow_artifacts(library, source.id, pages.Ask(pages.MAX_LIMIT, None), heads=True).items
+    there = artifacts.list_workflow_artifacts(library, workflow.id, pages.Ask(pages.MAX_LIMIT, None)).items
+    taken = {artifact.source_artifact_id for artifact in there}
+    missing = [head for head in heads if head.id not in taken and head.bytes_removed_at is None]
+    # The first that is recorded is the one that the step offers.
+    missing.sort(key=lambda head: (not head.is_latest, head.id))
+    if missing:
+        ids = [identities.new_id() for _ in missing]
+        outputs = [
+            (
+                recording.NewArtifact(
+                    artifact_id=artifact_id,
+                    output_key=head.output_key,
+                    filename=head.filename,
+                    file_type=head.file_type,
+                    file_format=head.file_format or "",
+                    metadata=head.metadata,
+                    node_id=head.node_id,
+                    subfolder=head.subfolder,
+                    comfy_folder_type=head.comfy_folder_type,
+                    status=head.approval_status,
+                    approved_by=head.approved_by,
+                    tags=head.tags,
+                    source_artifact_id=head.id,
+                ),
+                library.store.same_bytes(
+                    library.store.relative(head.local_path),
+                    head.sha256,
+                    head.file_size,
+                    artifact_id=artifact_id,
+                    day=identities.now()[:10],
+                ),
+            )
+            for artifact_id, head in zip(ids, missing, strict=True)
+        ]
+        recording.record(library, outputs, actor=by, workflow_id=workflow.id)
+    made = artifacts.list_workflow_artifacts(library, workflow.id, pages.Ask(pages.MAX_LIMIT, None)).items
+    return sorted(made, key=lambda artifact: (not artifact.is_latest, artifact.id))

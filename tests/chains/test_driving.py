@@ -1,0 +1,155 @@
+"""Chains run from end to end: levels, templates, deliveries, conditions, retries, failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaining import Studio, step
+from comfyui_artifact_db.db import models
+from comfyui_artifact_db.errors import Invalid
+from comfyui_artifact_db.library import lineage
+
+
+def queued(studio: Studio) -> list[dict[str, Any]]:
+    """The graphs that were queued on any server."""
+    return [asked["prompt"] for server in studio.servers.values() for asked in server.queued]
+
+
+def test_a_step_gets_exactly_what_the_one_before_it_made(studio: Studio) -> None:
+    chain = studio.run(step("one", server="gpu-a"), step("two", "one", server="gpu-b"))
+    first, second = studio.current(chain, "one"), studio.current(chain, "two")
+    (asked,) = studio.servers["gpu-b"].queued
+    name = asked["prompt"]["1"]["inputs"]["image"]
+    there = studio.servers["gpu-b"].folder / "input" / name
+    assert there.read_bytes() == Path(first.local_path).read_bytes()
+    assert [found.artifact.id for found in lineage.get_lineage(studio.library, second.id).ancestors] == [first.id]
+    assert studio.statuses(chain) == {"one": "completed", "two": "completed"}
+    assert chain.completed_at is not None
+    assert len(queued(studio)) == 2
+
+
+def test_parameters_fill_the_graph_and_keep_their_type(studio: Studio) -> None:
+    parameters = {"7.text": "{{ prompt }}, at dusk", "7.seed": "{{ seed }}"}
+    chain = studio.run(
+        step("one", parameters=parameters), defaults={"prompt": "a cat", "seed": 1}, parameters={"seed": 77}
+    )
+    (graph,) = queued(studio)
+    assert graph["7"]["inputs"] == {"text": "a cat, at dusk", "seed": 77}
+    (attempt,) = studio.attempts(chain, "one")
+    assert attempt.parameters == {"7.text": "a cat, at dusk", "7.seed": 77}
+    assert attempt.workflow_definition == graph
+
+
+def test_a_parameter_that_the_chain_has_not_is_refused(studio: Studio) -> None:
+    with pytest.raises(Invalid, match="no parameter 'sed'"):
+        studio.begin(step("one"), parameters={"sed": 1}, defaults={"seed": 1})
+
+
+def test_a_diamond_ends_with_both_sides(studio: Studio) -> None:
+    end = step("end", "left", "right", parameters={"7.text": "{{ right.output.image }}"})
+    chain = studio.run(step("start"), step("left", "start"), step("right", "start"), end)
+    graph = next(graph for graph in queued(studio) if graph["7"]["inputs"]["text"])
+    assert graph["1"]["inputs"]["image"] != graph["7"]["inputs"]["text"]
+    ancestors = {
+        one.artifact.id for one in lineage.get_lineage(studio.library, studio.current(chain, "end").id).ancestors
+    }
+    assert ancestors == {studio.current(chain, name).id for name in ("start", "left", "right")}
+
+
+def test_a_false_condition_skips_the_step_and_what_waits_for_it(studio: Studio) -> None:
+    chain = studio.run(
+        step("one"),
+        step("two", "one", condition="one.output.meta.width > 100"),
+        step("three", "two"),
+        step("other", "one", condition="one.output.meta.width == 8 and one.status == 'completed'"),
+    )
+    assert studio.statuses(chain) == {"one": "completed", "two": "skipped", "three": "skipped", "other": "completed"}
+    assert studio.workflow(chain, "two").error_message == "its condition is false: one.output.meta.width > 100"
+
+
+def test_a_step_that_fails_is_tried_again_as_a_new_attempt(studio: Studio) -> None:
+    failures = iter((True, True, False))
+    studio.fails = lambda graph: next(failures)
+    chain = studio.run(step("one", retry={"attempts": 3, "backoff": 0.05}))
+    attempts = studio.attempts(chain, "one")
+    assert [(one.number, one.status) for one in attempts] == [(1, "failed"), (2, "failed"), (3, "completed")]
+    assert len({one.prompt_id for one in attempts}) == 3
+    assert attempts[0].error_message == "node 9: no luck"
+
+
+def test_a_step_that_goes_on_failing_fails_the_chain(studio: Studio) -> None:
+    studio.fails = lambda graph: True
+    chain = studio.run(step("one", retry={"attempts": 2, "backoff": 0.01}), step("two", "one"), status="failed")
+    assert chain.error_message == "step one: node 9: no luck"
+    assert studio.statuses(chain) == {"one": "failed"}
+    assert len(queued(studio)) == 2
+
+
+def test_a_chain_goes_on_past_a_step_that_may_fail(studio: Studio) -> None:
+    studio.fails = lambda graph: graph["7"]["inputs"]["text"] == "bad"
+    bad = step("bad", on_error="continue", parameters={"7.text": "bad"})
+    chain = studio.run(bad, step("good"), step("after_bad", "bad"), step("after_good", "good"))
+    assert studio.statuses(chain) == {
+        **{"bad": "failed", "good": "completed", "after_bad": "skipped", "after_good": "completed"}
+    }
+
+
+def test_what_else_runs_on_the_level_is_recorded_before_the_chain_fails(studio: Studio) -> None:
+    studio.fails = lambda graph: graph["7"]["inputs"]["text"] == "bad"
+    chain = studio.run(step("bad", parameters={"7.text": "bad"}), step("good"), status="failed")
+    assert studio.statuses(chain) == {"bad": "failed", "good": "completed"}
+    assert studio.current(chain, "good").usable
+
+
+def test_a_template_that_cannot_be_filled_in_fails_the_step(studio: Studio) -> None:
+    chain = studio.run(
+        step("one"), step("two", "one", parameters={"7.text": "{{ one.output.video }}"}), status="failed"
+    )
+    assert chain.error_message == "step two: a template cannot be filled in: step 'one' has no output of kind video"
+
+
+def test_a_file_beside_the_chain_is_recorded_and_delivered(studio: Studio, tmp_path: Path) -> None:
+    from making import png
+
+    (tmp_path / "photo.png").write_bytes(png(4242))
+    one = step("one", inputs={"1.image": "{{ source }}"})
+    chain = studio.run(one, defaults={"source": "photo.png"}, folder=tmp_path)
+    made = studio.current(chain, "one")
+    (photo,) = [one.artifact for one in lineage.get_lineage(studio.library, made.id).ancestors]
+    assert Path(photo.local_path).read_bytes() == png(4242)
+    with pytest.raises(Invalid, match="there is no file"):
+        studio.begin(one, defaults={"source": "none.png"}, folder=tmp_path)
+    with pytest.raises(Invalid, match="it is the id of an artifact"):
+        studio.begin(one, defaults={"source": "photo.png"})
+
+
+def test_any_server_is_the_least_loaded_that_has_the_nodes(studio: Studio) -> None:
+    a, b = studio.servers.values()
+    a.queue["queue_running"] = [[0, "other", {}, {}, []]]
+    studio.run(step("one"))
+    assert (len(a.queued), len(b.queued)) == (0, 1)
+    del b.node_types["Prompt"]
+    studio.run(step("two"))
+    assert (len(a.queued), len(b.queued)) == (1, 1)
+
+
+def test_the_same_picture_is_not_sent_twice(studio: Studio) -> None:
+    chain = studio.run(
+        step("one", server="gpu-a"), step("two", "one", server="gpu-b"), step("three", "one", server="gpu-b")
+    )
+    assert len(studio.servers["gpu-b"].fields) == 1
+    with studio.library.reading():
+        assert models.Transfer.select().where(models.Transfer.status == "completed").count() == 2
+    assert chain.status == "completed"
+
+
+def test_a_step_that_takes_too_long_is_ended(studio: Studio) -> None:
+    for server in studio.servers.values():
+        server.runs = None  # They queue, and never run.
+    chain = studio.run(step("one", server="gpu-a", timeout="200ms"), status="failed")
+    assert "longer than 0.2 s" in str(chain.error_message)
+    (attempt,) = studio.attempts(chain, "one")
+    assert studio.servers["gpu-a"].interrupted == [attempt.prompt_id]
+    assert studio.servers["gpu-a"].queue["queue_pending"] == []

@@ -1,0 +1,83 @@
+"""A chain is run again from a step: what came before is taken over, bytes, decisions and all."""
+
+from __future__ import annotations
+
+import pytest
+from chaining import Studio, step
+from comfyui_artifact_db.chains import rerunning
+from comfyui_artifact_db.errors import Conflict, Invalid
+from comfyui_artifact_db.library import chains, decisions, driving, lineage
+
+THREE = (step("one"), step("two", "one", parameters={"7.text": "{{ prompt }}"}), step("three", "two"), step("side"))
+
+
+def test_untouched_steps_are_taken_over_and_the_rest_runs_again(studio: Studio) -> None:
+    old = studio.run(*THREE, defaults={"prompt": "a cat"})
+    queued = sum(len(server.queued) for server in studio.servers.values())
+    new = rerunning.rerun(studio.library, old.id, from_step="two", parameters={"two.7.text": "a dog"}, actor="ada")
+    with studio.driving():
+        studio.until(new, "completed")
+    again = [asked["prompt"] for server in studio.servers.values() for asked in server.queued][queued:]
+    assert sum(len(server.queued) for server in studio.servers.values()) == queued + 2
+    assert any(graph["7"]["inputs"]["text"] == "a dog" for graph in again)
+    for name in ("one", "side"):
+        source, taken = studio.current(old, name), studio.current(new, name)
+        assert (taken.sha256, taken.source_artifact_id) == (source.sha256, source.id)
+        assert taken.id != source.id
+    found = lineage.get_lineage(studio.library, studio.current(new, "three").id)
+    assert studio.current(old, "one").id in {one.artifact.id for one in found.ancestors}
+    drive = driving.get_drive(studio.library, new.id)
+    assert drive is not None
+    assert drive.source_chain_id == old.id
+    assert studio.statuses(old) == dict.fromkeys(("one", "two", "three", "side"), "completed")
+
+
+def test_a_decision_is_taken_over_with_the_bytes_it_was_made_on(studio: Studio) -> None:
+    old = studio.begin(step("one", requires_approval=True), step("two", "one"))
+    with studio.driving():
+        studio.until(old, "awaiting_approval")
+        decisions.approve(studio.library, studio.current(old, "one").id, by="ada")
+        studio.until(old, "completed")
+        new = rerunning.rerun(studio.library, old.id, from_step="two", parameters={}, actor="bob")
+        studio.until(new, "completed")
+    taken = studio.current(new, "one")
+    assert (taken.approval_status, taken.approved_by) == ("approved", "ada")
+
+
+def test_without_a_step_everything_runs_again_with_other_parameters(studio: Studio) -> None:
+    old = studio.run(*THREE, defaults={"prompt": "a cat"})
+    before = studio.made
+    new = rerunning.rerun(studio.library, old.id, from_step=None, parameters={"prompt": "a fox"}, actor="ada")
+    with studio.driving():
+        studio.until(new, "completed")
+    assert studio.made == before + 4
+    assert studio.attempts(new, "two")[0].parameters == {
+        **{"7.text": "a fox"},
+        "1.image": studio.attempts(new, "two")[0].parameters["1.image"],  # type: ignore[index]
+    }
+
+
+def test_it_is_safe_to_repeat(studio: Studio) -> None:
+    from comfyui_artifact_db.library import identities
+
+    old = studio.run(*THREE, defaults={"prompt": "a cat"})
+    chosen = identities.new_id()
+    how = {"from_step": "three", "parameters": {}, "actor": "ada", "id": chosen}
+    first = rerunning.rerun(studio.library, old.id, **how)  # type: ignore[arg-type]
+    second = rerunning.rerun(studio.library, old.id, **how)  # type: ignore[arg-type]
+    assert first.id == second.id == chosen
+    assert len(studio.heads(first, "one")) == 1
+
+
+def test_what_cannot_be_run_again_is_said(studio: Studio) -> None:
+    old = studio.run(*THREE, defaults={"prompt": "a cat"})
+    for parameters, from_step in (({"x": 1}, "two"), ({"two.7.txt": 1}, "two"), ({}, "four")):
+        with pytest.raises(Invalid):
+            rerunning.rerun(studio.library, old.id, from_step=from_step, parameters=parameters, actor="ada")
+    another, _ = chains.create_chain(studio.library, name="another's", actor="runner")
+    with pytest.raises(Conflict, match="was not driven"):
+        rerunning.rerun(studio.library, another.id, from_step=None, parameters={}, actor="ada")
+    studio.fails = lambda graph: True
+    failed = studio.run(*THREE, defaults={"prompt": "a cat"}, status="failed")
+    with pytest.raises(Conflict, match="have not ended"):
+        rerunning.rerun(studio.library, failed.id, from_step="two", parameters={}, actor="ada")
