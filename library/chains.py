@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
@@ -100,10 +101,11 @@ def list_chains(
     name: str | None = None,
     failed: bool = False,
     trash: bool = False,
+    ids: Sequence[str] | None = None,
 ) -> pages.Page[Chain]:
     """Chains without their definitions, newest first; `failed` keeps those in which a workflow has failed.
 
-    `trash` lists those in the trash instead, what was deleted last first.
+    `ids` keeps these. `trash` lists those in the trash instead, what was deleted last first.
     """
     table = models.Chain
     with library.reading():
@@ -118,6 +120,8 @@ def list_chains(
             query = query.where(models.Chain.name == name)
         if failed:
             query = query.where(_has_failed_workflow())
+        if ids is not None:
+            query = query.where(table.id.in_(list(ids)))
         keys = (table.deleted_at if trash else table.started_at, table.id)
         return pages.page(query, keys, ask, lambda rows: [Chain.of(row) for row in rows])
 

@@ -51,6 +51,15 @@ def get_overrides(library: Library, attempt_id: str) -> dict[str, Any]:
         return _overrides(attempt_id)
 
 
+def list_overrides(library: Library, workflow_id: str) -> dict[str, dict[str, Any]]:
+    """As `get_overrides`, of every attempt of a workflow, by the attempts' ids; one that has none is left out."""
+    table = models.Override
+    with library.reading():
+        query = table.select(table.attempt_id, table.parameters).join(models.Attempt)
+        rows = all_rows(query.where(models.Attempt.workflow_id == workflow_id))
+        return {row["attempt_id"]: dict(row["parameters"]) for row in rows}
+
+
 def prepare(
     library: Library,
     attempt_id: str,

@@ -99,6 +99,16 @@ class Query:
         value = self._values.get(name)
         return None if value is None else identities.checked_id(value, name)
 
+    def identities(self, name: str) -> list[str] | None:
+        """A parameter that is ids with commas between them, 100 at most."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        given = value.split(",")
+        if len(given) > 100:
+            raise Invalid(f"{name} is at most 100 ids", field=name)
+        return [identities.checked_id(one, name) for one in given]
+
     def flag(self, name: str) -> bool:
         """A parameter that is on (1, true) or off (0, false, absent)."""
         value = self._values.get(name, "0")

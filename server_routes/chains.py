@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -10,7 +11,7 @@ from aiohttp import web
 from ..chains import checking, control, rerunning, starting
 from ..chains.files import Tree
 from ..errors import Invalid
-from ..library import chains, driving, executing, workflows
+from ..library import chains, driving, executing, overviews, workflows
 from ..library.names import checked_object
 from ..library.views import Chain
 from . import asking, rendering
@@ -26,11 +27,11 @@ _TEMPORAL = {
 
 def chain_summary(chain: Chain) -> dict[str, Any]:
     """A chain as lists show it."""
-    return rendering.plain(chain, without=("chain_definition",))
+    return {**rendering.plain(chain, without=("chain_definition",)), "overview": None}
 
 
 async def list_chains(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "status", "name", "failed", "trash", *asking.PAGE)
+    query = asking.Query(request, "status", "name", "failed", "trash", "ids", "overview", *asking.PAGE)
     page = await hub.run(
         chains.list_chains,
         query.page(),
@@ -38,8 +39,13 @@ async def list_chains(hub: Hub, request: web.Request) -> web.Response:
         name=query.text("name"),
         failed=query.flag("failed"),
         trash=query.flag("trash"),
+        ids=query.identities("ids"),
     )
-    return rendering.page([chain_summary(chain) for chain in page.items], page)
+    items = [chain_summary(chain) for chain in page.items]
+    if query.flag("overview"):
+        found = await hub.run(overviews.get_overviews, [chain.id for chain in page.items])
+        items = [{**item, "overview": asdict(found[item["id"]])} for item in items]
+    return rendering.page(items, page)
 
 
 async def create_chain(hub: Hub, request: web.Request) -> web.Response:
@@ -135,11 +141,13 @@ async def get_chain(hub: Hub, request: web.Request) -> web.Response:
     chain = await hub.run(chains.get_chain, chain_id)
     steps = await hub.run(workflows.get_workflows_by_chain, chain_id)
     drive = await hub.run(driving.get_drive, chain_id)
+    undelivered = await hub.run(overviews.get_undelivered, chain_id)
     return rendering.answer(
         {
             **rendering.plain(chain),
             "workflows": [workflow_summary(step) for step in steps],
             "drive": None if drive is None else rendering.plain(drive, without=("chain_id",)),
+            "undelivered": [rendering.plain(transfer) for transfer in undelivered],
         },
         revision=chain.revision,
     )

@@ -72,7 +72,9 @@ async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
     asking.Query(request)
     workflow = await hub.run(workflows.get_workflow, workflow_id)
     tries = await hub.run(attempts.list_attempts, workflow_id)
-    body = {**rendering.plain(workflow), "attempts": [rendering.plain(attempt) for attempt in tries]}
+    asked = await hub.run(executing.list_overrides, workflow_id)
+    told = [{**rendering.plain(attempt), "overrides": asked.get(attempt.id, {})} for attempt in tries]
+    body = {**rendering.plain(workflow), "attempts": told}
     return rendering.answer(body, revision=workflow.revision)
 
 

@@ -41,6 +41,7 @@ from comfyui_artifact_db.library import (
     inputs,
     lineage,
     loads,
+    overviews,
     pages,
     pointing,
     prefixes,
@@ -385,6 +386,8 @@ CALLS: dict[str, Call] = {
     "chains.get_chain": reads(lambda s: chains.get_chain(s.library, s.chain_id)),
     "chains.list_chains": reads(lambda s: chains.list_chains(s.library, ASK)),
     "chains.get_chains_with_failed_workflows": reads(lambda s: chains.get_chains_with_failed_workflows(s.library)),
+    "overviews.get_overviews": reads(lambda s: overviews.get_overviews(s.library, [s.chain_id])),
+    "overviews.get_undelivered": reads(lambda s: overviews.get_undelivered(s.library, s.chain_id)),
     "chains.update_chain": changes(lambda s: chains.update_chain(s.library, s.chain_id, actor=BY, status="failed")),
     "chains.delete_chain": changes(lambda s: chains.delete_chain(s.library, s.chain_id, actor=BY)),
     "chains.undelete_chain": changes(
@@ -413,6 +416,9 @@ CALLS: dict[str, Call] = {
         Scene.drive,
     ),
     "executing.get_overrides": reads(lambda s, attempt: executing.get_overrides(s.library, attempt.id), Scene.execute),
+    "executing.list_overrides": reads(
+        lambda s, attempt: executing.list_overrides(s.library, attempt.workflow_id), Scene.execute
+    ),
     "executing.prepare": changes(
         lambda s, attempt: executing.prepare(
             s.library, attempt.id, parameters={"9.a": 1}, workflow_definition={"9": {}}, by=BY
