@@ -81,7 +81,9 @@ class Studio:
     def begin(self, *tables: dict[str, Any], **more: Any) -> Chain:
         """Start a chain of these steps."""
         parameters = more.pop("parameters", {})
-        tree = files.Tree({"name": "film", "parameters": more.pop("defaults", {}), "steps": list(tables)})
+        tree = files.Tree(
+            {"name": more.pop("name", "film"), "parameters": more.pop("defaults", {}), "steps": list(tables)}
+        )
         definition = checking.check(tree, servers=self.library.config.servers)
         return starting.start(self.library, definition, parameters=parameters, actor="anna", **more)
 

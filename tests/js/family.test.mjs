@@ -20,7 +20,7 @@ test("what went into it lies above it, what came of it below, each a row a step"
   assert.deepEqual(rows, rows.toSorted((a, b) => a - b));
   assert.equal(new Set(rows).size, 4);
   assert.equal(drawn.height, rows[3] + SIDE / 2);
-  assert.deepEqual(drawn.links.map((link) => link.relation).sort(), ["input", "input", "parent"]);
+  assert.deepEqual(drawn.links.map((link) => link.kind).sort(), ["input", "input", "parent"]);
 });
 
 test("every way between two that are there is a line", () => {

@@ -22,7 +22,7 @@ const setting = (name, fallback) => app.extensionManager.setting.get(`ArtifactDB
 let recording = null; // until the extension is set up
 
 function addStyles() {
-  for (const sheet of ["panel", "list", "viewer"]) {
+  for (const sheet of ["panel", "list", "viewer", "chains"]) {
     const link = document.createElement("link");
     link.rel = "stylesheet";
     link.href = new URL(`../css/${sheet}.css`, import.meta.url).href;

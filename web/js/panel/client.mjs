@@ -53,8 +53,9 @@ export class Client {
     return new TextDecoder().decode(await answer.arrayBuffer(), { stream: true });
   }
 
-  async request(method, path, { body, form, revision, signal } = {}) {
+  async request(method, path, { body, form, revision, signal, actor } = {}) {
     const headers = {};
+    if (actor) headers["X-Artifact-Actor"] = encodeURIComponent(actor);
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (revision !== undefined) headers["If-Match"] = `"${revision}"`;
     const answer = await this.fetcher(this.base + path, {
@@ -124,6 +125,48 @@ export class Client {
 
   chain(id) {
     return this.get(`/chains/${id}`);
+  }
+
+  /** A page of chains with their overviews: {items, next_cursor}. Filters that are empty are left out. */
+  chains(filters, { cursor, limit = 50 } = {}) {
+    const query = new URLSearchParams({ overview: "1", limit: String(limit) });
+    for (const [name, value] of Object.entries(filters)) if (value) query.set(name, value === true ? "1" : String(value));
+    if (cursor) query.set("cursor", cursor);
+    return this.get(`/chains?${query}`);
+  }
+
+  /** The current artifacts of a chain's workflows. */
+  currents(chain) {
+    return this.get(`/artifacts?chain=${chain}&latest=1&limit=500`);
+  }
+
+  cancelChain(id, actor) {
+    return this.request("POST", `/chains/${id}/cancel`, { actor });
+  }
+
+  resumeChain(id, actor) {
+    return this.request("POST", `/chains/${id}/resume`, { actor });
+  }
+
+  /** A new chain, which takes over what the steps before `step` made; without a step all of it runs. */
+  rerunChain(id, step, parameters, actor) {
+    return this.request("POST", `/chains/${id}/rerun`, { body: { ...(step ? { from_step: step } : {}), parameters }, actor });
+  }
+
+  retryWorkflow(id, parameters, actor) {
+    return this.request("POST", `/workflows/${id}/retry`, { body: { parameters }, actor });
+  }
+
+  retryTransfer(id, actor) {
+    return this.request("POST", `/transfers/${id}/retry`, { actor });
+  }
+
+  removeChain(id, actor) {
+    return this.request("DELETE", `/chains/${id}`, { actor });
+  }
+
+  undeleteChain(id, actor) {
+    return this.request("POST", `/chains/${id}/undelete`, { actor });
   }
 
   waiting() {

@@ -42,6 +42,6 @@ export function arrange({ artifact, ancestors, descendants, links: ways }) {
   }
   const links = ways
     .filter(({ from, to }) => places.has(from) && places.has(to))
-    .map(({ from, to, relation }) => ({ from: places.get(from), to: places.get(to), relation }));
+    .map(({ from, to, relation }) => ({ from: places.get(from), to: places.get(to), kind: relation }));
   return { width, height: SIDE + (levels.at(-1) - levels[0]) * PITCH.y, people, links, more };
 }

@@ -1,5 +1,5 @@
 /**
- * Owns what is asked for: waiting or all, narrowed by state, kind, chain, step, workflow, tag and words.
+ * Owns what is asked for: waiting, all or chains, narrowed by state, kind, chain, step, workflow, tag and words.
  */
 
 import { button, el, fill } from "./dom.mjs";
@@ -13,14 +13,16 @@ export class Filters {
   /**
    * @param {{client: any, t: any, live: any, language: string}} tools
    * @param {(filters: Record<string, any>) => void} onchange
+   * @param {(view: "artifacts"|"chains") => void} onview
    */
-  constructor({ client, t, live, language }, onchange) {
-    Object.assign(this, { client, t, language, onchange });
+  constructor({ client, t, live, language }, onchange, onview) {
+    Object.assign(this, { client, t, language, onchange, onview, view: "artifacts" });
     this.value = { queue: true };
     this.waiting = el("span", { class: "adb-count", hidden: true });
     this.tabs = {
       queue: this.#tab("queue", t("tab.waiting"), this.waiting),
       all: this.#tab("all", t("tab.all")),
+      chains: this.#tab("chains", t("tab.chains")),
     };
     this.words = el("input", {
       type: "search",
@@ -33,11 +35,12 @@ export class Filters {
     this.toggle = button("filter", { label: t("filter.more"), onclick: () => this.#open() });
     this.toggle.setAttribute("aria-expanded", "false");
     this.more = el("div", { class: "adb-filters", hidden: true, role: "group", "aria-label": t("filter.more") });
+    this.row = el("div", { class: "adb-row" }, this.words, this.toggle);
     this.element = el(
       "div",
       { class: "adb-head" },
-      el("div", { class: "adb-tabs", role: "group", "aria-label": t("tab.label") }, this.tabs.queue, this.tabs.all),
-      el("div", { class: "adb-row" }, this.words, this.toggle),
+      el("div", { class: "adb-tabs", role: "group", "aria-label": t("tab.label") }, ...Object.values(this.tabs)),
+      this.row,
       this.more,
     );
     this.#mark();
@@ -77,12 +80,30 @@ export class Filters {
   }
 
   #tab(key, label, count) {
-    const onclick = () => {
+    const onclick = () => this.turnTo(key);
+    return el("button", { type: "button", class: "adb-tab", dataset: { tab: key }, onclick }, label, count);
+  }
+
+  /** What waits (`queue`), `all`, or `chains`. */
+  turnTo(key) {
+    const view = key === "chains" ? "chains" : "artifacts";
+    if (view !== this.view) {
+      this.view = view;
+      this.row.hidden = view === "chains";
+      if (view === "chains") this.#close();
+      this.onview(view);
+    }
+    if (view === "chains") this.#mark();
+    else {
       const queue = key === "queue";
       this.#show({ ...this.value, queue, trash: queue ? false : this.value.trash });
       if (!this.more.hidden) this.#fill();
-    };
-    return el("button", { type: "button", class: "adb-tab", dataset: { tab: key }, onclick }, label, count);
+    }
+  }
+
+  #close() {
+    this.more.hidden = true;
+    this.toggle.setAttribute("aria-expanded", "false");
   }
 
   #show(value) {
@@ -92,8 +113,8 @@ export class Filters {
   }
 
   #mark() {
-    this.tabs.queue.setAttribute("aria-pressed", String(Boolean(this.value.queue)));
-    this.tabs.all.setAttribute("aria-pressed", String(!this.value.queue));
+    const shown = this.view === "chains" ? "chains" : this.value.queue ? "queue" : "all";
+    for (const [key, tab] of Object.entries(this.tabs)) tab.setAttribute("aria-pressed", String(key === shown));
     const narrowed = Object.entries(this.value).some(([name, value]) => value && name !== "queue" && name !== "q");
     this.toggle.classList.toggle("adb-narrowed", narrowed);
     this.toggle.title = this.t(narrowed ? "filter.more_active" : "filter.more");

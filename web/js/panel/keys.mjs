@@ -61,10 +61,13 @@ function inSearch({ filters, list }, key) {
   return true;
 }
 
-function inList({ actions, filters, sheet }, key) {
+const TABS = { 1: "queue", 2: "all", 3: "chains" };
+
+function inList({ actions, chains, filters, sheet }, key) {
   if (key === "?") sheet.toggle();
   else if (key === "u") actions.undo();
-  else if (key === "/") filters.words.focus();
+  else if (key === "/" && !chains.isShown) filters.words.focus();
+  else if (Object.hasOwn(TABS, key)) filters.turnTo(TABS[key]);
   else return false;
   return true;
 }

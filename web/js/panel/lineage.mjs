@@ -2,7 +2,8 @@
  * Owns the small graph of where an artifact comes from and what came of it; a click walks to one of them.
  */
 
-import { el, svg } from "./dom.mjs";
+import { el } from "./dom.mjs";
+import { lines } from "./drawing.mjs";
 import { arrange, SIDE } from "./family.mjs";
 
 /** How far the graph goes, and how many relatives are asked for in each direction. */
@@ -15,15 +16,14 @@ export const NEAREST = { depth: 3, limit: 40 };
 export function lineageGraph(lineage, viewer) {
   const { t } = viewer;
   if (!lineage || (lineage.ancestors.length === 0 && lineage.descendants.length === 0)) return [];
-  const { width, height, people, links, more } = arrange(lineage);
-  const lines = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
-  for (const link of links) lines.append(svg("path", { d: curve(link), class: `adb-link adb-link-${link.relation}` }));
+  const arranged = arrange(lineage);
+  const { width, height, people, more } = arranged;
   return [
     el("h3", {}, t("lineage.title")),
     el(
       "div",
       { class: "adb-family", style: `width: ${width}px; height: ${height}px` },
-      lines,
+      lines(arranged, SIDE / 2),
       ...people.toSorted((a, b) => a.y - b.y || a.x - b.x).map((one) => relative(one, viewer)),
       ...more.map(({ y, n }) => el("span", { class: "adb-more", style: `top: ${y + SIDE / 2 + 1}px` }, t("lineage.more", { n }))),
     ),
@@ -49,12 +49,4 @@ function relative({ artifact, relation, level, x, y }, viewer) {
     },
     el("img", { src: client.link(artifact.thumbnail_url), alt: "", decoding: "async" }),
   );
-}
-
-/** A line from the lower edge of the upper one to the upper edge of the lower one. */
-function curve({ from, to }) {
-  const [above, below] = from.y < to.y ? [from, to] : [to, from];
-  const [start, end] = [above.y + SIDE / 2, below.y - SIDE / 2];
-  const bend = (end - start) / 2;
-  return `M${above.x} ${start}C${above.x} ${start + bend} ${below.x} ${end - bend} ${below.x} ${end}`;
 }

@@ -99,7 +99,8 @@ export class Live {
 }
 
 export const ACTIONS = [
-  ...["chain.created", "chain.updated", "chain.deleted", "chain.undeleted", "chain.purged", "chain.emptied"],
+  ...["chain.created", "chain.started", "chain.updated", "chain.deleted", "chain.undeleted"],
+  ...["chain.purged", "chain.emptied"],
   ...["workflow.created", "workflow.updated", "workflow.current_changed", "attempt.created", "attempt.updated"],
   ...["artifact.recorded", "artifact.edited", "artifact.restored", "artifact.approved", "artifact.rejected"],
   ...["artifact.review_requested", "artifact.selected", "artifact.head_changed", "artifact.deleted"],

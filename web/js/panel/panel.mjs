@@ -6,6 +6,7 @@
 
 import { Access } from "./access.mjs";
 import { Actions } from "./actions.mjs";
+import { Chains } from "./chains.mjs";
 import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
 import { el, fill, icon } from "./dom.mjs";
@@ -47,7 +48,16 @@ export class Panel {
       clear: () => this.filters.clear(),
       showAll: () => this.filters.clear({ queue: false }),
     });
-    this.filters = new Filters(host, (filters) => this.collection.show(filters));
+    this.chains = new Chains(host, {
+      open: (artifact) => this.#look(artifact),
+      notify: (...said) => this.notices.say(...said),
+      may: (permission) => this.access.may(permission),
+    });
+    this.filters = new Filters(
+      host,
+      (filters) => this.collection.show(filters),
+      () => this.#turned(),
+    );
     this.viewer = new Viewer({
       ...host,
       actions: this.actions,
@@ -70,7 +80,8 @@ export class Panel {
       notify: (...said) => this.notices.say(...said),
     });
     element.classList.add("adb-panel");
-    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, this.list.element, this.imports.element, this.access.line);
+    const views = [this.list.element, this.chains.element, this.imports.element];
+    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, ...views, this.access.line);
     this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
     this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
@@ -92,7 +103,8 @@ export class Panel {
   /** Give everything back; the element is the host's. */
   destroy() {
     for (const end of this.endings) end?.();
-    for (const part of [this.access, this.changes, this.filters, this.imports, this.notices, this.list, this.room, this.viewer]) part.destroy();
+    const { access, changes, chains, filters, imports, notices, list, room, viewer } = this;
+    for (const part of [access, changes, chains, filters, imports, notices, list, room, viewer]) part.destroy();
     this.overlay.remove();
     fill(this.element);
   }
@@ -107,11 +119,19 @@ export class Panel {
   leave() {
     const id = this.viewer.artifact?.id;
     this.viewer.close();
+    if (this.chains.isShown) {
+      this.chains.focus();
+      return;
+    }
     this.list.focus(this.collection.indexOf(id) >= 0 ? id : this.collection.items[this.near.index]?.id);
   }
 
   /** The next or the one before; where a decision took the shown one off the list, those that took its place. */
   step(by) {
+    if (this.chains.isShown) {
+      this.#stepInChain(by);
+      return;
+    }
     const { items } = this.collection;
     const index = this.collection.indexOf(this.near.id);
     const artifact = items[index >= 0 ? index + by : this.near.index + Math.min(by, 0)];
@@ -123,11 +143,12 @@ export class Panel {
   changed(artifact) {
     this.collection.update(artifact);
     this.viewer.changed(artifact);
+    this.chains.changed(artifact);
   }
 
   /** Ask anew for all that is shown. */
   async refresh() {
-    await this.collection.reload();
+    await Promise.all([this.collection.reload(), this.chains.refresh()]);
     this.filters.count();
     if (this.viewer.artifact) this.changes.refetch(this.viewer.artifact.id);
   }
@@ -135,13 +156,38 @@ export class Panel {
   /** Put the focus where the keys are heard. */
   refocus() {
     if (this.viewer.isOpen) this.viewer.element.focus({ preventScroll: true });
+    else if (this.chains.isShown) this.chains.focus();
     else this.list.focus();
+  }
+
+  /** Show an artifact that is in no list, as that of a step. */
+  #look(artifact) {
+    this.viewer.open(artifact);
+  }
+
+  /** The picture of the next step, or of the one before; whatever version of its output is shown. */
+  #stepInChain(by) {
+    const { pictures } = this.chains.view;
+    const at = pictures.findIndex((one) => one.workflow_id === this.viewer.artifact?.workflow_id);
+    const artifact = at < 0 ? null : pictures[at + by];
+    if (artifact) this.#look(artifact);
+    else this.notices.say("info", this.host.t(by < 0 ? "viewer.first" : "viewer.last"));
+  }
+
+  #turned() {
+    const chains = this.filters.view === "chains";
+    this.list.element.hidden = chains;
+    this.chains.show(chains);
   }
 
   /** Nothing is shown before the hub knows who asks. */
   #locked(locked) {
     if (locked && this.viewer?.isOpen) this.viewer.close();
-    for (const part of [this.filters, this.list, this.imports]) if (part) part.element.hidden = locked;
+    if (!this.filters) return;
+    if (this.imports) this.imports.element.hidden = locked;
+    this.filters.element.hidden = locked;
+    if (!locked) this.#turned();
+    else for (const part of [this.list, this.chains]) part.element.hidden = true;
   }
 
   #admitted() {
@@ -153,7 +199,7 @@ export class Panel {
 
   #listed(...what) {
     this.list?.changed(...what);
-    if (this.viewer?.isOpen) this.#remember();
+    if (this.viewer?.isOpen && !this.chains.isShown) this.#remember();
   }
 
   /** Where in the list the shown one is; once it is off the list, where it was, whatever comes before it. */

@@ -7,6 +7,7 @@ import { button, el } from "./dom.mjs";
 const SHOWN = [
   ["← →", "previous_next"],
   ["↑ ↓", "turn"],
+  ["1 2 3", "tabs"],
   ["⏎", "open"],
   ["a", "approve"],
   ["r", "reject"],
@@ -21,6 +22,7 @@ const SHOWN = [
   ["g", "into_graph"],
   ["⌦", "delete"],
   ["u", "undo"],
+  ["o t", "step"],
   ["/", "search"],
   ["?", "sheet"],
   ["Esc", "close"],
