@@ -45,6 +45,9 @@ def fill(home: Path, count: int) -> None:
     for pragma in ("synchronous = off", "cache_size = -400000", "temp_store = memory", "foreign_keys = 0"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("BEGIN")
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
     workflows = count // BATCH
     connection.executemany(
         "INSERT INTO chains (id, name, status, started_at, created_at, updated_at, revision) VALUES (?,?,?,?,?,?,1)",
@@ -86,11 +89,30 @@ def fill(home: Path, count: int) -> None:
         "INSERT INTO lineage (attempt_id, artifact_id, via, created_at) VALUES (?,?,'node',?)",
         ((_id("t", n + 1), _id("a", n * BATCH), _at(n * BATCH)) for n in range(DEPTH)),
     )
+    for statement in (*DERIVED, *(sql for _, sql in triggers)):
+        connection.execute(statement)
     connection.execute("COMMIT")
     connection.execute("ANALYZE")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 
+
+FILTER = "INSERT INTO artifact_filters (kind, value, created_at, artifact_id)"
+DERIVED = (
+    "INSERT INTO artifact_search_rows (artifact_id) SELECT id FROM artifacts ORDER BY created_at, id",
+    "INSERT INTO artifact_search (rowid, everything) SELECT search_row, everything FROM artifact_search_source"
+    " ORDER BY search_row",
+    "INSERT INTO artifact_names (rowid, names) SELECT search_row, names FROM artifact_search_source"
+    " ORDER BY search_row",
+    "INSERT INTO tag_counts (tag, count) SELECT tag, COUNT(*) FROM tags GROUP BY tag",
+    f"{FILTER} SELECT 'tag', t.tag, a.created_at, a.id FROM tags AS t JOIN artifacts AS a ON a.id = t.artifact_id",
+    *(
+        f"{FILTER} SELECT '{kind}', w.{column}, a.created_at, a.id"
+        " FROM artifacts AS a JOIN workflows AS w ON w.id = a.workflow_id ORDER BY 2, 3, 4"
+        for kind, column in (("step", "step_id"), ("chain", "chain_id"))
+    ),
+)
+"""What triggers write row by row, all at once."""
 
 COLUMNS = (
     *("id", "workflow_id", "attempt_id", "filename", "local_filename", "local_path", "file_type", "file_format"),

@@ -1,8 +1,13 @@
-"""Owns the SQL of the full-text indexes: the rows that match an expression, in their order, no further than asked."""
+"""Owns the SQL of the full-text indexes: the rows that have a word, in their order, and which of some rows have more.
+
+FTS5 looks whether a row is within bounds only once the row has all that is asked for: words that are common and never
+together, or a phrase of common words, it would seek through all rows there are. So each row of the indexes also has
+words of our own, which say in which windows of rows it is, and more than one word is only sought within a window.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .connections import CURRENT
@@ -10,11 +15,8 @@ from .connections import CURRENT
 ALL, NAMED = "artifact_search", "artifact_names"
 """The index of everything, and that of file names and tags alone."""
 
-OF_NAMES = "{filename tags}"
-"""The columns of `NAMED`, in an expression for `ALL`."""
-
-LONGEST_BEGINNING = 6
-"""Beginnings of words up to this length are in the indexes themselves."""
+SHORTEST_BEGINNING, LONGEST_BEGINNING = 2, 4
+"""How long the beginnings of words are that are in the indexes themselves."""
 
 UNDIVIDED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e"
@@ -25,8 +27,13 @@ UNDIVIDED = (
 )
 """Ranges of characters of scripts without blanks between words, as migration 0009 has them; a test compares the two."""
 
-MOST_WORDS = 16
+SIGN, WIDTHS = 0xE000, (6, 12, 18)
+"""The first of the characters that the words of windows begin with, and how many bits wide windows are."""
+
+MOST_WORDS = 100
+MOST_WINDOWS = 16
 NEWEST = (1 << 63) - 1
+_ANYWHERE = 1_000_000_000
 
 _WORDS = """
     WITH RECURSIVE words(word) AS (
@@ -36,6 +43,9 @@ _WORDS = """
     SELECT word FROM words WHERE word < ? LIMIT ?
 """
 
+Phrases = Sequence[str]
+"""Phrases, as FTS5 writes them, of which one is enough."""
+
 
 def words_that_begin(beginning: str) -> list[str] | None:
     """The words in the index that begin with these letters, None where they are too many to name."""
@@ -44,41 +54,42 @@ def words_that_begin(beginning: str) -> list[str] | None:
     return found if len(found) <= MOST_WORDS else None
 
 
-def rows(
-    expression: str, low: int, high: int, limit: int, *, index: str = ALL, newest_first: bool = True, skip: int = 0
-) -> list[int]:
-    """The rows between `low` and `high` that match, the newest first or last, without the first `skip` of them."""
-    sql = (
-        f"SELECT rowid FROM {index} WHERE {index} MATCH ? AND rowid > ? AND rowid < ?"
-        f" ORDER BY rowid {'DESC' if newest_first else 'ASC'} LIMIT ? OFFSET ?"
-    )
-    return [row for (row,) in _asked(sql, (expression, low, high, limit, skip))]
+def rows(words: Phrases, low: int, high: int, limit: int, *, index: str = ALL, newest_first: bool = True) -> list[int]:
+    """The rows between `low` and `high` that have one of these words, the newest first or last."""
+    return _matching(" OR ".join(words), low, high, limit, index, "DESC" if newest_first else "ASC")
 
 
-def among(expression: str, candidates: Iterable[int], *, index: str = ALL) -> set[int]:
-    """Those of some rows that match. Neighbours are looked at together."""
-    found: set[int] = set()
+def among(wanted: Iterable[Phrases], candidates: Iterable[int], *, index: str = ALL, narrow: bool = True) -> set[int]:
+    """Those of some rows that have all that is wanted.
+
+    Args:
+        narrow: candidates are few among the rows that have any of it; else they are all of these, from the first
+            candidate to the last, and wide windows cost no more.
+    """
     ordered = sorted(candidates)
-    wanted = set(ordered)
-    at = 0
-    while at < len(ordered):
-        end = at
-        while end + 1 < len(ordered) and ordered[end + 1] - ordered[end] <= NEIGHBOURS:
-            end += 1
-        limit = ordered[end] - ordered[at] + 1
-        found.update(wanted.intersection(rows(expression, ordered[at] - 1, ordered[end] + 1, limit, index=index)))
-        at = end + 1
-    return found
-
-
-NEIGHBOURS = 50
-"""Reading so many rows on costs less than beginning anew."""
+    if not ordered:
+        return set()
+    spread = ordered[-1] - ordered[0]
+    bits = WIDTHS[0] if narrow else next((b for b in WIDTHS if spread >> b < MOST_WINDOWS), WIDTHS[-1])
+    found: set[int] = set()
+    for window in sorted({row >> bits for row in ordered}):
+        sign = f'"{chr(SIGN + bits)}{window:x}"'
+        # A phrase is sought together with the sign, or it would be sought everywhere before the sign is looked at.
+        each = (" OR ".join(f"NEAR({sign} {phrase}, {_ANYWHERE})" for phrase in phrases) for phrases in wanted)
+        expression = " AND ".join(f"({one})" for one in each)
+        found.update(_matching(expression, ordered[0] - 1, ordered[-1] + 1, 1 << bits, index, "DESC"))
+    return found.intersection(ordered)
 
 
 def newest() -> int:
     """The row that was given last, 0 where there is none."""
     ((row,),) = _asked("SELECT coalesce(MAX(search_row), 0) FROM artifact_search_rows", ())
     return int(row)
+
+
+def _matching(expression: str, low: int, high: int, limit: int, index: str, order: str) -> list[int]:
+    sql = f"SELECT rowid FROM {index} WHERE {index} MATCH ? AND rowid > ? AND rowid < ? ORDER BY rowid {order} LIMIT ?"
+    return [row for (row,) in _asked(sql, (expression, low, high, limit))]
 
 
 def _asked(sql: str, values: tuple[Any, ...]) -> list[Any]:

@@ -1,19 +1,19 @@
 """Owns in which order a search shows what it finds, and how far it looks for it.
 
 What has all the words in the file's name or the tags comes first, then what has them anywhere; whole words before
-beginnings of words; then the newest. Each tier comes out of the index in its order and is read no further than the page
-needs. What that does not bound: several common words that hardly ever stand together are sought through all of them.
+beginnings of words; then the newest. Candidates are the rows that have the word which is the rarest just there; what
+else they have is asked of so many and no more, whatever is in the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, replace
 
 from ..db import fulltext
 from ..errors import Invalid
 from . import pages
-from .words import Words
+from .words import Term, Words
 
 MOST_READ = 2000
 """Most rows that are looked at for one page, whatever the filters leave of them."""
@@ -25,10 +25,33 @@ Keep = Callable[[list[int]], list[int]]
 
 @dataclass(frozen=True)
 class Tier:
-    """What is equally good."""
+    """What has all these terms in an index."""
 
     index: str
-    expression: str
+    terms: tuple[Term, ...]
+
+    def candidates(self, low: int, high: int, limit: int, *, newest_first: bool = True) -> list[int]:
+        """The next rows that have one of the words: of all words the one whose rows reach the farthest."""
+
+        def reach(rows: list[int]) -> tuple[bool, int]:
+            if len(rows) < limit:
+                return False, len(rows)
+            return True, rows[-1] if newest_first else -rows[-1]
+
+        parts = dict.fromkeys(part for term in self.terms for part in term.parts)
+        read = (fulltext.rows(part, low, high, limit, index=self.index, newest_first=newest_first) for part in parts)
+        return min(read, key=reach)
+
+    def among(self, rows: Iterable[int], *, narrow: bool = True) -> set[int]:
+        """Those of some rows that are in it; `narrow` as `fulltext.among` has it."""
+        return fulltext.among([term.phrases for term in self.terms], rows, index=self.index, narrow=narrow)
+
+    def exactly(self, candidates: list[int]) -> list[int]:
+        """Those of its candidates that are in it, in their order."""
+        if len(self.terms) == 1 and self.terms[0].parts == (self.terms[0].phrases,):
+            return candidates
+        found = self.among(candidates, narrow=False)
+        return [row for row in candidates if row in found]
 
 
 @dataclass(frozen=True)
@@ -58,43 +81,31 @@ def place(cursor: str, tiers: list[Tier | None]) -> Place:
     return Place(*values)
 
 
-def matching(words: Words) -> str:
-    """What finds everything that is found."""
-    return "".join([f"({words.begun})", *(f" NOT {word}" for word in words.without)])
+def everything(words: Words) -> Tier:
+    """All that is found."""
+    return Tier(fulltext.ALL, words.begun)
 
 
 def by_relevance(words: Words) -> list[Tier | None]:
-    """The best first, without what is in a better one; None where there can be none."""
-    whole, begun = f"({words.whole})", f"({words.begun})"
-    without = "".join(f" NOT {word}" for word in words.without)
-    named = f"({fulltext.OF_NAMES} : {begun})"
+    """The best first; what is in one is not shown again in a later one. None where there can be nothing more in it."""
     differ = words.whole != words.begun
-    if without:
-        # What must not be there may stand anywhere, so that the index of names does not know of it.
-        best = Tier(fulltext.ALL, f"({fulltext.OF_NAMES} : {whole}){without}")
-        good = Tier(fulltext.ALL, f"{named} NOT ({fulltext.OF_NAMES} : {whole}){without}")
-    else:
-        best, good = Tier(fulltext.NAMED, whole), Tier(fulltext.NAMED, f"{begun} NOT {whole}")
     return [
-        best,
-        good if differ else None,
-        Tier(fulltext.ALL, f"{whole} NOT {named}{without}"),
-        Tier(fulltext.ALL, f"{begun} NOT {whole} NOT {named}{without}") if differ else None,
+        Tier(index, terms) if terms is words.whole or differ else None
+        for index in (fulltext.NAMED, fulltext.ALL)
+        for terms in (words.whole, words.begun)
     ]
 
 
 def by_time(words: Words) -> list[Tier | None]:
     """Everything alike, so that only time sorts it."""
-    return [Tier(fulltext.ALL, matching(words))]
+    return [everything(words)]
 
 
 class Ranking:
     """What one page shows: `found` are places in their order, `at` is where to go on, None at the end."""
 
-    def __init__(
-        self, words: Words, tiers: list[Tier | None], start: Place | None, *, newest_first: bool = True
-    ) -> None:
-        self.words, self.tiers, self.newest_first = words, tiers, newest_first
+    def __init__(self, tiers: list[Tier | None], start: Place | None, *, newest_first: bool = True) -> None:
+        self.tiers, self.newest_first = tiers, newest_first
         self.step = -1 if newest_first else 1
         above = fulltext.newest() + 1 if newest_first else 0
         self.start = start or Place(above, 0, above)
@@ -107,11 +118,14 @@ class Ranking:
         step = count
         while self.at is not None and len(self.found) < count and self.read < most:
             at, tier = self.at, self.tiers[self.at.tier]
-            rows = self._rows(tier, at, step) if tier else []
-            self.found += [replace(at, row=row) for row in keep(rows)]
-            self.read += len(rows)
-            if len(rows) == step:
-                self.at = replace(at, row=rows[-1])
+            low, high = (0, at.row) if self.newest_first else (at.row, fulltext.NEWEST)
+            candidates = tier.candidates(low, high, step, newest_first=self.newest_first) if tier else []
+            if tier and candidates:
+                kept = self._new(keep(tier.exactly(candidates)), at.tier)
+                self.found += [replace(at, row=row) for row in kept]
+            self.read += len(candidates)
+            if len(candidates) == step:
+                self.at = replace(at, row=candidates[-1])
                 step = min(step * 2, LARGEST_STEP)
             elif at.tier + 1 < len(self.tiers):
                 self.at = replace(at, tier=at.tier + 1, row=at.above)
@@ -122,20 +136,22 @@ class Ranking:
         """Rank these rows, all that a filter lets through, instead of looking for them."""
         start = self.start
         left = {row for row in rows if not self.newest_first or row < start.above}
-        left = fulltext.among(matching(self.words), left)
         places = []
         for number, tier in enumerate(self.tiers):
-            if tier is None or not left:
-                continue
-            of_tier = fulltext.among(tier.expression, left, index=tier.index)
-            left -= of_tier
-            places += [Place(start.above, number, row) for row in of_tier]
+            if tier is not None:
+                of_tier = tier.among(left)
+                left -= of_tier
+                places += [Place(start.above, number, row) for row in of_tier]
         self.found = sorted((at for at in places if self._order(at) > self._order(start)), key=self._order)
         self.at = None
 
-    def _rows(self, tier: Tier, at: Place, limit: int) -> list[int]:
-        low, high = (0, at.row) if self.newest_first else (at.row, fulltext.NEWEST)
-        return fulltext.rows(tier.expression, low, high, limit, index=tier.index, newest_first=self.newest_first)
+    def _new(self, rows: list[int], number: int) -> list[int]:
+        """Those of a tier's rows that are in no better tier."""
+        left = set(rows)
+        for tier in self.tiers[:number]:
+            if tier is not None:
+                left -= tier.among(left)
+        return [row for row in rows if row in left]
 
     def _order(self, place: Place) -> tuple[int, int]:
         return place.tier, self.step * place.row

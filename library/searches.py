@@ -7,7 +7,7 @@ leads. Each looks at so many rows and no more: a page may be short, even empty, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,12 +62,11 @@ def page(q: str, ask: pages.Ask, filters: Filters, make: Callable[[list[Row]], l
 class _Search:
     def __init__(self, ask: pages.Ask, filters: Filters, make: Callable[[list[Row]], list[Any]]) -> None:
         self.ask, self.filters, self.make = ask, filters, make
-        self.rows: dict[int, Row] = {}
 
     def ranked(self, words: Words, *, by_time: bool, newest_first: bool) -> pages.Page[Any]:
         tiers = ranking.by_time(words) if by_time else ranking.by_relevance(words)
         start = None if self.ask.cursor is None else ranking.place(self.ask.cursor, tiers)
-        found = ranking.Ranking(words, tiers, start, newest_first=newest_first)
+        found = ranking.Ranking(tiers, start, newest_first=newest_first)
         count = self.ask.limit + 1
         found.fill(count, self._kept, most=TRIED)
         if found.at is not None and len(found.found) < count:
@@ -78,51 +77,51 @@ class _Search:
                 found.sort(self._kept(few))
         shown = found.found[: self.ask.limit]
         at = shown[-1] if len(found.found) > len(shown) else found.at
-        return pages.Page(self.make([self.rows[place.row] for place in shown]), at.cursor() if at else None)
+        return pages.Page(self._made([place.row for place in shown]), at.cursor() if at else None)
 
     def by_size(self, words: Words, *, descending: bool) -> pages.Page[Any]:
-        everything = ranking.matching(words)
-        found: list[int] | None = fulltext.rows(everything, 0, fulltext.NEWEST, SORTABLE + 1)
-        if found is not None and len(found) > SORTABLE:
-            few = self._few()
-            found = None if few is None else list(fulltext.among(everything, few))
+        everything = ranking.everything(words)
+        candidates = everything.candidates(0, fulltext.NEWEST, SORTABLE + 1)
         keys = (models.Artifact.file_size, models.Artifact.id)
-        if found is not None and not found:
+        if len(candidates) <= SORTABLE:
+            found = everything.exactly(candidates)
+        elif (few := self._few()) is not None:
+            found = list(everything.among(few))
+        else:
+            return self._walked(everything, keys, descending)
+        if not found:
             return pages.Page([], None)
-        if found is not None:
-            return pages.page(self._query(found), keys, self.ask, self.make, descending=descending)
-        return self._walked(everything, keys, descending)
+        query = _artifacts(found, *models.Artifact._meta.sorted_fields)
+        return pages.page(self.filters.narrow(query), keys, self.ask, self.make, descending=descending)
 
-    def _walked(self, everything: str, keys: tuple[Any, Any], descending: bool) -> pages.Page[Any]:
+    def _walked(self, everything: ranking.Tier, keys: tuple[Any, Any], descending: bool) -> pages.Page[Any]:
         """Along the sizes, each held against the filters and the words."""
         index, table = models.ArtifactSearchRow, models.Artifact
         sizes = table.select(*keys, index.search_row).join(index, JOIN.CROSS).where(index.artifact_id == table.id)
         ask = pages.Ask(WALKED, self.ask.cursor)
         walked = pages.page(sizes, keys, ask, lambda rows: rows, descending=descending)
-        kept = self._kept([row["search_row"] for row in walked.items])
-        matching = fulltext.among(everything, kept)
-        found = [self.rows[row] for row in kept if row in matching]
+        kept = set(self._kept([row["search_row"] for row in walked.items]))
+        kept = everything.among(kept)
+        found = [row for row in walked.items if row["search_row"] in kept]
         cursor = walked.next_cursor
         if len(found) > self.ask.limit:
             found = found[: self.ask.limit]
             cursor = pages.encoded([found[-1][key.name] for key in keys])
-        return pages.Page(self.make(found), cursor)
+        return pages.Page(self._made([row["search_row"] for row in found]), cursor)
 
     def _kept(self, found: list[int]) -> list[int]:
         """Those of some rows of the index that the filters let through."""
         if not found:
             return []
-        rows = {row["search_row"]: row for row in all_rows(self._query(found))}
-        self.rows.update(rows)
-        return [row for row in found if row in rows]
+        kept = {row for (row,) in all_tuples(self.filters.narrow(_artifacts(found)))}
+        return [row for row in found if row in kept]
 
-    def _query(self, found: Iterable[int]) -> Any:
-        """The artifacts of some rows of the index that the filters let through."""
-        index, table = models.ArtifactSearchRow, models.Artifact
-        # CROSS JOIN keeps this order: from the rows that were found to their artifacts.
-        query = index.select(index.search_row, *table._meta.sorted_fields).join(table, JOIN.CROSS)
-        joined = (index.artifact_id == table.id) & index.search_row.in_(list(found))
-        return self.filters.narrow(query.where(joined))
+    def _made(self, shown: list[int]) -> list[Any]:
+        """The items of these rows of the index."""
+        if not shown:
+            return []
+        rows = {row["search_row"]: row for row in all_rows(_artifacts(shown, *models.Artifact._meta.sorted_fields))}
+        return self.make([rows[row] for row in shown])
 
     def _few(self) -> list[int] | None:
         """The rows that the narrowest filter lets through; None where all of them let many through."""
@@ -134,3 +133,11 @@ class _Search:
             if len(ids) <= FEW:
                 return [row for (row,) in all_tuples(index.select(index.search_row).where(index.artifact_id.in_(ids)))]
         return None
+
+
+def _artifacts(found: list[int], *columns: Any) -> Any:
+    """The artifacts of some rows of the index."""
+    index, table = models.ArtifactSearchRow, models.Artifact
+    # CROSS JOIN keeps this order: from the rows that were found to their artifacts.
+    query = index.select(index.search_row, *columns).join(table, JOIN.CROSS)
+    return query.where((index.artifact_id == table.id) & index.search_row.in_(found))

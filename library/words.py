@@ -11,45 +11,45 @@ from dataclasses import dataclass
 from ..db import fulltext
 from . import names
 
-_PIECE = re.compile(r'(-?)"([^"]*)(?:"|\Z)|(\S+)')
+_PIECE = re.compile(r'"([^"]*)(?:"|\Z)|(\S+)')
+_WORD = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
+"""What ASCII's signs and blanks divide: where else words end only the index knows."""
 _TOKEN = re.compile(r"[^\W_]+")
 _UNDIVIDED = re.compile(f"[{fulltext.UNDIVIDED}]")
 
 
 @dataclass(frozen=True)
-class Words:
-    """What must be there, whole or as the beginnings of words, and what must not, as the index takes it."""
+class Term:
+    """Something that must be there: one of `phrases`. What has it has one of each of `parts` too, which are words."""
 
-    whole: str
-    begun: str
-    without: tuple[str, ...]
+    phrases: tuple[str, ...]
+    parts: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What must be there, with every word whole, and with the last of each term only begun."""
+
+    whole: tuple[Term, ...]
+    begun: tuple[Term, ...]
 
 
 def read(q: str) -> Words | None:
-    """The words of a query: plain ones, "phrases in quotes", and -those that must not be there.
+    """The words of a query: plain ones, and "phrases in quotes".
 
     Signs that stand alone, such as a dash, are no words. None where nothing is left that could be found.
 
     Raises:
         Invalid: it is empty, longer than 255 characters, or has control characters.
     """
-    whole: dict[str, None] = {}
-    begun: dict[str, None] = {}
-    without: dict[str, None] = {}
-    for minus, phrase, word in _PIECE.findall(names.checked_text(q, "q")):
-        text = word or phrase
-        if word[:1] == "-" and any(letter.isalnum() for letter in word[1:2]):
-            minus, text = "-", word[1:]
-        if not any(letter.isalnum() for letter in text):
-            continue
-        if minus:
-            without[_quoted(text)] = None
-            continue
-        whole[_quoted(text)] = None
-        begun[_quoted(text) if phrase else _beginning(text)] = None
-    if not whole:
-        return None
-    return Words(" AND ".join(whole), " AND ".join(begun), tuple(without))
+    whole: dict[Term, None] = {}
+    begun: dict[Term, None] = {}
+    for phrase, word in _PIECE.findall(names.checked_text(q, "q")):
+        words = [one for one in _WORD.findall(_divided(phrase or word)) if any(letter.isalnum() for letter in one)]
+        if words:
+            whole[_term(words, _quoted(words[-1:]))] = None
+            begun[_term(words, _quoted(words[-1:]) if phrase else _beginnings(words[-1]))] = None
+    return Words(tuple(whole), tuple(begun)) if whole else None
 
 
 def _divided(text: str) -> str:
@@ -57,22 +57,27 @@ def _divided(text: str) -> str:
     return _UNDIVIDED.sub(r" \g<0> ", text)
 
 
-def _quoted(text: str) -> str:
-    return '"' + _divided(text).replace('"', '""') + '"'
+def _term(words: list[str], last: tuple[str, ...]) -> Term:
+    """Words that follow each other, of which the last is one of several."""
+    *before, _ = words
+    phrases = tuple(" + ".join((*_quoted(before), one)) for one in last)
+    return Term(phrases, (*((one,) for one in _quoted(before)), last))
 
 
-def _beginning(text: str) -> str:
-    """What begins with a text's last word. The index has no long beginnings: those that few words have are spelled out,
-    and read no further than needed; it would gather everything that begins so before the first is told.
+def _quoted(words: list[str]) -> tuple[str, ...]:
+    return tuple(f'"{word}"' for word in words)
+
+
+def _beginnings(word: str) -> tuple[str, ...]:
+    """What begins with a word; a single letter is a word itself. The index has no long beginnings: those that few
+    words have are spelled out, and read no further than needed; it would gather all of them before the first is told.
     """
-    plain = unicodedata.normalize("NFD", text)
+    if len(word) < fulltext.SHORTEST_BEGINNING:
+        return _quoted([word])
+    plain = unicodedata.normalize("NFD", word)
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).lower()
-    last = next(letter for letter in reversed(text) if letter.isalnum())
-    if _UNDIVIDED.match(last):
-        return _quoted(text)
-    tokens = _TOKEN.findall(plain)
-    if plain.isascii() and len(tokens[-1]) > fulltext.LONGEST_BEGINNING:
-        begun = fulltext.words_that_begin(tokens[-1])
+    if plain.isascii() and len(plain) > fulltext.LONGEST_BEGINNING:
+        begun = fulltext.words_that_begin(plain)
         if begun is not None:
-            return "(" + " OR ".join(_quoted(" ".join((*tokens[:-1], word))) for word in begun or tokens[-1:]) + ")"
-    return _quoted(text) + "*"
+            return _quoted(begun or [plain])
+    return (f'"{word}" *',)

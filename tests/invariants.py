@@ -41,10 +41,9 @@ def check_index(execute: Callable[[str], Any]) -> None:
     """
     for table in ("artifact_search", "artifact_names"):
         execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
-    names = "filename, tags, workflow_name, step_id, chain_name, models, reasons, prompt"
     row = "LEFT JOIN artifact_search_rows AS r ON r.search_row = s.rowid ORDER BY 1"
-    indexed = execute(f"SELECT artifact_id, {names} FROM artifact_search AS s {row}").fetchall()
-    of_names = execute(f"SELECT artifact_id, filename, tags FROM artifact_names AS s {row}").fetchall()
+    indexed = execute(f"SELECT artifact_id, everything FROM artifact_search AS s {row}").fetchall()
+    of_names = execute(f"SELECT artifact_id, names FROM artifact_names AS s {row}").fetchall()
     said = [_searched(row) for row in execute(_SEARCHED).fetchall()]
     counts = execute("SELECT tag, count FROM tag_counts ORDER BY tag").fetchall()
     counted = execute(
@@ -52,23 +51,31 @@ def check_index(execute: Callable[[str], Any]) -> None:
         " WHERE a.deleted_at IS NULL AND a.chain_deleted_at IS NULL GROUP BY tag ORDER BY tag"
     ).fetchall()
     ((rows,),) = execute("SELECT COUNT(*) FROM artifact_search_rows").fetchall()
-    assert indexed == said, "the index says what the rows say"
-    assert of_names == [row[:3] for row in said], "the index of names says what the rows say"
+    assert indexed == [(name, _joined(columns)) for name, *columns in said], "the index says what the rows say"
+    assert of_names == [(name, _joined(columns[:3])) for name, *columns in said], "so does the index of names"
     assert rows == len(said), "each artifact has one row in the index"
     assert counts == counted, "tags are counted as they are"
 
 
 _SEARCHED = """
-    SELECT a.id, a.filename, (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tags WHERE artifact_id = a.id
-        ORDER BY tag)), w.workflow_name, w.step_id, c.name, a.rejection_reason, a.metadata
+    SELECT a.id, r.search_row, a.filename,
+        (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tags WHERE artifact_id = a.id ORDER BY tag)),
+        w.workflow_name, w.step_id, c.name, a.rejection_reason, a.metadata
     FROM artifacts AS a JOIN workflows AS w ON w.id = a.workflow_id LEFT JOIN chains AS c ON c.id = w.chain_id
+    JOIN artifact_search_rows AS r ON r.artifact_id = a.id
     ORDER BY 1
 """
 
 
+def _joined(columns: list[Any]) -> str:
+    row, *texts = columns
+    windows = " ".join(f"{chr(fulltext.SIGN + bits)}{row >> bits:x}" for bits in fulltext.WIDTHS)
+    return windows + "".join(f" {chr(fulltext.SIGN)} {text or ''}" for text in texts)
+
+
 def _searched(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """What should stand in the index for an artifact, told without SQLite."""
-    artifact_id, filename, tags, workflow, step, chain, reason, text = row
+    artifact_id, search_row, filename, tags, workflow, step, chain, reason, text = row
     try:
         metadata = json.loads(text or "{}", parse_constant=lambda _: 1 / 0)
     except (ValueError, ArithmeticError):
@@ -89,9 +96,13 @@ def _searched(row: tuple[Any, ...]) -> tuple[Any, ...]:
         found = [item["name"][:255] for item in listed if isinstance(item, dict) and isinstance(item.get("name"), str)]
         names.append(" ".join(found))
     told = (workflow, step, chain, " ".join(names), reason, f"{long[:6000]} {short[:2000]}")
-    return artifact_id, *(
-        text if text is None else re.sub(f"[{fulltext.UNDIVIDED}]", r" \g<0> ", text)
-        for text in (filename, tags, *told)
+    return (
+        artifact_id,
+        search_row,
+        *(
+            text if text is None else re.sub(f"[{fulltext.UNDIVIDED}]", r" \g<0> ", text)
+            for text in (filename, tags, *told)
+        ),
     )
 
 

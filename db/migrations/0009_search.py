@@ -26,7 +26,10 @@ PROMPT, NEGATIVE_PROMPT, NAMES, NAME = 6000, 2000, 32, 255
 """At most so many characters of each prompt, so many models and LoRAs, and so many characters of the name of one."""
 
 NAMED = ("filename", "tags")
-COLUMNS = (*NAMED, "workflow_name", "step_id", "chain_name", "models", "reasons", "prompt")
+EVERYTHING = (*NAMED, "workflow_name", "step_id", "chain_name", "models", "reasons", "prompt")
+
+SIGN, WIDTHS = 0xE000, (6, 12, 18)
+"""The first of the private characters that words of our own begin with, and how many bits wide their windows are."""
 
 
 def _divided(text: str) -> str:
@@ -61,44 +64,48 @@ def _models(key: str) -> str:
     """
 
 
+def _joined(columns: tuple[str, ...]) -> str:
+    """One text: in which windows the row is, and the columns, with a sign between them that no phrase goes across."""
+    windows = " || ' ' || ".join(f"char({SIGN + bits}) || printf('%x', search_row >> {bits})" for bits in WIDTHS)
+    return windows + "".join(f" || ' ' || char({SIGN}) || ' ' || coalesce({column}, '')" for column in columns)
+
+
 SOURCE = f"""
     CREATE VIEW artifact_search_source AS
-    SELECT artifact_id, {_divided("filename")} AS filename, {_divided("tags")} AS tags,
+    SELECT artifact_id, search_row, {_joined(NAMED)} AS names, {_joined(EVERYTHING)} AS everything
+    FROM (
+    SELECT artifact_id, search_row, {_divided("filename")} AS filename, {_divided("tags")} AS tags,
         {_divided("workflow_name")} AS workflow_name, {_divided("step_id")} AS step_id,
         {_divided("chain_name")} AS chain_name, {_models("models")} || ' ' || {_models("loras")} AS models,
         {_divided("reasons")} AS reasons, {_divided("prompt")} AS prompt
     FROM (
         SELECT *, {_prompt("prompt", PROMPT)} || ' ' || {_prompt("negative_prompt", NEGATIVE_PROMPT)} AS prompt
         FROM (
-            SELECT a.id AS artifact_id, a.filename, w.workflow_name, w.step_id, c.name AS chain_name,
+            SELECT a.id AS artifact_id, r.search_row, a.filename, w.workflow_name, w.step_id, c.name AS chain_name,
                 (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tags WHERE artifact_id = a.id ORDER BY tag))
                     AS tags,
                 a.rejection_reason AS reasons, iif(json_valid(a.metadata), a.metadata, '{{}}') AS metadata
-            FROM artifacts AS a JOIN workflows AS w ON w.id = a.workflow_id LEFT JOIN chains AS c ON c.id = w.chain_id
+            FROM artifacts AS a JOIN artifact_search_rows AS r ON r.artifact_id = a.id
+            JOIN workflows AS w ON w.id = a.workflow_id LEFT JOIN chains AS c ON c.id = w.chain_id
         )
-    )
+    ))
 """
 
 
-def _made(table: str, columns: tuple[str, ...]) -> str:
+def _made(table: str, column: str) -> str:
     return (
-        f"CREATE VIRTUAL TABLE {table} USING fts5({', '.join(columns)},"
-        " tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3 4 5 6', columnsize = 0)"
+        f"CREATE VIRTUAL TABLE {table} USING fts5({column},"
+        " tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3 4', columnsize = 0)"
     )
 
 
-def _copied(table: str, columns: tuple[str, ...]) -> str:
-    names = ", ".join(columns)
-    return (
-        f"INSERT INTO {table} (rowid, {names}) SELECT search_row, {names}"
-        " FROM artifact_search_rows JOIN artifact_search_source USING (artifact_id)"
-    )
+def _copied(table: str, column: str) -> str:
+    return f"INSERT INTO {table} (rowid, {column}) SELECT search_row, {column} FROM artifact_search_source"
 
 
-def _renewed(table: str, columns: tuple[str, ...], artifact: str) -> str:
-    names = ", ".join(columns)
+def _renewed(table: str, column: str, artifact: str) -> str:
     return (
-        f"UPDATE {table} SET ({names}) = (SELECT {names} FROM artifact_search_source WHERE artifact_id = {artifact})"
+        f"UPDATE {table} SET {column} = (SELECT {column} FROM artifact_search_source WHERE artifact_id = {artifact})"
         f" WHERE rowid = (SELECT search_row FROM artifact_search_rows WHERE artifact_id = {artifact});"
     )
 
@@ -113,7 +120,7 @@ def _counted(change: int, tag: str) -> str:
     return f"UPDATE tag_counts SET count = count + {change} WHERE tag {tag};"
 
 
-INDEXES = (("artifact_search", COLUMNS), ("artifact_names", NAMED))
+INDEXES = (("artifact_search", "everything"), ("artifact_names", "names"))
 TRASHED = "AFTER UPDATE OF deleted_at, chain_deleted_at ON artifacts"
 OF_OLD = "IN (SELECT tag FROM tags WHERE artifact_id = OLD.id)"
 UNUSED = "DELETE FROM tag_counts WHERE count = 0 AND tag"
@@ -137,14 +144,14 @@ def _triggers() -> dict[str, str]:
         + "END",
         "artifact_search_update": "AFTER UPDATE OF rejection_reason, metadata ON artifacts"
         " WHEN OLD.rejection_reason IS NOT NEW.rejection_reason OR OLD.metadata IS NOT NEW.metadata BEGIN "
-        + _renewed("artifact_search", ("models", "reasons", "prompt"), "NEW.id")
+        + _renewed("artifact_search", "everything", "NEW.id")
         + " END",
         "artifact_search_delete": "BEFORE DELETE ON artifacts BEGIN "
         + " ".join(_removed(table) for table, _ in INDEXES)
         + " DELETE FROM artifact_search_rows WHERE artifact_id = OLD.id; END",
         **{
             f"artifact_search_{name}": f"AFTER {event} ON tags BEGIN "
-            + " ".join(_renewed(table, ("tags",), f"{row}.artifact_id") for table, _ in INDEXES)
+            + " ".join(_renewed(*index, f"{row}.artifact_id") for index in INDEXES)
             + " END"
             for name, event, row in (("tag", "INSERT", "NEW"), ("untag", "DELETE", "OLD"))
         },
@@ -170,7 +177,7 @@ def up(migrator: Any, db: Any) -> None:
         SOURCE,
         *(_made(*index) for index in INDEXES),
         "CREATE VIRTUAL TABLE artifact_search_words USING fts5vocab(artifact_search, instance)",
-        *(_copied(*index) for index in INDEXES),
+        *(f"{_copied(*index)} ORDER BY search_row" for index in INDEXES),
         "CREATE TABLE tag_counts (tag TEXT NOT NULL PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE INDEX idx_tag_counts_tag ON tag_counts(tag COLLATE NOCASE, tag)",
         "INSERT INTO tag_counts (tag, count) SELECT t.tag, COUNT(*) FROM tags AS t"

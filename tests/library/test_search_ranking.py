@@ -90,21 +90,15 @@ def test_a_phrase_is_found_as_it_stands(library: Library, make: Making) -> None:
     assert len(find(library, "red dragon")) == 2
 
 
-def test_what_must_not_be_there_is_not(library: Library, make: Making) -> None:
-    plain = make("a dragon at night")
+def test_signs_are_no_part_of_words(library: Library, make: Making) -> None:
     draft = make("a dragon", tags=("draft",))
-    poster = make("a dragon for a film poster")
-    assert find(library, "dragon") == [poster.id, draft.id, plain.id]
-    assert find(library, "dragon -draft") == [poster.id, plain.id]
-    assert find(library, 'dragon -draft -"film poster"') == [plain.id]
-    assert find(library, "dragon -dra") == [poster.id, draft.id, plain.id], "only what is whole is left out"
-    assert find(library, "dragon - draft") == [draft.id], "a dash alone is no word"
-    assert find(library, "-draft") == [], "nothing was asked for"
-    assert find(library, "comfyui -night", sort="created") == [draft.id, poster.id]
+    make("a dragon at night")
+    for q in ("dragon draft", "dragon -draft", "dragon - draft", "+dragon draft!", "(draft)", "dragon, draft"):
+        assert find(library, q) == [draft.id], q
 
 
 ANY_PART = ("天空", "龙", "空中的龙", "ドラゴン", "ゴン", "空を飛ぶ", "ภาพ", "飛ぶ ドラ", "dragon 天空", '"空を飛ぶ"')
-NO_PART = ("龙空", "海", '"飛ぶ dragon"', "-天空 龙", "ドラゴンズ")
+NO_PART = ("龙空", "海", '"飛ぶ dragon"', "海 天空", "ドラゴンズ")
 
 
 @pytest.mark.parametrize(("q", "found"), [*((q, True) for q in ANY_PART), *((q, False) for q in NO_PART)])
@@ -148,7 +142,7 @@ def sunny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 @pytest.mark.parametrize("sort", artifacts.SORTS)
-@pytest.mark.parametrize("q", ["sun", "sun sea", '"sun sea"', "sun -seaside", "comfyui sun", "comfyu"])
+@pytest.mark.parametrize("q", ["sun", "sun sea", '"sun sea"', "sun seasid", "comfyui sun", "comfyu"])
 def test_pages_show_everything_once_however_little_each_looks_at(
     sunny: Library, monkeypatch: pytest.MonkeyPatch, sort: str, q: str
 ) -> None:
@@ -207,5 +201,5 @@ def test_a_filter_that_lets_few_through_leads(library: Library, make: Making, mo
 def test_long_beginnings_are_found_however_many_words_have_them(library: Library, make: Making, word: str) -> None:
     made = [make(f"wonderfully{letter} wonderful wonderfülle") for letter in "abc"]
     assert find(library, word) == [picture.id for picture in reversed(made)]
-    many = make(" ".join(f"wonderful{number}" for number in range(40)))
+    many = make(" ".join(f"wonderful{number}" for number in range(400)))
     assert (many.id in find(library, word)) == (word != "wonderfully")

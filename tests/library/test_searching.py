@@ -232,7 +232,7 @@ FILTERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("sort", artifacts.SORTS)
-@pytest.mark.parametrize("q", ["comfyui", "comfyui text", "comfyu -draft", '"text to image"', "00002_png safetensors"])
+@pytest.mark.parametrize("q", ["comfyui", "comfyui text", "comfyu draft", '"text to image"', "00002_png safetensors"])
 def test_every_query_of_a_search_goes_by_an_index(
     library: Library, pictures: Any, monkeypatch: pytest.MonkeyPatch, sort: str, q: str
 ) -> None:
