@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from peewee import BooleanField, DatabaseError, DatabaseProxy, Field, IntegrityE
 from playhouse.pool import MaxConnectionsExceeded, PooledSqliteDatabase
 
 from ..errors import BadConfiguration, Unavailable
+from .turns import Turns
 
 BUSY_TIMEOUT = 5.0
-"""Seconds that a transaction waits for another one to finish before it is `Unavailable`."""
+"""Seconds that a transaction waits for another one to finish before it is `Unavailable`; of those that wait in one
+process, each has them anew whenever the one before it is done."""
 
 _thread = threading.local()
 
@@ -84,6 +86,7 @@ class Database:
             # The url is not quoted: that of another engine may hold a password.
             raise BadConfiguration("database: this release speaks sqlite:///PATH")
         self.path = Path(path)
+        self._turns = Turns(BUSY_TIMEOUT)
         self.engine = PooledSqliteDatabase(
             str(self.path),
             max_connections=64,
@@ -102,7 +105,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One snapshot of the database, for queries only."""
-        with self._session("DEFERRED"):
+        with self._session("DEFERRED", nullcontext(lambda: None)):
             yield
 
     @contextmanager
@@ -112,7 +115,7 @@ class Database:
         Raises:
             Unavailable: `data["outcome_unknown"]` tells whether it was the commit itself that failed.
         """
-        with self._session("IMMEDIATE"):
+        with self._session("IMMEDIATE", self._turns.taken()):
             yield
 
     def close(self) -> None:
@@ -120,15 +123,16 @@ class Database:
         self.engine.close_all()
 
     @contextmanager
-    def _session(self, lock: str) -> Iterator[None]:
+    def _session(self, lock: str, turn: AbstractContextManager[Callable[[], None]]) -> Iterator[None]:
         if getattr(_thread, "database", None) is not None:
             raise RuntimeError("transactions do not nest: call the function that takes part in yours")
         committing = False
         try:
-            with self.engine.connection_context():
+            with turn as begin, self.engine.connection_context():
                 _thread.database = self.engine
                 try:
                     with self.engine.transaction(lock):
+                        begin()
                         yield
                         committing = True
                 finally:

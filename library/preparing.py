@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..db import models
+from ..db.postponing import search_rows_last
 from ..db.querying import Statement, execute_all, inserting, setting
 from ..storage.files import store_errors
 from ..storage.local import FILES, Placement
@@ -71,8 +72,9 @@ class Prepared:
         Raises:
             IntegrityError: a row is here by now, or one that it refers to is not any more.
         """
-        for sql, values in self._rows.read((self._sql, self._values)):
-            execute_all(sql, values)
+        with search_rows_last():
+            for sql, values in self._rows.read((self._sql, self._values)):
+                execute_all(sql, values)
         for told in self._events.read([tuple(event) for event in self._told]):
             tx.log_all([Told(*event) for event in told])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from comfyui_artifact_db.db import connections, models
 from comfyui_artifact_db.db.connections import Database
 from comfyui_artifact_db.db.migrating import migrate
+from comfyui_artifact_db.db.turns import Turns
 from comfyui_artifact_db.errors import BadConfiguration, Unavailable
 from committing import connecting
 from locking import locked
@@ -227,6 +229,69 @@ def test_eight_threads_with_fifty_changes_each_lose_nothing(database: Database) 
         thread.join()
     with database.reading():
         assert models.Chain.select(models.Chain.current_level).scalar() == 400
+
+
+def test_the_threads_of_a_process_write_in_the_order_in_which_they_came(database: Database) -> None:
+    def work(number: int) -> None:
+        with database.writing():
+            done.append(number)
+
+    done: list[int] = []
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    with database.writing():
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            while len(database._turns._waiting) < number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert done == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_those_who_wait_behind_one_in_vain_are_told_so_and_the_next_goes_on(make: Callable[[str], Database]) -> None:
+    def work() -> None:
+        try:
+            with database.writing():
+                add("c")
+        except Unavailable as error:
+            refused.append(error)
+
+    database = make("impatient.db")
+    refused: list[Unavailable] = []
+    with locked(database.path):
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [str(error) for error in refused] == [
+        "the database is not available: another program is writing to it; try again"
+    ] * 4
+    assert [error.data for error in refused] == [{"outcome_unknown": False}] * 4
+    work()
+    with database.reading():
+        assert ids() == ["c"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nobody_is_refused_as_long_as_those_before_them_finish(make: Callable[[str], Database]) -> None:
+    """The last one waits for all of the others, many times as long as SQLite would let it."""
+    database = make("impatient.db")
+    database._turns = Turns(60)  # A pause of this machine is not what is asked for.
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        with database.writing():
+            done.append(number)
+            time.sleep(0.06)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 8
 
 
 def damaged_header(path: Path) -> None:

@@ -53,9 +53,6 @@ EVENTS: dict[str, dict[str, tuple[int, int]]] = {
 }
 """How many events of what kind a change that was done has, at least and at most. One that changes nothing has none."""
 
-SETTLING = ("attempt.updated", "workflow.updated")
-"""What recovery adds to a record that it completes: the prompt was that of the process that is gone."""
-
 FOLLOWING = (
     *("artifact.head_changed", "workflow.current_changed", "workflow.updated"),
     *("workflow.created", "chain.created", "attempt.created", "attempt.updated"),
@@ -156,10 +153,31 @@ def _each_change_has_its_events_once(found: Found) -> Iterator[str]:
 def _every_event_is_of_somebody_who_tried(found: Found) -> Iterator[str]:
     for actor in found.by_actor.keys() - found.changes.keys():
         told = found.by_actor[actor]
-        if actor == witnessing.ACTOR and all(event["action"] in SETTLING for event in told):
-            # Whoever completes the record of a process that is gone says that its prompt has ended.
-            continue
-        yield f"nobody tried what {actor} did: {[event['action'] for event in told]}"
+        if actor == witnessing.ACTOR:
+            yield from _settled_without_reason(found, told)
+        else:
+            yield f"nobody tried what {actor} did: {[event['action'] for event in told]}"
+
+
+def _settled_without_reason(found: Found, told: Sequence[Row]) -> Iterator[str]:
+    """Whoever completes the record of a process that is gone says that the end of its prompt was not seen: no more."""
+    # Also of a save that was acknowledged: with the power the removal of its intent may be gone.
+    gone = {change.prompt for change in found.changes.values() if change.worker not in found.alive and change.prompt}
+    attempts = {event["entity_id"]: event for event in found.log if event["action"] == "attempt.created"}
+    unseen = {"status": "outcome_unknown", "error_message": witnessing.UNSEEN}
+    settled: Row = {}
+    for event in told:
+        after = json.loads(event["after"])
+        if event["action"] == "attempt.updated":
+            settled = event
+            right = after == unseen and json.loads(attempts[event["entity_id"]]["after"])["prompt_id"] in gone
+        elif event["action"] == "workflow.updated" and settled:
+            follows = (event["seq"], event["entity_id"]) == (settled["seq"] + 1, settled["workflow_id"])
+            right = follows and after["status"] in ("outcome_unknown", "awaiting_approval")
+        else:
+            right = False
+        if not right:
+            yield f"recovery had no reason for {event['action']} of {event['entity_id']}: {after}"
 
 
 def _every_row_has_its_file_and_every_file_its_row(found: Found) -> Iterator[str]:

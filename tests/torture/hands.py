@@ -38,7 +38,8 @@ class Hand(Worker):
         run = runs.Run("gpu-a", prompt, "picture", chain=chain, step=self.rng.choice(("", "a", "b")) if chain else "")
         status = self.rng.choice((None, "pending"))
         outputs = []
-        actor = self.begin("save", {artifact_id: sha256(each) for artifact_id, each in promised.items()})
+        told = {artifact_id: sha256(each) for artifact_id, each in promised.items()}
+        actor = self.begin("save", told, prompt)
         for index, (artifact_id, each) in enumerate(promised.items()):
             name = f"ComfyUI_{index:05}_.png"
             new = recording.NewArtifact(

@@ -17,7 +17,8 @@ class Change:
     """One call of one worker. Its `actor` is in every event of it, and in no other.
 
     `outcome` is "open" (it never returned, or its answer was lost), "done" or "refused". `promised` has what is known
-    of its artifacts before it begins, `artifacts` what was acknowledged: ids and the SHA-256 of their bytes.
+    of its artifacts before it begins, `artifacts` what was acknowledged: ids and the SHA-256 of their bytes. `prompt`
+    is the execution that it was a part of.
     """
 
     actor: str
@@ -25,6 +26,7 @@ class Change:
     outcome: str = "open"
     promised: dict[str, str] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
+    prompt: str | None = None
 
     @property
     def worker(self) -> str:
@@ -40,11 +42,11 @@ class Log:
         self._number = 0
         self._traced: set[str] = set()
 
-    def begin(self, op: str, promised: dict[str, str] | None = None) -> str:
+    def begin(self, op: str, promised: dict[str, str] | None = None, prompt: str | None = None) -> str:
         """A change is tried from here on; returns the actor that it is made by."""
         self._number += 1
         actor = f"{self.worker}.{self._number}"
-        self._say(actor=actor, op=op, promised=promised or {})
+        self._say(actor=actor, op=op, promised=promised or {}, prompt=prompt)
         return actor
 
     def done(self, actor: str, op: str, artifacts: dict[str, str], steps: Sequence[str]) -> None:
@@ -68,6 +70,7 @@ def read(folder: Path) -> dict[str, Change]:
         change = changes.setdefault(words["actor"], Change(words["actor"], words["op"]))
         change.outcome = words.get("outcome", change.outcome)
         change.promised = words.get("promised", change.promised)
+        change.prompt = words.get("prompt", change.prompt)
         change.artifacts = words.get("artifacts", change.artifacts)
     return changes
 

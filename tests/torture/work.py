@@ -104,9 +104,9 @@ class Worker:
             return
         self.log.done(self._actor, op, acknowledged, self.steps.trace if self.steps else ())
 
-    def begin(self, op: str, promised: dict[str, str] | None = None) -> str:
+    def begin(self, op: str, promised: dict[str, str] | None = None, prompt: str | None = None) -> str:
         """From here on something may change."""
-        self._actor = self.log.begin(op, promised)
+        self._actor = self.log.begin(op, promised, prompt)
         return self._actor
 
     def picture(self) -> bytes:

@@ -42,9 +42,13 @@ class World:
         return self.folder / "outputs" / f"{name}.died"
 
     def died_at(self, name: str) -> str | None:
-        """The step at which a process killed itself; None when somebody else did."""
+        """The step at which a process killed itself; None when somebody else did.
+
+        An epitaph without a word is of a process that was killed as it was about to write it.
+        """
         path = self.epitaph(name)
-        return str(json.loads(path.read_text())) if path.exists() else None
+        words = path.read_text() if path.exists() else ""
+        return str(json.loads(words)) if words else None
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
