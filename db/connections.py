@@ -14,11 +14,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from peewee import BooleanField, DatabaseError, DatabaseProxy, Field, IntegrityError, ProgrammingError
 from playhouse.pool import MaxConnectionsExceeded, PooledSqliteDatabase
 
 from ..errors import BadConfiguration, Unavailable
 from .turns import Turns
+from .whereabouts import FileId, Moved, Whereabouts
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a transaction waits for another one to finish before it is `Unavailable`; of those that wait in one
@@ -71,6 +73,16 @@ class JSONColumn(Field):
         return value if value is None else json.loads(value)
 
 
+class _Engine(PooledSqliteDatabase):
+    """A pool whose connections all have one file open."""
+
+    where: Whereabouts
+
+    def _add_conn_hooks(self, conn: Any) -> None:
+        self.where.opened()
+        super()._add_conn_hooks(conn)
+
+
 class Database:
     """A SQLite database and its pool of connections.
 
@@ -87,7 +99,10 @@ class Database:
             raise BadConfiguration("database: this release speaks sqlite:///PATH")
         self.path = Path(path)
         self._turns = Turns(BUSY_TIMEOUT)
-        self.engine = PooledSqliteDatabase(
+        self._where = Whereabouts(self.path)
+        self._sessions = 0
+        self._ended = threading.Condition()
+        self.engine = _Engine(
             str(self.path),
             max_connections=64,
             timeout=30,
@@ -101,6 +116,7 @@ class Database:
                 "temp_store": "memory",
             },
         )
+        self.engine.where = self._where
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -121,6 +137,67 @@ class Database:
     def close(self) -> None:
         """Close every connection; the next `reading()` opens a new one."""
         self.engine.close_all()
+        self._where.closed()
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one in the database's place; also before any is."""
+        return self._where.is_in_place()
+
+    def file_id(self) -> FileId | None:
+        """What tells the file that is in the database's place from every other one; None where there is none."""
+        return self._where.present()
+
+    def require_file(self) -> None:
+        """Refuse to begin anew where there was a database.
+
+        Raises:
+            Unavailable: its file is gone.
+        """
+        self._where.require()
+
+    def leave(self) -> None:
+        """Close a file that is no longer in the database's place, with all that was written to it in it.
+
+        The next connection opens the file that is there now.
+
+        Raises:
+            Unavailable: somebody is still at work in the old one.
+        """
+        try:
+            with FileLock(f"{self.path}.lock", timeout=BUSY_TIMEOUT), self._ended:
+                if not self._ended.wait_for(lambda: not self._sessions, timeout=BUSY_TIMEOUT):
+                    raise unavailable(Moved())
+                self._write_log_back()
+                self.engine.close_all()
+                self._where.forget()
+        except Timeout as error:
+            raise unavailable(Moved()) from error
+
+    def _write_log_back(self) -> None:
+        """A log that stayed behind would be taken for that of the next file."""
+        try:
+            with self.engine.connection_context():
+                busy = self.engine.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except Moved:
+            return  # None was open any more.
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            raise unavailable(error) from error
+        if busy:
+            raise Unavailable("the database's file was replaced, and another program still uses the old one: end it")
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Within the block nobody changes the file that is spoken to."""
+        with self._ended:
+            self._sessions += 1
+        try:
+            if not self.is_in_place():
+                raise Moved
+            yield
+        finally:
+            with self._ended:
+                self._sessions -= 1
+                self._ended.notify_all()
 
     @contextmanager
     def _session(self, lock: str, turn: AbstractContextManager[Callable[[], None]]) -> Iterator[None]:
@@ -128,7 +205,7 @@ class Database:
             raise RuntimeError("transactions do not nest: call the function that takes part in yours")
         committing = False
         try:
-            with turn as begin, self.engine.connection_context():
+            with self._entered(), turn as begin, self.engine.connection_context():
                 _thread.database = self.engine
                 try:
                     with self.engine.transaction(lock):
@@ -137,6 +214,7 @@ class Database:
                         committing = True
                 finally:
                     _thread.database = None
+                self._where.used()
         except (IntegrityError, ProgrammingError):
             raise
         except (DatabaseError, sqlite3.DatabaseError, MaxConnectionsExceeded) as error:

@@ -11,6 +11,7 @@ from typing import Any
 from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
+from ..db.whereabouts import FileId
 from ..storage.local import Store
 from . import adoptions, disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
 
@@ -83,24 +84,35 @@ class Library:
         self.collections = fetching.Underway()
         self.adoptions = adoptions.Adoptions()
         self._subscribers: list[Subscriber] = []
-        self._preparing = threading.Lock()
-        self._prepared = False
+        self._preparing = threading.RLock()  # Recovery, which is a part of it, asks again.
+        self._prepared: FileId | None = None
+        self._was_prepared = False
 
     def prepare(self) -> None:
-        """Migrate the database and complete what interrupted processes left behind; done once.
+        """Migrate the database and complete what interrupted processes left behind; done once for each file.
 
         Raises:
-            TooNew, Unavailable: the database cannot be used; the next call tries again.
+            TooNew, Unavailable: the database cannot be used, or its file is gone; the next call tries again.
             StoreFailed: it speaks of another store than the one that is open.
         """
-        if self._prepared:
+        if self._is_prepared():
             return
         with self._preparing:
-            if not self._prepared:
+            if self._was_prepared:
+                self.database.require_file()
+            if not self.database.is_in_place():
+                logger.warning("the database's file is another one than before: it is opened anew")
+                self.database.leave()
+            if not self._is_prepared():
                 migrate(self.database)
                 stores.settle(self)
-                self._prepared = True
+                self._prepared, self._was_prepared = self.database.file_id(), True
                 recovery.recover_abandoned(self)
+
+    def _is_prepared(self) -> bool:
+        return self._prepared is not None and (
+            self._prepared == self.database.file_id() and self.database.is_in_place()
+        )
 
     @contextmanager
     def reading(self) -> Iterator[None]:
