@@ -178,7 +178,7 @@ def test_no_key_of_the_panel_reaches_the_graph(screen: ComfyScreen, studio: Stud
     screen.empty_graph()
     screen.add_node()
     expect(screen.cells).to_have_count(1)
-    screen.page.get_by_label("Search by name").focus()
+    screen.page.get_by_label("Search names, prompts, models, tags and reasons").focus()
     screen.press("ArrowDown", "Delete", "Backspace")
     screen.open(artifact["filename"])
     heard = """() => {

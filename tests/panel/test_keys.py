@@ -46,7 +46,7 @@ def test_a_queue_of_five_is_worked_through_by_keys_alone(hub: PanelHub, screen: 
 def test_arrows_walk_through_the_list_and_tab_comes_back_to_where_one_was(hub: PanelHub, screen: Screen) -> None:
     hub.queue(NAMES)
     expect(screen.cells).to_have_count(5)
-    screen.page.get_by_label("Search by name").focus()
+    screen.page.get_by_label("Search names, prompts, models, tags and reasons").focus()
     screen.press("ArrowDown")
     assert "one.png" in screen.focused()
     for key, name in (
@@ -63,7 +63,7 @@ def test_arrows_walk_through_the_list_and_tab_comes_back_to_where_one_was(hub: P
     screen.press("Tab")
     assert "two.png" in screen.focused()
     screen.press("/")
-    assert screen.focused() == "Search by name"
+    assert screen.focused() == "Search names, prompts, models, tags and reasons"
     screen.press("Escape")
     assert "two.png" in screen.focused()
     outline = "getComputedStyle(document.activeElement).outlineStyle"
@@ -90,7 +90,7 @@ def test_the_focus_stays_on_what_was_pressed_or_where_keys_are_heard(hub: PanelH
 def test_the_focus_goes_to_what_took_the_place_of_what_somebody_else_decided(hub: PanelHub, screen: Screen) -> None:
     _, two, _ = hub.queue(NAMES[:3])
     expect(screen.cells).to_have_count(3)
-    screen.page.get_by_label("Search by name").focus()
+    screen.page.get_by_label("Search names, prompts, models, tags and reasons").focus()
     screen.press("ArrowDown", "ArrowRight")
     hub.approve(two)
     expect(screen.cells).to_have_count(2)
@@ -138,7 +138,7 @@ def test_the_sheet_tells_of_every_key_and_only_its_own_keys_work_on_it(hub: Pane
 def test_keys_are_not_heard_while_somebody_types(hub: PanelHub, screen: Screen) -> None:
     hub.one("aru.png")
     expect(screen.cells).to_have_count(1)
-    search = screen.page.get_by_label("Search by name")
+    search = screen.page.get_by_label("Search names, prompts, models, tags and reasons")
     search.focus()
     screen.page.keyboard.type("aru/?")
     expect(search).to_have_value("aru/?")

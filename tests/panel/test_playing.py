@@ -140,6 +140,7 @@ def test_the_frames_of_a_video_lie_under_the_mouse(hub: PanelHub, screen: Screen
     hub.one("film.webm", data=film(**FILM))
     hub.one("shot.png")
     cell = screen.cell("film.webm")
+    expect(screen.cells).to_have_count(2)
     expect(cell).to_have_class(re.compile(r"\badb-loaded\b"))
     expect(cell.locator(".adb-played")).to_have_text("0:02")
     box = cell.bounding_box()

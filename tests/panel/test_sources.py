@@ -35,10 +35,10 @@ FAMILIES = {
     },
     "generation.${state}": {"partial", "unknown"},
     "generation.${state}_hint": {"partial", "unknown"},
-    "filter.${name}": {"status", "kind", "chain", "step", "workflow", "tag", "latest", "trash"},
+    "filter.${name}": {"status", "kind", "chain", "step", "workflow", "latest", "trash"},
     "player.${key}": {"play", "pause", "back", "on", "mute", "loop"},
     "filter.${widget.name}": {"chain", "step", "workflow"},
-    "filter.any_${name}": {"status", "kind", "chain", "step", "workflow", "tag"},
+    "filter.any_${name}": {"status", "kind", "chain", "step", "workflow"},
 }
 """What stands in the place of what is filled in; of other families it is found in the sources."""
 

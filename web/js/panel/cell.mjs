@@ -13,9 +13,9 @@ export class Cell {
   /**
    * @param {any} artifact none for a skeleton
    * @param {{client: any, t: any, thumbnail: () => string, drag?: (event: DragEvent, artifact: any) => void}} tools
-   * @param {(id: string) => void} open
+   * @param {(id: string, event: MouseEvent) => void} clicked
    */
-  constructor(artifact, tools, open) {
+  constructor(artifact, tools, clicked) {
     this.tools = tools;
     this.element = el("div", { class: "adb-cell" });
     this.size = 0;
@@ -29,24 +29,26 @@ export class Cell {
     this.marks = el("div", { class: "adb-marks" });
     this.caption = el("div", { class: "adb-caption" });
     this.played = el("div", { class: "adb-played" });
-    const frame = el("div", { class: "adb-frame" }, this.picture, this.marks, this.played);
+    // For the mouse alone: there are keys that do the same.
+    const tick = el("span", { class: "adb-tick", title: tools.t("cell.pick"), "aria-hidden": "true" }, icon("check"));
+    const frame = el("div", { class: "adb-frame" }, this.picture, this.marks, this.played, tick);
     this.element.append(frame, this.caption);
     this.scrub = new Scrub(frame, () => (moves(this.artifact) ? tools.client.thumbnail(this.artifact, "strip") : null));
     this.picture.addEventListener("load", () => this.element.classList.add("adb-loaded"));
-    this.element.addEventListener("click", () => open(this.artifact.id));
+    this.element.addEventListener("click", (event) => clicked(this.artifact.id, event));
     this.element.addEventListener("dragstart", (event) => tools.drag?.(event, this.artifact));
     this.draw(artifact, 1);
   }
 
-  /** Where it is, the how-manieth of how many (-1: nobody knows yet), and whether Tab leads to it. */
-  place(index, count, { x, y }, current) {
+  /** Where it is, the how-manieth of how many (-1: nobody knows yet), whether Tab leads to it, and whether it is selected. */
+  place(index, count, { x, y }, current, selected) {
     const transform = `translate(${x}px, ${y}px)`;
     if (this.element.style.transform !== transform) this.element.style.transform = transform;
     if (!this.artifact) return;
     this.#set("aria-posinset", index + 1);
     this.#set("aria-setsize", count);
     this.#set("tabindex", current ? 0 : -1);
-    this.#set("aria-selected", current);
+    this.#set("aria-selected", selected);
   }
 
   /** Draw it as it is now; `size` outputs lie in its stack, of which it is the one that is seen. */

@@ -169,6 +169,25 @@ export class Client {
     return this.request("POST", `/chains/${id}/undelete`, { actor });
   }
 
+  /** The first tags that begin so, with how many have them: {items}. */
+  tags(begins, { limit = 12 } = {}) {
+    const query = new URLSearchParams({ limit: String(limit), ...(begins ? { q: begins } : {}) });
+    return this.get(`/tags?${query}`);
+  }
+
+  tag(id, tag) {
+    return this.request("PUT", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
+  }
+
+  untag(id, tag) {
+    return this.request("DELETE", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
+  }
+
+  /** Put tags on up to 500 artifacts and take others off: {items: [{id, status, tags}]}. */
+  changeTags(ids, { add = [], remove = [] }) {
+    return this.request("POST", "/tags", { body: { ids, add, remove } });
+  }
+
   waiting() {
     return this.get("/queue");
   }

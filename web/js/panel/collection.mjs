@@ -73,7 +73,7 @@ export class Collection {
     const turn = this.asked;
     this.loading = true;
     try {
-      const page = await this.client.artifacts(this.filters, { cursor: this.cursor, limit: PAGE });
+      const page = await this.#page(this.filters, { cursor: this.cursor, limit: PAGE }, turn);
       if (turn !== this.asked) return;
       for (const artifact of page.items) {
         if (this.all.has(artifact.id)) continue;
@@ -130,12 +130,11 @@ export class Collection {
     try {
       do {
         const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, least - found.length));
-        const page = await this.client.artifacts(this.filters, { cursor, limit });
+        const page = await this.#page(this.filters, { cursor, limit }, turn);
         if (turn !== this.asked) return;
         found.push(...page.items);
         cursor = page.next_cursor;
-        // A page of a search may be empty and not be the last.
-      } while (cursor !== null && found.length < Math.max(least, 1));
+      } while (cursor !== null && found.length < least);
       this.all = new Map(found.map((artifact) => [artifact.id, artifact]));
       this.#arrange();
       this.cursor = cursor;
@@ -146,6 +145,15 @@ export class Collection {
     }
     this.#settle();
     this.onchange("all");
+  }
+
+  /** The next page that has something on it: one of a search may be empty and not be the last. */
+  async #page(filters, { cursor, limit }, turn) {
+    let page;
+    do {
+      page = await this.client.artifacts(filters, { cursor: page?.next_cursor ?? cursor, limit });
+    } while (!page.items.length && page.next_cursor !== null && turn === this.asked);
+    return page;
   }
 
   /** A page is there; what was heard while it was on its way may be newer than what it says. */
@@ -163,11 +171,12 @@ export class Collection {
 
   #insert(artifacts) {
     const oldest = [...this.all.values()].at(-1);
-    for (const artifact of artifacts) {
-      // What is older than all that is there comes with a later page; what was searched for the hub has ranked.
-      if (this.filters.q || this.complete || !oldest || order(artifact, oldest) < 0) this.all.set(artifact.id, artifact);
-    }
-    if (!this.filters.q) this.all = new Map([...this.all].sort(([, one], [, other]) => order(one, other)));
+    // What the hub has ranked stays in its order, with what comes in meanwhile before it; else what is older than all
+    // that is there comes with a later page.
+    const fits = (one) => this.filters.q || this.complete || !oldest || order(one, oldest) < 0;
+    const fresh = artifacts.filter(fits).map((one) => [one.id, one]);
+    const all = [...fresh, ...this.all];
+    this.all = new Map(this.filters.q ? all : all.sort(([, one], [, other]) => order(one, other)));
     this.#arrange();
     this.onchange("all");
   }
@@ -193,7 +202,7 @@ export class Collection {
     try {
       do {
         this.asking.set(workflow, false);
-        const page = await this.client.artifacts({ ...this.filters, workflow }, { limit: LARGEST_PAGE });
+        const page = await this.#page({ ...this.filters, workflow }, { cursor: null, limit: LARGEST_PAGE }, turn);
         if (turn !== this.asked) return;
         if (!this.asking.get(workflow)) this.#reconcile(workflow, page);
       } while (this.asking.get(workflow));

@@ -51,7 +51,6 @@ export function facts(artifact, workflow, viewer) {
     ["server", attempt?.server_address || workflow?.server_address],
     ["asked_by", attempt?.requested_by],
     ["prompt", attempt?.prompt_id],
-    ["tags", artifact.tags.join(", ")],
     ["sha256", artifact.sha256],
     ["id", artifact.id],
   ];

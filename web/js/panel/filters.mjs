@@ -3,6 +3,7 @@
  */
 
 import { button, el, fill } from "./dom.mjs";
+import { Suggest } from "./suggest.mjs";
 import { when } from "./words.mjs";
 
 const STATES = ["pending", "approved", "auto_approved", "edited", "rejected"];
@@ -28,6 +29,7 @@ export class Filters {
       type: "search",
       class: "adb-search",
       placeholder: t("search.placeholder"),
+      title: t("search.label"),
       "aria-label": t("search.label"),
       maxLength: 255,
       oninput: () => this.#typed(),
@@ -67,6 +69,7 @@ export class Filters {
 
   /** Waiting, or all; narrowed no more. */
   clear({ queue = this.value.queue } = {}) {
+    clearTimeout(this.typing);
     this.words.value = "";
     this.#show({ queue });
     if (!this.more.hidden) this.#fill();
@@ -122,7 +125,10 @@ export class Filters {
 
   #typed() {
     clearTimeout(this.typing);
-    this.typing = setTimeout(() => this.#show({ ...this.value, q: this.words.value.trim() }), TYPING_PAUSE);
+    this.typing = setTimeout(() => {
+      const q = this.words.value.trim();
+      if (q !== (this.value.q ?? "")) this.#show({ ...this.value, q });
+    }, TYPING_PAUSE);
   }
 
   async #open() {
@@ -134,8 +140,7 @@ export class Filters {
   async #fill() {
     const { t } = this;
     const none = { items: [] };
-    const [tags, chains, workflows] = await Promise.all([
-      this.client.get("/tags?limit=200").catch(() => none),
+    const [chains, workflows] = await Promise.all([
       this.client.get("/chains?limit=100").catch(() => none),
       this.client.get("/workflows?limit=100").catch(() => none),
     ]);
@@ -148,7 +153,7 @@ export class Filters {
       this.#select("chain", chains.items.map((chain) => [chain.id, chain.name])),
       this.#text("step"),
       this.#select("workflow", workflows.items.map((workflow) => [workflow.id, run(workflow)])),
-      this.#select("tag", tags.items.map(({ tag, count }) => [tag, `${tag} (${count})`])),
+      this.#tag(),
       this.#flag("latest"),
       this.#flag("trash", { queue: false }),
     );
@@ -177,6 +182,20 @@ export class Filters {
       value: this.value[name] ?? "",
       onchange: (event) => this.#show({ ...this.value, [name]: event.target.value.trim() }),
     });
+  }
+
+  /** A hub may have thousands of tags: they are offered while one is typed. */
+  #tag() {
+    const { t, client } = this;
+    return new Suggest({
+      t,
+      label: t("filter.tag"),
+      placeholder: t("filter.any_tag"),
+      value: this.value.tag ?? "",
+      find: async (text) => (await client.tags(text)).items,
+      take: (tag) => this.#show({ ...this.value, tag }),
+      keeps: true,
+    }).element;
   }
 
   /** @param {Record<string, any>} with_ what else holds while it is set */

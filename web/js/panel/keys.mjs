@@ -63,11 +63,13 @@ function inSearch({ filters, list }, key) {
 
 const TABS = { 1: "queue", 2: "all", 3: "chains" };
 
-function inList({ actions, chains, filters, sheet }, key) {
+function inList({ actions, chains, filters, selected, selection, sheet }, key) {
   if (key === "?") sheet.toggle();
   else if (key === "u") actions.undo();
   else if (key === "/" && !chains.isShown) filters.words.focus();
   else if (Object.hasOwn(TABS, key)) filters.turnTo(TABS[key]);
+  else if (key === "Escape" && selection.ids.size) selection.clear();
+  else if (key === "t" && selection.ids.size) selected.add.input.focus();
   else return false;
   return true;
 }
@@ -101,6 +103,7 @@ function inViewer(panel, { key, shiftKey }) {
     e: () => viewer.pickFile(),
     d: () => viewer.download(),
     g: () => viewer.intoGraph(),
+    t: () => viewer.tags.ask(),
     Delete: () => actions.remove(artifact),
     u: () => actions.undo(),
     "?": () => sheet.toggle(),

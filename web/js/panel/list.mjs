@@ -13,11 +13,12 @@ const SKELETONS = 12;
 export class List {
   /**
    * @param {import("./collection.mjs").Collection} collection
-   * @param {{client: any, t: any, open: (id: string) => void, clear: () => void,
+   * @param {import("./selection.mjs").Selection} selection
+   * @param {{client: any, t: any, open: (id: string) => void, clear: () => void, mayPick: () => boolean,
    *          drag?: (event: DragEvent, artifact: any) => void}} tools
    */
-  constructor(collection, tools) {
-    this.collection = collection;
+  constructor(collection, selection, tools) {
+    Object.assign(this, { collection, selection });
     this.tools = { ...tools, thumbnail: () => this.thumbnail };
     this.cells = new Map();
     this.current = { index: 0, id: null };
@@ -25,7 +26,7 @@ export class List {
     this.thumbnail = grid.thumbnail(this.look.side, devicePixelRatio);
     this.seen = 0;
     this.height = 0;
-    this.canvas = el("div", { class: "adb-canvas", role: "listbox", "aria-label": tools.t("list.label") });
+    this.canvas = el("div", { class: "adb-canvas", role: "listbox", "aria-multiselectable": "true", "aria-label": tools.t("list.label") });
     this.message = el("div", { class: "adb-message", role: "status" });
     this.element = el("div", { class: "adb-list", tabIndex: -1 }, this.message, this.canvas);
     this.element.addEventListener("scroll", () => this.#later(), { passive: true });
@@ -52,6 +53,12 @@ export class List {
       this.element.scrollTop = 0;
     }
     this.#say();
+    this.#later();
+  }
+
+  /** Something of what is selected changed, or who may select. */
+  picked() {
+    this.element.classList.toggle("adb-picking", this.#picks);
     this.#later();
   }
 
@@ -106,11 +113,11 @@ export class List {
     for (const [key, at] of keys) {
       let cell = this.cells.get(key);
       if (!cell) {
-        cell = new Cell(items[at], this.tools, (id) => this.#open(id));
+        cell = new Cell(items[at], this.tools, (id, clicked) => this.#clicked(id, clicked));
         this.cells.set(key, cell);
         this.canvas.insertBefore(cell.element, before ? before.nextSibling : this.canvas.firstChild);
       }
-      cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index);
+      cell.place(at, complete ? count : -1, grid.place(at, this.look), at === index, this.selection.has(at));
       if (cell.size !== stacks.size(at) || (items[at] && cell.thumbnail !== this.thumbnail)) cell.draw(items[at], stacks.size(at));
       before = cell.element;
     }
@@ -128,6 +135,26 @@ export class List {
     return indexes;
   }
 
+  get #picks() {
+    return this.tools.mayPick() && !this.collection.filters.trash;
+  }
+
+  #clicked(id, { shiftKey, ctrlKey, metaKey, target }) {
+    const index = this.collection.indexOf(id);
+    const picks = this.#picks && (shiftKey || ctrlKey || metaKey || target.closest(".adb-tick"));
+    if (picks) this.#pick(index, shiftKey);
+    else this.#open(id);
+  }
+
+  /** Select what is at an index, or no longer; a range begins where somebody was last. */
+  #pick(index, range) {
+    const before = this.#currentIndex();
+    if (!this.#picks || !this.collection.items[index]) return;
+    this.current = { index, id: this.collection.items[index].id };
+    if (range) this.selection.extend(index, before);
+    else this.selection.toggle(index);
+  }
+
   #open(id) {
     this.current = { index: this.collection.indexOf(id), id };
     this.#later();
@@ -138,6 +165,7 @@ export class List {
     const { collection, tools } = this;
     const { loading, items } = collection;
     this.canvas.setAttribute("aria-busy", String(loading));
+    this.element.classList.toggle("adb-picking", this.#picks);
     fill(this.message, ...message(collection, tools));
     this.message.hidden = !this.message.childElementCount;
     this.message.classList.toggle("adb-above", items.length > 0);
@@ -147,10 +175,14 @@ export class List {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.look.columns, ArrowDown: this.look.columns };
     const page = Math.max(1, Math.floor(this.seen / this.look.rowHeight)) * this.look.columns;
     Object.assign(steps, { PageUp: -page, PageDown: page });
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button")) return;
+    if (event.altKey || event.target.closest("button")) return;
     const { items } = this.collection;
     const current = this.#currentIndex();
-    if (event.key === "Enter" || event.key === " ") {
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() !== "a" || !this.#picks) return;
+      this.selection.all();
+    } else if (event.key === "x" || event.key === "X") this.#pick(current, event.shiftKey);
+    else if (event.key === "Enter" || event.key === " ") {
       if (!items[current] || !event.target.closest(".adb-cell")) return;
       this.#open(items[current].id);
     } else if (event.key === "Home") this.#focus(0);

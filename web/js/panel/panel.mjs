@@ -16,6 +16,8 @@ import { listen } from "./keys.mjs";
 import { List } from "./list.mjs";
 import { Notices } from "./notices.mjs";
 import { Room } from "./room.mjs";
+import { Selected } from "./selected.mjs";
+import { Selection } from "./selection.mjs";
 import { Sheet } from "./sheet.mjs";
 import { Viewer } from "./viewer.mjs";
 
@@ -42,11 +44,18 @@ export class Panel {
     });
     this.actions.onstale = (artifact) => this.changes.refetch(artifact.id);
     this.collection = new Collection(client, { onchange: (...what) => this.#listed(...what) });
-    this.list = new List(this.collection, {
+    this.selection = new Selection(this.collection, () => this.#picked());
+    this.list = new List(this.collection, this.selection, {
       ...host,
+      mayPick: () => this.access.may("review"),
       open: (id) => this.open(id),
       clear: () => this.filters.clear(),
       showAll: () => this.filters.clear({ queue: false }),
+    });
+    this.selected = new Selected(host, {
+      selection: this.selection,
+      actions: this.actions,
+      left: () => this.list.focus(),
     });
     this.chains = new Chains(host, {
       open: (artifact) => this.#look(artifact),
@@ -80,8 +89,9 @@ export class Panel {
       notify: (...said) => this.notices.say(...said),
     });
     element.classList.add("adb-panel");
-    const views = [this.list.element, this.chains.element, this.imports.element];
-    fill(element, this.access.form, this.filters.element, this.lost, this.room.element, ...views, this.access.line);
+    const above = [this.access.form, this.filters.element, this.lost, this.room.element];
+    const views = [this.list.element, this.selected.element, this.chains.element, this.imports.element];
+    fill(element, ...above, ...views, this.access.line);
     this.overlay = el("div", { class: "adb-overlay" }, this.viewer.element, this.notices.element);
     this.sheet = new Sheet(host, this.overlay);
     document.body.append(this.overlay);
@@ -97,7 +107,10 @@ export class Panel {
     ];
     this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
-    this.access.look().then(() => this.imports.look());
+    this.access.look().then(() => {
+      this.imports.look();
+      this.list.picked();
+    });
   }
 
   /** Give everything back; the element is the host's. */
@@ -177,12 +190,14 @@ export class Panel {
   #turned() {
     const chains = this.filters.view === "chains";
     this.list.element.hidden = chains;
+    if (chains) this.selection.clear();
     this.chains.show(chains);
   }
 
   /** Nothing is shown before the hub knows who asks. */
   #locked(locked) {
     if (locked && this.viewer?.isOpen) this.viewer.close();
+    if (locked) this.selection?.clear();
     if (!this.filters) return;
     if (this.imports) this.imports.element.hidden = locked;
     this.filters.element.hidden = locked;
@@ -197,7 +212,13 @@ export class Panel {
     this.refresh();
   }
 
+  #picked() {
+    this.list.picked();
+    this.selected.draw();
+  }
+
   #listed(...what) {
+    if (what[0] !== "one") this.selection?.settle();
     this.list?.changed(...what);
     if (this.viewer?.isOpen && !this.chains.isShown) this.#remember();
   }

@@ -20,10 +20,13 @@ const SHOWN = [
   ["e", "edit"],
   ["d", "download"],
   ["g", "into_graph"],
+  ["t", "tag"],
   ["⌦", "delete"],
   ["u", "undo"],
   ["o t", "step"],
   ["/", "search"],
+  ["x ⇧x", "pick"],
+  ["⌃a", "pick_all"],
   ["?", "sheet"],
   ["Esc", "close"],
 ];

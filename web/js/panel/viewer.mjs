@@ -10,6 +10,7 @@ import { Reason } from "./reason.mjs";
 import { batchOf, outputOf, placeInBatch } from "./stacks.mjs";
 import { Stage } from "./stage.mjs";
 import { strip } from "./strip.mjs";
+import { Tags } from "./tags.mjs";
 import { toolbar } from "./toolbar.mjs";
 
 const MODES = ["side", "slider"];
@@ -32,6 +33,7 @@ export class Viewer {
       reject: (reason) => this.actions.reject(this.artifact, reason),
       ended: () => this.element.focus({ preventScroll: true }),
     });
+    this.tags = new Tags({ ...tools, ended: () => this.element.focus({ preventScroll: true }) });
     this.heading = el("header", {});
     this.facts = el("section", { class: "adb-facts" });
     this.lineageGraph = el("section", { class: "adb-lineage" });
@@ -39,7 +41,7 @@ export class Viewer {
     this.side = el(
       "div",
       { class: "adb-side", tabIndex: 0, role: "region", "aria-label": t("facts.title") },
-      ...[this.heading, this.reason.element, this.facts, this.lineageGraph, this.story],
+      ...[this.heading, this.reason.element, this.tags.element, this.facts, this.lineageGraph, this.story],
     );
     this.bar = el("div", { class: "adb-bar", role: "toolbar", "aria-label": t("viewer.toolbar") });
     this.picker = el("input", { type: "file", hidden: true, onchange: () => this.take(this.picker.files) });
@@ -91,6 +93,7 @@ export class Viewer {
 
   close() {
     this.reason.end();
+    this.tags.end();
     this.element.hidden = true;
     this.artifact = null;
     this.#forget();
@@ -225,6 +228,7 @@ export class Viewer {
     this.strip.hidden = this.choices.length < 2;
     refill(this.strip, ...strip(this));
     refill(this.heading, ...heading(artifact, this));
+    this.tags.draw(artifact);
     refill(this.facts, ...generation(artifact, this), ...facts(artifact, this.workflow, this));
     refill(this.lineageGraph, ...lineageGraph(this.lineage, this));
     refill(this.story, ...story(this.history, this));
