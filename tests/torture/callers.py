@@ -7,7 +7,8 @@ from typing import Any
 import requests
 from comfyui_artifact_db.library import identities
 
-from .work import HubGone, Refused, Worker, sha256
+from .logs import read
+from .work import HubGone, NothingThere, Refused, Worker, sha256
 
 Acknowledged = dict[str, str]
 
@@ -91,6 +92,26 @@ class Caller(Worker):
         self._ask("POST", "/workflows", json={"workflow_name": "step", "prompt_id": identities.new_id()})
         return {}
 
+    def create_once(self) -> Acknowledged:
+        """A request that is sent twice with one key, and once more by others when its hub was killed: see `repeat`."""
+        self._create_once(self.begin("create_once"))
+        return {}
+
+    def repeat(self) -> Acknowledged:
+        """Send a request again of which nobody knows what came of it: in the name, and with the key, of who sent it."""
+        left = [each for each in read(self.log.folder).values() if (each.op, each.outcome) == ("create_once", "open")]
+        if not left:
+            raise NothingThere
+        change = self.rng.choice(left)
+        self._create_once(change.actor)
+        self.log.done(change.actor, change.op, {}, ())
+        raise NothingThere  # of its own
+
+    def _create_once(self, actor: str) -> None:
+        request = {"json": {"workflow_name": "step", "prompt_id": f"of-{actor}"}, "key": actor, "actor": actor}
+        first, again = (self._ask("POST", "/workflows", **request) for _ in range(2))
+        assert (first["id"], first["prompt_id"]) == (again["id"], f"of-{actor}"), f"{actor} made two of one"
+
     def _decide(self, op: str, where: str = "TRUE", **body: Any) -> Acknowledged:
         artifact_id = self.there.artifact(where)
         self.begin(op)
@@ -100,11 +121,10 @@ class Caller(Worker):
     def _workflow(self) -> str:
         return self.there.one("workflows")
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def _ask(self, method: str, path: str, *, actor: str = "", key: str = "", **request: Any) -> Any:
+        headers = {"X-Artifact-Actor": actor or self._actor, **({"Idempotency-Key": key} if key else {})}
         try:
-            answer = self._session.request(
-                method, self.url + path, headers={"X-Artifact-Actor": self._actor}, timeout=30, **request
-            )
+            answer = self._session.request(method, self.url + path, headers=headers, timeout=30, **request)
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             raise HubGone from error
         if answer.status_code in REFUSALS:

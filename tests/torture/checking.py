@@ -47,6 +47,7 @@ EVENTS: dict[str, dict[str, tuple[int, int]]] = {
     "undelete_chain": {"chain.undeleted": (0, 1)},
     "empty": {"artifact.purged": ANY, "chain.purged": ANY, "chain.emptied": ANY},
     "create_workflow": {"workflow.created": ONE},
+    "create_once": {"workflow.created": ONE},
     "update_workflow": {"workflow.updated": ONE, "attempt.created": ONE},
     "finish": {"attempt.updated": ANY},
     "transfer": {"transfer.created": ONE, "transfer.updated": (2, 2)},

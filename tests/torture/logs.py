@@ -37,6 +37,7 @@ class Log:
     """The log of one worker, a file to which each word goes in one write."""
 
     def __init__(self, folder: Path, worker: str) -> None:
+        self.folder = folder
         self.worker = worker
         self._file = os.open(folder / f"{worker}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._number = 0

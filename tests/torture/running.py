@@ -33,7 +33,7 @@ LONGEST_LIFE = 0.12
 LATEST_DEATH = 0.7
 """Seconds after which a process that did not come to its step is killed anyway."""
 
-LIKE = {"upload": "edit", "recover": "open"}
+LIKE = {"upload": "edit", "create_once": "create_workflow", "recover": "open"}
 """Whose steps those of another kind are about like."""
 
 POWER_CUTS = 0.4
@@ -45,7 +45,7 @@ OPS = (
     *("undelete_chain", "empty", "transfer"),
     *("tag", "create_workflow", "update_workflow", "ask_again"),
 )
-OPS_OF_CALLERS = ("upload", "edit", "restore", "approve", "delete_chain", "empty", "transfer", "delete")
+OPS_OF_CALLERS = ("upload", "create_once", "edit", "restore", "approve", "delete_chain", "empty", "transfer", "delete")
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Torture:
             return Fate(step=self._step("migrate" if opening else "open"), while_opening=True, power_cut=self._cut())
         if self._rng.random() < 0.35:
             return Fate()
-        op = self._rng.choice((*OPS, "upload"))
+        op = self._rng.choice((*OPS, "upload", "create_once"))
         return Fate(op, self._step(op), power_cut=self._cut())
 
     def _cut(self) -> bool:

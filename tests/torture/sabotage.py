@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.library import decisions, events, opening, pointers, recording, recovery
+from comfyui_artifact_db.library import decisions, events, opening, pointers, recording, recovery, repeats
 from comfyui_artifact_db.storage import local, staging
 from comfyui_artifact_db.storage.local import Store
 
@@ -130,6 +130,12 @@ def pointer_moved_after_the_commit() -> None:
     opening.Library.writing = twice  # type: ignore[method-assign, assignment]
 
 
+def key_forgotten() -> None:
+    """A request that comes again with its key is done again."""
+    repeats.claim = lambda tx, entity_type, entity_id: None
+    repeats.find = lambda library, request: None
+
+
 def nothing_synced() -> None:
     """Files, intents and folders are left to the operating system."""
     os.fsync = lambda file: None
@@ -151,6 +157,7 @@ WAYS: dict[str, Callable[[], None]] = {
         decision_without_its_event,
         event_written_twice,
         pointer_moved_after_the_commit,
+        key_forgotten,
         nothing_synced,
         folders_not_synced,
     )

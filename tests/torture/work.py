@@ -23,6 +23,7 @@ WEIGHTS = {
     **{"save": 6, "upload": 4, "edit": 4, "restore": 2, "approve": 3, "reject": 2, "select": 2, "ask_again": 1},
     **{"tag": 1, "untag": 1, "delete": 2, "undelete": 3, "delete_chain": 2, "undelete_chain": 2, "empty": 1},
     **{"transfer": 2, "create_chain": 1, "create_workflow": 1, "update_workflow": 1, "finish": 1},
+    **{"create_once": 2, "repeat": 2},
 }
 """How often each kind of change comes up; a worker leaves out what its door has not."""
 
