@@ -87,7 +87,7 @@ def test_a_decision_over_rest_or_by_another_process_is_seen(hub: PanelHub, scree
     expect(screen.cell("two.png").locator(".adb-is-rejected")).to_be_visible()
     decisions.tag(hub.library, two.id, "later", by="carol")
     screen.open("two.png")
-    expect(screen.viewer.locator(".adb-facts")).to_contain_text("later")
+    expect(screen.viewer.locator(".adb-tag")).to_have_text(["later"])
 
 
 def test_one_changed_artifact_redraws_one_cell(hub: PanelHub, screen: Screen) -> None:

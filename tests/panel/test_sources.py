@@ -36,6 +36,18 @@ FAMILIES = {
     "generation.${state}": {"partial", "unknown"},
     "generation.${state}_hint": {"partial", "unknown"},
     "filter.${name}": {"status", "kind", "chain", "step", "workflow", "latest", "trash"},
+    "again.${how}": {"retry", "rerun"},
+    "again.${how}_hint": {"retry", "rerun"},
+    "again.${how}_send": {"retry", "rerun"},
+    "chain.${key}": {"cancel", "resume", "rerun", "source"},
+    "chain.${state}": {"awaiting_approval", "failed", "completed", "cancelled"},
+    "${what}.${state}": {
+        *("chain.initializing", "chain.executing", "chain.awaiting_approval", "chain.completed", "chain.failed"),
+        *("chain.cancelled", "step.waiting", "step.queued", "step.executing", "step.awaiting_approval"),
+        *("step.completed", "step.failed", "step.skipped", "step.cancelled", "step.outcome_unknown"),
+        *("step.rejected", "step.unusable", "step.not_run"),
+    },
+    "transfer.${transfer.status}": {"pending", "uploading", "failed"},
     "player.${key}": {"play", "pause", "back", "on", "mute", "loop"},
     "filter.${widget.name}": {"chain", "step", "workflow"},
     "filter.any_${name}": {"status", "kind", "chain", "step", "workflow"},
@@ -66,12 +78,14 @@ def members(prefix: str) -> set[str]:
     sources = {
         "action.": r"make\(\s*\"\w+\",\s*\"(\w+)\"",
         "action.compare_": r"const MODES = \[(.*?)\]",
+        "chain_done.": r"#do\(\w+, \"(\w+)\"",
         "done.": r"#do\(\w+, \"(\w+)\"",
         "facts.": r"^    \[\"(\w+)\", ",
         "keys.": r"^  \[\".*\", \"(\w+)\"\]",
         "event.": r"\"artifact\.(\w+)\"",
     }
     home = {"action.": "toolbar", "done.": "actions", "facts.": "facts", "keys.": "sheet", "event.": "facts"}
+    home["chain_done."] = "chain_actions"
     found = set(re.findall(sources[prefix], text(WEB / "js" / "panel" / f"{home[prefix]}.mjs"), re.MULTILINE))
     assert found, prefix
     return found
