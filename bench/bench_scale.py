@@ -21,6 +21,19 @@ OPENING = 0.2
 
 Question = Callable[[Library, int], Any]
 
+SEARCHES: dict[str, dict[str, Any]] = {
+    "a word in all": {"q": "masterpiece"},
+    "a word in a tenth of the names": {"q": "harbour"},
+    "the beginning of a word": {"q": "harb"},
+    f"a word in one of {bulk.RARE:,}": {"q": "zeppelin", "limit": 5},
+    "two common words": {"q": "masterpiece harbour"},
+    "a phrase": {"q": '"harbour pass"'},
+    "words never together": {"q": "harbour_ valley_"},
+    "a phrase that never stands": {"q": '"masterpiece harbour"'},
+    "a word, tag, status and size": {"q": "masterpiece", "tag": "harbour", "status": "rejected", "min_size": 2_000_000},
+    "a word, largest first": {"q": "harbour", "sort": "-size"},
+}
+
 
 def run() -> list[Figure]:
     """The time of each question, in one process, through the library."""
@@ -78,13 +91,21 @@ def _questions(libraries: dict[int, Library]) -> dict[str, Question]:
         "filter by step": lambda library, _: _some(listed(library, ask, step="step_3")),
         "largest first": lambda library, _: _some(listed(library, ask, sort="-size")),
         "queue": lambda library, _: _some(listed(library, ask, queue=True)),
-        "search": lambda library, _: _some(listed(library, ask, q="harbour")),
+        **{f"search: {name}": _search(**filters) for name, filters in SEARCHES.items()},
         "chain and step": lambda library, count: workflows.get_workflow_by_step(
             library, bulk.chain_id(count // 40), "step_3"
         ),
         "current artifact": lambda library, count: artifacts.get_latest_artifact(library, bulk.workflow_id(count // 8)),
         f"lineage of depth {bulk.DEPTH:,}": lambda library, _: _deep(library),
     }
+
+
+def _search(*, limit: int = 50, **filters: Any) -> Question:
+    def search(library: Library, _: int) -> None:
+        page = artifacts.list_artifacts(library, pages.Ask(limit, None), **filters)
+        assert page.items or page.next_cursor or len(filters) > 1, filters
+
+    return search
 
 
 def _created(library: Library, number: int) -> str:

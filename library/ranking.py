@@ -15,7 +15,7 @@ from ..errors import Invalid
 from . import pages
 from .words import Term, Words
 
-MOST_READ = 2000
+MOST_READ = 1000
 """Most rows that are looked at for one page, whatever the filters leave of them."""
 LARGEST_STEP = 500
 

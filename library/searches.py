@@ -27,7 +27,7 @@ TRIED = 200
 """So many rows are looked at before a filter is asked whether it lets few through."""
 SORTABLE = 1000
 """So many matches are sorted by size; more are found along the sizes."""
-WALKED = 250
+WALKED = 100
 """Rows that are held against the words for one page by size."""
 
 

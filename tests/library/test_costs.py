@@ -159,7 +159,7 @@ def multiply(library: Library, times: int) -> None:
             sql = sql.replace("FROM tags", "FROM (SELECT * FROM tags LIMIT 0) AS tags")
         connection.execute(sql)
     for index in ("artifact_search", "artifact_names"):
-        # What was written at once lies in more pieces, up to a few, than what was written row by row.
+        # A question is asked of each of the pieces that an index lies in; how many, merging decides, up to a few.
         connection.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
     connection.commit()
     connection.close()
