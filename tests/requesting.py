@@ -27,6 +27,10 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 
 
+QUERIES = {"/names": "?kind=chain"}
+"""What a route cannot be asked without."""
+
+
 def named(route: Route) -> str:
     """What a test of this route is called."""
     return f"{route.method}_{route.path.removeprefix('/').replace('/', '_')}"
@@ -40,7 +44,7 @@ class Known:
 
     def path(self, route: Route, **other: str) -> str:
         """A route's path with these ids, or `other` ones in their places."""
-        return route.path.format(**{**self.ids, **other})
+        return route.path.format(**{**self.ids, **other}) + QUERIES.get(route.path, "")
 
     def request(self, route: Route) -> dict[str, Any]:
         """A body that the route takes, as aiohttp's client wants it; a new one each time."""
