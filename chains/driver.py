@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import ArtifactDBError, Invalid, NotFound
-from ..library import chains, decisions, driving, executing, identities
+from ..library import chains, decisions, driving, events, executing, identities
 from ..library.opening import Library
 from . import progress, steps
 from .definitions import Step
@@ -31,8 +32,14 @@ AT_ONCE = 16
 MOST = 200
 """Chains that one process drives at a time; others wait, or another process takes them."""
 
-LOOK_SECONDS = 1.0
-"""How often it looks for chains to take, and for decisions that other processes wrote down."""
+LOOK_SECONDS = 0.5
+"""How often it looks for chains to take, and for what other processes wrote down."""
+
+IDLE_SECONDS = 15.0
+"""How often it looks at a chain of which nothing is heard."""
+
+HEARD = 500
+"""Events that are read at a time."""
 
 Watcher = Callable[[str, Progress], None]
 """Is told of a chain whenever it was looked at: its id and how it stands."""
@@ -44,8 +51,12 @@ class _Driven:
 
     chain: steps.Chain
     due: dict[str, float] = field(default_factory=dict)
-    working: dict[str, Future[None]] = field(default_factory=dict)
+    working: dict[str, Future[float]] = field(default_factory=dict)
     next_look: float = 0.0
+
+    @property
+    def workflow_ids(self) -> list[str]:
+        return [self.chain.workflow_id(step) for step in self.chain.definition.steps]
 
 
 class Driver:
@@ -58,6 +69,8 @@ class Driver:
         self._watch = watch
         self._servers = Servers(library.config)
         self._driven: dict[str, _Driven] = {}
+        self._chain_of: dict[str, str] = {}
+        self._seen: int | None = None
         self._wake = threading.Condition()
         self._stirred = False
         self._moved = False
@@ -108,9 +121,7 @@ class Driver:
                 if not (self._stirred or self._moved or self._stopped):
                     self._wake.wait(wait)
                 self._moved = False
-                if self._stirred:
-                    for driven in self._driven.values():
-                        driven.next_look = 0.0
+                self._sought = 0.0 if self._stirred else self._sought
                 self._stirred = False
         try:
             driving.give_back(self._library, self.holder)
@@ -122,23 +133,37 @@ class Driver:
         now = time.monotonic()
         if now - self._sought >= LOOK_SECONDS:
             self._sought = now
+            self._hear()
             self._take()
         if self._driven and now - self._renewed >= driving.LEASE / 3:
             self._renewed = now
             kept = set(driving.keep(self._library, self.holder, list(self._driven)))
             for lost in [chain_id for chain_id in self._driven if chain_id not in kept]:
                 logger.warning("chain %s is driven by somebody else now", lost)
-                del self._driven[lost]
+                self._leave(lost)
         waits = [LOOK_SECONDS]
         for chain_id, driven in list(self._driven.items()):
             if driven.next_look <= now:
                 try:
                     self._look(chain_id, driven)
                 except NotFound:
-                    self._driven.pop(chain_id)  # It is in the trash, or gone.
+                    self._leave(chain_id)  # It is in the trash, or gone.
                     continue
             waits.append(max(0.0, driven.next_look - time.monotonic()))
         return min(waits)
+
+    def _hear(self) -> None:
+        """Look at the chains of which the log tells something new, whoever wrote it."""
+        if self._seen is None:
+            self._seen = events.last_seq(self._library)
+        while heard := events.list_events(self._library, after=self._seen, limit=HEARD):
+            self._seen = heard[-1].seq
+            for event in heard:
+                chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
+                if (driven := self._driven.get(chain_id)) is not None:
+                    driven.next_look = 0.0
+            if len(heard) < HEARD:
+                break
 
     def _take(self) -> None:
         room = MOST - len(self._driven)
@@ -152,16 +177,24 @@ class Driver:
 
     def _adopt(self, chain_id: str) -> None:
         try:
-            self._driven[chain_id] = _Driven(steps.Chain.load(self._library, chain_id, self._servers))
+            driven = _Driven(steps.Chain.load(self._library, chain_id, self._servers))
         except Invalid as error:
             driving.conclude(self._library, chain_id, status="failed", error=str(error))
+            return
+        self._driven[chain_id] = driven
+        self._chain_of.update(dict.fromkeys(driven.workflow_ids, chain_id))
+
+    def _leave(self, chain_id: str) -> None:
+        for workflow_id in self._driven.pop(chain_id).workflow_ids:
+            self._chain_of.pop(workflow_id, None)
 
     def _look(self, chain_id: str, driven: _Driven) -> None:
+        # First this: work that ends from here on brings it forward again, and what has ended is seen below.
+        now = time.monotonic()
+        driven.next_look = now + IDLE_SECONDS
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
         chain = chains.get_chain(self._library, chain_id)
         found = progress.look(driven.chain)
-        now = time.monotonic()
-        driven.next_look = now + LOOK_SECONDS
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
         for step, why in found.skip:
@@ -172,40 +205,51 @@ class Driver:
             if step.id in driven.working:
                 continue
             if due <= now:
-                driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
+                work = driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
+                work.add_done_callback(partial(self._worked, driven, step))
             else:
                 driven.next_look = min(driven.next_look, due)
         for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
-            self._expire(standing)
+            driven.next_look = min(driven.next_look, now + self._expire(standing))
         if (found.status, found.error) != (chain.status, chain.error_message):
             driving.conclude(self._library, chain_id, status=found.status, error=found.error)
         if found.status in FINISHED_CHAIN:
-            del self._driven[chain_id]
+            self._leave(chain_id)
         if self._watch is not None:
             self._watch(chain_id, found)
 
-    def _work(self, driven: _Driven, step: Step, found: Progress) -> None:
+    def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
+        """Work on a step; returns the seconds until it is due again."""
         try:
-            wait = steps.advance(driven.chain, step, found.done)
+            return steps.advance(driven.chain, step, found.done) or 0.0
         except ArtifactDBError as error:
             logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
-            wait = LOOK_SECONDS
-        driven.due[step.id] = time.monotonic() + (LOOK_SECONDS if wait is None else wait)
-        driven.next_look = min(driven.next_look, driven.due[step.id])
+            return LOOK_SECONDS
+
+    def _worked(self, driven: _Driven, step: Step, work: Future[float]) -> None:
+        if work.cancelled():
+            return
+        if (error := work.exception()) is not None:
+            logger.error("step %s of chain %s is tried again", step.id, driven.chain.id, exc_info=error)
+        driven.due[step.id] = time.monotonic() + (LOOK_SECONDS if error is not None else work.result())
         with self._wake:
+            # Only now is the work done for whoever looks.
+            driven.next_look = min(driven.next_look, driven.due[step.id])
             self._moved = True
             self._wake.notify_all()
 
-    def _expire(self, standing: Standing) -> None:
-        """Decide where the file says that a decision that does not come is one."""
+    def _expire(self, standing: Standing) -> float:
+        """Decide where the file says that a decision that does not come is one; returns the seconds until then."""
         limit, attempt, current = standing.step.approval_timeout, standing.attempt, standing.current
         if limit is None or attempt is None or attempt.completed_at is None or current is None:
-            return
-        if identities.seconds_since(attempt.completed_at) < limit.after:
-            return
+            return IDLE_SECONDS
+        left = limit.after - identities.seconds_since(attempt.completed_at)
+        if left > 0:
+            return left
         assert standing.workflow is not None
         if limit.then == "approve" and current.approval_status == "pending":
             decisions.approve(self._library, current.id, by=f"{driving.DRIVER}: approval_timeout")
         else:
             error = f"nobody decided within {limit.after:g} s"
             executing.fail(self._library, standing.workflow.id, error=error)
+        return 0.0

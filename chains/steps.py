@@ -26,6 +26,10 @@ from ..errors import (
     PromptRefused,
     ServerFailed,
     ServerUnreachable,
+    StoreFailed,
+    TooNew,
+    Unavailable,
+    UnknownServer,
 )
 from ..library import artifacts, attempts, chains, collecting, driving, executing, identities, transfers, workflows
 from ..library.driving import DRIVER
@@ -144,6 +148,9 @@ def due_in(step: Step, attempt: Attempt) -> float | None:
 def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> float:
     try:
         server = chain.servers.choose(step.server, step.workflow)
+    except UnknownServer as error:
+        executing.fail(chain.library, workflow.id, error=str(error))
+        return 0.0
     except ServerFailed as error:
         # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
@@ -178,8 +185,8 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         status = "outcome_unknown" if attempt.status == "executing" else "failed"
         executing.conclude(chain.library, attempt.id, status=status, error=str(error))
         return 0.0
-    except (BadExpression, Conflict):
-        raise
+    except (BadExpression, Conflict, StoreFailed, TooNew, Unavailable):
+        raise  # The disk or the database is away: that is not the attempt's fault, and passes.
     except ArtifactDBError as error:
         executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
         return 0.0
