@@ -13,13 +13,13 @@ from .servers import client
 logger = logging.getLogger("artifact_db.chains")
 
 
-def cancel(library: Library, chain_id: str, *, actor: str) -> Chain:
+def cancel(library: Library, chain_id: str, *, actor: str, revision: int | None = None) -> Chain:
     """Cancel a chain, and end the prompts that it has on servers; one whose server is away runs to its end unheard.
 
     Raises:
         NotFound: there is no such chain. Conflict: it has ended already.
     """
-    for attempt in executing.cancel(library, chain_id, by=actor):
+    for attempt in executing.cancel(library, chain_id, by=actor, revision=revision):
         try:
             with client(library.config.server(attempt.server_address)) as comfyui:
                 comfyui.interrupt(attempt.prompt_id)

@@ -60,8 +60,8 @@ def download_and_store_artifacts(
         with library.reading():
             known = runs.recorded_outputs(attempt_id)
         wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
+        went_in = _inputs(library, target, history, wanted, prompt_id)
         arrived, missing = fetching.fetch(library, target, wanted, history.graph)
-        went_in = _inputs(library, target, history, arrived, prompt_id)
         _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in), by)
         if missing:
             raise _incomplete(target, missing, len(arrived))
@@ -148,10 +148,10 @@ def _in_order(outputs: tuple[Reported, ...], include_temp: bool) -> list[Reporte
 
 
 def _inputs(
-    library: Library, server: Server, history: History, arrived: list[Arrived], prompt_id: str
+    library: Library, server: Server, history: History, wanted: list[Reported], prompt_id: str
 ) -> inputs.Inputs:
-    """What went into the outputs that arrived."""
-    made_by = dict.fromkeys(one.output.node_id for one in arrived)
+    """What went into these outputs."""
+    made_by = dict.fromkeys(output.node_id for output in wanted)
     if not made_by or history.graph is None:
         return {}
     with fetching.client(server) as comfyui:

@@ -12,7 +12,7 @@ from ..db import models
 from ..db.querying import all_rows, first_row, insert
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import Conflict, Invalid, NotFound
-from . import attempts, chains, driving, identities, workflows
+from . import attempts, chains, driving, identities, revisions, workflows
 from .views import Attempt, Workflow
 
 if TYPE_CHECKING:
@@ -133,19 +133,23 @@ def fail(library: Library, workflow_id: str, *, error: str, by: str = driving.DR
             attempts.settle(tx, workflow["id"], "failed", error)
 
 
-def retry(library: Library, workflow_id: str, *, parameters: dict[str, Any] | None, by: str) -> Workflow:
+def retry(
+    library: Library, workflow_id: str, *, parameters: dict[str, Any] | None, by: str, revision: int | None = None
+) -> Workflow:
     """Run a step of a driven chain again: its outputs become the next versions. A chain that had failed goes on.
 
     Args:
         parameters: `node_id.input` to values in place of the definition's; None keeps those of the last attempt.
     Raises:
-        NotFound: the workflow is not there, or no engine drives its chain. Invalid: a parameter is wrong.
+        NotFound: the workflow is not there, or no engine drives its chain. StaleRevision.
+        Invalid: a parameter is wrong.
         Conflict: it is running, or its chain was cancelled.
     """
     if parameters is not None and not all(isinstance(key, str) and "." in key for key in parameters):
         raise Invalid("parameters are `node_id.input` to values", field="parameters")
     with library.writing(by) as tx:
         workflow = workflows.row_of(workflow_id)
+        revisions.check(workflow, revision)
         again(tx, workflow, parameters)
         return Workflow.of(workflows.row_of(workflow["id"]))
 
@@ -164,7 +168,7 @@ def again(tx: Transaction, workflow: dict[str, Any], parameters: dict[str, Any] 
     _begin(tx, workflow, address, {**before, **(parameters or {})})
 
 
-def resume(library: Library, chain_id: str, *, by: str) -> None:
+def resume(library: Library, chain_id: str, *, by: str, revision: int | None = None) -> None:
     """See to it that a chain goes on: one that failed tries the steps again that did; one that has not ended is left.
 
     Raises:
@@ -172,6 +176,7 @@ def resume(library: Library, chain_id: str, *, by: str) -> None:
     """
     with library.writing(by) as tx:
         chain = chains.row_of(chain_id)
+        revisions.check(chain, revision)
         if chain["status"] == "completed":
             raise Conflict(f"chain {chain['id']} is completed; rerun it")
         driving.reopen(tx, chain["id"], waiting=False)
@@ -185,7 +190,7 @@ def resume(library: Library, chain_id: str, *, by: str) -> None:
                 again(tx, workflow, None)
 
 
-def cancel(library: Library, chain_id: str, *, by: str) -> list[Attempt]:
+def cancel(library: Library, chain_id: str, *, by: str, revision: int | None = None) -> list[Attempt]:
     """Cancel a chain with all of its steps that have not ended.
 
     Returns:
@@ -195,6 +200,7 @@ def cancel(library: Library, chain_id: str, *, by: str) -> list[Attempt]:
     """
     with library.writing(by) as tx:
         chain = chains.row_of(chain_id)
+        revisions.check(chain, revision)
         if chain["status"] == "cancelled":
             return []
         if chain["status"] in FINISHED_CHAIN:

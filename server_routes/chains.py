@@ -109,13 +109,15 @@ def _made(chain: Chain, *, new: bool) -> web.Response:
 
 async def cancel_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
-    chain = await asyncio.shield(hub.begin(control.cancel, chain_id, actor=asking.actor(request)))
+    chain = await asyncio.shield(
+        hub.begin(control.cancel, chain_id, actor=asking.actor(request), revision=asking.revision(request))
+    )
     return rendering.answer(rendering.plain(chain), revision=chain.revision)
 
 
 async def resume_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
-    await hub.run(executing.resume, chain_id, by=asking.actor(request))
+    await hub.run(executing.resume, chain_id, by=asking.actor(request), revision=asking.revision(request))
     chain = await hub.run(chains.get_chain, chain_id)
     return rendering.answer(rendering.plain(chain), status=202, revision=chain.revision)
 

@@ -12,6 +12,7 @@ from .hub import Hub
 
 
 async def get_recording(hub: Hub, request: web.Request) -> web.Response:
+    asking.Query(request)
     return rendering.answer(asdict(await hub.run(switches.get_recording)))
 
 

@@ -32,8 +32,8 @@ async def empty_trash(hub: Hub, request: web.Request) -> web.Response:
 
 
 def _days(value: Any, field: str) -> timedelta:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_DAYS:
-        raise Invalid(f"{field} is a number of days from 0 to {MAX_DAYS}", field=field)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_DAYS:
+        raise Invalid(f"{field} is a whole number of days from 0 to {MAX_DAYS}", field=field)
     return timedelta(days=value)
 
 

@@ -122,5 +122,6 @@ async def retry_workflow(hub: Hub, request: web.Request) -> web.Response:
         asking.path_id(request, "workflow"),
         parameters=values.get("parameters"),
         by=asking.actor(request),
+        revision=asking.revision(request),
     )
     return rendering.answer(rendering.plain(workflow), status=202, revision=workflow.revision)

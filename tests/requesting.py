@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from comfyui_artifact_db.library import access, chains, transfers, workflows
+from comfyui_artifact_db.library import access, attempts, chains, driving, transfers, workflows
 from comfyui_artifact_db.server_routes.table import ROUTES, Route
 from hubs import Hub
 from making import png
@@ -18,7 +18,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/chains"): {"name": "film"},
     ("PATCH", "/chains/{chain_id}"): {"status": "failed"},
     ("POST", "/workflows"): {"workflow_name": "edit"},
-    ("PATCH", "/workflows/{workflow_id}"): {"status": "failed"},
+    ("PATCH", "/workflows/{workflow_id}"): {"status": "completed"},
     ("POST", "/workflows/{workflow_id}/collect"): {"server": "gpu-a", "prompt_id": "p"},
     ("PATCH", "/artifacts/{artifact_id}"): {"approval_status": "pending"},
     ("POST", "/artifacts/{artifact_id}/reject"): {"reason": "too dark"},
@@ -52,6 +52,8 @@ class Known:
             return {"data": form(png(9))}
         if (route.method, route.path) == ("POST", "/session"):
             return {"json": {"token": self.ids["token"]}}
+        if (route.method, route.path) == ("POST", "/tags"):
+            return {"json": {"ids": [self.ids["artifact_id"]], "add": ["new"]}}
         body = BODIES.get((route.method, route.path))
         return {} if body is None else {"json": body}
 
@@ -59,10 +61,18 @@ class Known:
 def fill(hub: Hub) -> Known:
     """Give a hub one of each kind: a chain with a workflow, its artifact with a tag, a failed transfer, a token."""
     library = hub.library
-    chain, _ = chains.create_chain(library, name="film", actor="tester")
+    graph = {"9": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}}
+    steps = [{"id": "edit", "workflow": graph}]
+    chain, _ = chains.create_chain(
+        library, name="film", chain_definition={"name": "film", "steps": steps}, actor="tester"
+    )
+    # Of an engine that this hub has not, so that nobody drives it meanwhile.
+    driving.start(library, chain.id, engine="temporal", parameters={}, actor="tester")
     workflow, _ = workflows.create_workflow(
         library, workflow_name="edit", chain_id=chain.id, step_id="edit", prompt_id="p", actor="tester"
     )
+    how = {"server_address": "", "prompt_id": "p", "status": "failed", "error": "no luck"}
+    attempts.finish(library, **how, actor="tester")  # type: ignore[arg-type]
     artifact = hub.pictures.one(workflow_id=workflow.id, tags=("hero",))
     transfer = transfers.create_transfer(library, artifact.id, server="gpu-a", by="tester")
     (hub.config.folder / "outputs").mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from comfyui_artifact_db.server_routes import asking
 from comfyui_artifact_db.server_routes.table import ROUTES, Route
 from hubs import Hub
-from requesting import BODIES, Known, fill, named
+from requesting import Known, fill, named
 
 JSON = {"Content-Type": "application/json"}
 TAKING = [route for route in ROUTES if "application/json" in route.bodies and route.handler is not None]
@@ -59,7 +59,9 @@ class Member:
 
     def longest(self) -> Any:
         """The longest text that the schema allows; None where its length does not matter."""
-        free = not {"enum", "pattern", "format"} & self.schema.keys() and self.name not in ("server", "token", "folder")
+        free = not {"enum", "pattern", "format"} & self.schema.keys() and self.name not in (
+            *("server", "token", "folder", "from_step"),
+        )
         free = free and not self.route.path.endswith("/collect")  # it asks a server, which is not there
         letter = "x" if self.name == "subfolder" else "ü"  # of a folder's name, the bytes count too
         return letter * self.schema["maxLength"] if free and "maxLength" in self.schema else None
@@ -89,7 +91,7 @@ def right(route: Route, known: Known) -> dict[str, Any]:
         return {"from_version": known.ids["artifact_id"]}
     if route.path == "/session":
         return {"token": known.ids["token"]}
-    return dict(BODIES.get((route.method, route.path), {}))
+    return dict(known.request(route).get("json", {}))
 
 
 @each

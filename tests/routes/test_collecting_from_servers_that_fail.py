@@ -238,10 +238,12 @@ async def test_a_store_that_takes_nothing_says_so_and_a_later_call_goes_on(
     gathering: Gathering, comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staging = gathering.hub.library.store.staging
-    moved = staging.rename(staging.with_name("elsewhere"))
+    name = gathering.hub.library.store.root / "store-id"
+    moved, kept = staging.rename(staging.with_name("elsewhere")), name.rename(name.with_suffix(".kept"))
     refused = await gathering.ask(503)
     assert refused.code == "store_failed"
     moved.rename(staging)
+    kept.rename(name)
     assert (await gathering.state())[:2] == ("failed", "failed")
     assert len(await gathering.collect()) == 4
     assert (await gathering.state())[:2] == ("completed", "completed")
@@ -262,6 +264,6 @@ async def test_while_the_database_is_away_nothing_is_left_behind(gathering: Gath
     assert (await gathering.ask(503)).code == "unavailable"
     hub.library.database.close()
     kept.rename(hub.database)
-    assert not [name for name in hub.files() if not name.endswith(".lock")]
+    assert not [name for name in hub.files() if not name.endswith((".lock", "store-id"))]
     comfyui.instead.clear()
     assert len(await gathering.collect()) == 4
