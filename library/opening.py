@@ -12,6 +12,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..db.whereabouts import FileId
+from ..errors import ArtifactDBError
 from ..storage.local import Store
 from . import adoptions, disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
 
@@ -104,7 +105,12 @@ class Library:
                 logger.warning("the database's file is another one than before: it is opened anew")
                 self.database.leave()
             if not self._is_prepared():
-                migrate(self.database)
+                try:
+                    migrate(self.database)
+                except ArtifactDBError:
+                    if not self._was_prepared:
+                        self.database.close()  # Of a file that never was a database, nobody holds on to anything.
+                    raise
                 stores.settle(self)
                 self._prepared, self._was_prepared = self.database.file_id(), True
                 recovery.recover_abandoned(self)

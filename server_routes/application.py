@@ -18,7 +18,8 @@ def application(shared: SharedLibrary, version: str) -> web.Application:
     app.add_routes([web.route(method, path, answer) for method, path, answer in answers(hub)])
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        await hub.off_loop(hub.open)
+        # Nobody waits for it: what is the matter is told by the first request.
+        hub.begin(lambda _: hub.open()).add_done_callback(lambda opening: opening.cancelled() or opening.exception())
         yield
         hub.close()
         shared.close()

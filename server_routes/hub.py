@@ -67,10 +67,11 @@ class Hub:
             ArtifactDBError: it cannot be opened; the next request tries again.
         """
         library = self.library
-        library.prepare()
         with self._starting:
             if self._driver is None and self.config.servers:
+                # It waits by itself while the database is away.
                 self._driver = Driver(library).start()
+        library.prepare()
 
     def close(self) -> None:
         """End the pools once what runs in them is done."""

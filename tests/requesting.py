@@ -24,6 +24,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/artifacts/{artifact_id}/reject"): {"reason": "too dark"},
     ("POST", "/artifacts/{artifact_id}/transfer"): {"server": "gpu-a"},
     ("POST", "/imports"): {"folder": "outputs"},
+    ("PUT", "/recording"): {"record": "all"},
 }
 
 

@@ -27,6 +27,7 @@ from comfyui_artifact_db.library import (
     prefixes,
     recording,
     runs,
+    tags,
     transfers,
     trash,
     uploads,
@@ -113,7 +114,7 @@ LISTS: dict[str, Callable[[Library, Film], list[Any]]] = {
     "current artifacts": lambda library, film: artifacts.list_artifacts(library, ASK, latest=True).items,
     "the queue": lambda library, film: artifacts.list_artifacts(library, ASK, queue=True).items,
     "the trash of artifacts": lambda library, film: artifacts.list_artifacts(library, ASK, trash=True).items,
-    "tags": lambda library, film: artifacts.list_tags(library, ASK).items,
+    "tags": lambda library, film: tags.list_tags(library, ASK).items,
     "transfers": lambda library, film: transfers.list_transfers(library, ASK).items,
     "transfers of an artifact": lambda library, film: (
         transfers.list_transfers(library, ASK, artifact=film.third.id).items
