@@ -12,8 +12,9 @@ from comfyui_artifact_db.library.opening import Library
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def clock(library: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Every transaction is a second after the one before."""
+    library.prepare()
     seconds = iter(range(60))
     monkeypatch.setattr(identities, "now", lambda: f"2026-11-22T10:00:{next(seconds):02}.000Z")
     return seconds
