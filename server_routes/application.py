@@ -11,9 +11,9 @@ from .hub import Hub
 from .table import answers
 
 
-def application(shared: SharedLibrary, version: str) -> web.Application:
-    """An aiohttp application with all routes; it closes what the library opened when it ends."""
-    hub = Hub(shared, version)
+def application(shared: SharedLibrary, version: str, *, drives: bool = True) -> web.Application:
+    """An aiohttp application with all routes, which drives chains unless told not to; it closes what it opened."""
+    hub = Hub(shared, version, drives=drives)
     app = web.Application()
     app.add_routes([web.route(method, path, answer) for method, path, answer in answers(hub)])
 

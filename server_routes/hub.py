@@ -23,7 +23,7 @@ WORKERS = 8
 class Hub:
     """The process that holds a database and serves the routes; nothing in it is opened before it is asked for."""
 
-    def __init__(self, shared: SharedLibrary, version: str) -> None:
+    def __init__(self, shared: SharedLibrary, version: str, *, drives: bool = True) -> None:
         self.shared = shared
         self.version = version
         self.started_at = identities.now()
@@ -31,6 +31,7 @@ class Hub:
         # Deliveries wait for other machines: in a pool of their own they keep nobody else waiting.
         self._quick = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db")
         self._slow = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db-slow")
+        self._drives = drives
         self._driver: Driver | None = None
         self._starting = threading.Lock()
 
@@ -67,11 +68,13 @@ class Hub:
             ArtifactDBError: it cannot be opened; the next request tries again.
         """
         library = self.library
-        with self._starting:
-            if self._driver is None and self.config.servers:
-                # It waits by itself while the database is away.
-                self._driver = Driver(library).start()
-        library.prepare()
+        try:
+            library.prepare()
+        finally:
+            # It waits by itself while the database is away.
+            with self._starting:
+                if self._drives and self._driver is None and self.config.servers:
+                    self._driver = Driver(library).start()
 
     def close(self) -> None:
         """End the pools once what runs in them is done."""

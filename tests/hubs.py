@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from making import Pictures
 from yarl import URL
 
 VERSION = "0.0.test"
+
+at_rest = partial(application, drives=False)
+"""A hub that serves chains and drives none: what a test sees in them it did itself."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ async def serve(config: Config, migrated: Path) -> AsyncIterator[Serve]:
         *,
         host: str = "127.0.0.1",
         load: Callable[[], Config] | None = None,
-        make: Callable[[SharedLibrary, str], web.Application] = application,
+        make: Callable[[SharedLibrary, str], web.Application] = at_rest,
     ) -> Hub:
         shared = SharedLibrary()
         shared.configure(load or (lambda: config))

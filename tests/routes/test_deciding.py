@@ -175,14 +175,6 @@ async def test_an_edit_is_usable_already_and_is_not_approved(hub: Hub) -> None:
     assert refused.json["artifact"] == edit
 
 
-async def test_rejecting_with_new_parameters_is_planned_and_decides_nothing(hub: Hub) -> None:
-    picture = hub.pictures.one()
-    before = hub.state()
-    body = {"reason": "again", "parameters": {"3.seed": 7}}
-    assert (await hub.post(f"/artifacts/{picture.id}/reject", 501, json=body)).code == "not_built"
-    assert hub.state() == before
-
-
 async def test_what_was_delivered_cannot_be_taken_back(hub: Hub) -> None:
     picture = hub.pictures.one()
     await hub.post(f"/artifacts/{picture.id}/transfer", 201, json={"server": "gpu-a"})

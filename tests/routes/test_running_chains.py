@@ -12,6 +12,7 @@ import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.config import Config, Server
 from comfyui_artifact_db.library import identities
+from comfyui_artifact_db.server_routes.application import application
 from comfyui_servers_that import ComfyUI, serving
 from hubs import Hub, Serve
 
@@ -57,7 +58,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, ComfyUI]]:
 @pytest.fixture
 async def studios(serve: Serve, config: Config, servers: dict[str, ComfyUI]) -> Studios:
     configured = {name: Server(name, server.url) for name, server in servers.items()}
-    hub = await serve(replace(config, servers=configured))
+    hub = await serve(replace(config, servers=configured), make=application)
     return Studios(hub, Studio(hub.library, servers))
 
 
