@@ -72,8 +72,12 @@ async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub,
     await hub.post(f"/artifacts/{edit}/undelete")
     await hub.post(f"/artifacts/{artifact}/transfer", 201, json={"server": "gpu-a"})
     bundles.export_bundle(hub.library, exporting.find_root(hub.library, chain), tmp_path / "a.zip", by="tester")
+    await hub.delete(f"/artifacts/{edit}")
+    await hub.post("/trash/empty")
     await hub.delete(f"/chains/{chain}", 204)
-    await hub.post("/trash/empty", 200, json={})
+    await hub.post(f"/chains/{chain}/undelete")
+    await hub.delete(f"/chains/{chain}", 204)
+    await hub.post("/trash/empty")
     importing.import_bundle(hub.library, tmp_path / "a.zip", by="tester")
     cookie = (await hub.post("/session", json={"token": known.ids["token"]})).headers["Set-Cookie"].partition(";")[0]
     await hub.delete("/session", 204, headers={"Cookie": cookie})

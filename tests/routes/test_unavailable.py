@@ -31,10 +31,11 @@ OF_ROWS = [
 ELSEWHERE = (
     *(("DELETE", "/session"), ("POST", "/workflows/{workflow_id}/collect")),
     *(("POST", "/imports"), ("POST", "/imports/{import_id}/cancel")),
+    ("POST", "/trash/empty"),
 )
 WRITING = [route for route in CHANGING if route.handler and (route.method, route.path) not in ELSEWHERE]
-"""What writes to the database; signing out of nothing does not, collecting asks another server first, and an import
-waits for the database by itself."""
+"""What writes to the database; signing out of nothing does not, collecting asks another server first, an import
+waits for the database by itself, and emptying an empty trash writes nothing."""
 
 
 @contextmanager
