@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from comfyui_artifact_db.library import access, bundles, events, exporting, importing, workflows
+from comfyui_artifact_db.library import access, bundles, events, exporting, identities, importing, upkeep, workflows
 from comfyui_artifact_db.library.opening import Library
 from hubs import Hub
 from making import Pictures, png
@@ -83,6 +83,8 @@ async def test_every_kind_of_event_is_seen_and_is_as_the_contract_says(hub: Hub,
     await hub.delete("/session", 204, headers={"Cookie": cookie})
     access.revoke_token(hub.library, "visitor", by="tester")
     await hub.put("/recording", json={"record": "all"})
+    hub.change("UPDATE store_identity SET id = ?", identities.new_id())
+    upkeep.adopt_store(hub.config, by="tester")
     seen = {event["action"] for event in (await hub.get("/events?limit=500")).json["items"]}
     assert seen == set(events.ACTIONS)
 
