@@ -18,9 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from peewee import DatabaseError
-
-from ..errors import ArtifactDBError, Invalid, TooNew, Unavailable
+from ..errors import Invalid, Unavailable
 from ..storage.folders import Folder, Found, walk
 from ..storage.local import Intent
 from . import adopting_rows, identities, names
@@ -263,18 +261,9 @@ class _Group:
         # Not `asdict`, which would copy every graph down to its last number.
         record = {**self._told, "files": [dict(vars(one.file)) for one in taken]}
         intent = library.store.promise(KIND, [one.placement for one in taken], record)
-        try:
+        with library.deferred.unless_withdrawn(library, intent):
             library.store.place(intent)
             outcome = self._again(lambda: self._complete(intent))
-        except (TooNew, Unavailable) as error:
-            if error.data.get("outcome_unknown"):
-                library.deferred.add(library, intent, str(error))
-            else:
-                library.store.withdraw(intent)
-            raise
-        except (ArtifactDBError, DatabaseError):
-            library.store.withdraw(intent)
-            raise
         library.store.fulfilled(intent)
         return outcome
 

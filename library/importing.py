@@ -7,15 +7,14 @@ leaves nothing; after it, whoever opens the store next completes the import.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from peewee import DatabaseError, IntegrityError
+from peewee import IntegrityError
 
-from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
+from ..errors import StoreFailed, Unavailable
 from ..storage.files import remove
 from ..storage.local import Intent, Placement
 from . import artifacts, identities, importing_rows, names, preparing
@@ -180,30 +179,15 @@ class _Staged:
 def _keep(library: Library, staged: _Staged, record: dict[str, Any]) -> bool:
     intent = library.store.promise(KIND, staged.placements, {**record, "artifacts": staged.artifacts})
     try:
-        with _withdrawn_unless_committed(library, intent):
+        with library.deferred.unless_withdrawn(library, intent):
             library.store.place(intent)
             added = complete(library, intent)
-            library.store.fulfilled(intent)
     except Unavailable as error:
         if error.data.get("outcome_unknown"):
             staged.promised()
         raise
+    library.store.fulfilled(intent)
     return added
-
-
-@contextmanager
-def _withdrawn_unless_committed(library: Library, intent: Intent) -> Iterator[None]:
-    try:
-        yield
-    except (TooNew, Unavailable) as error:
-        if error.data.get("outcome_unknown"):
-            library.deferred.add(library, intent, str(error))
-        else:
-            library.store.withdraw(intent)
-        raise
-    except (ArtifactDBError, DatabaseError):
-        library.store.withdraw(intent)
-        raise
 
 
 def _origin(bundle: Bundle, contents: Contents, path: Path) -> Origin:

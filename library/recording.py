@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from peewee import JOIN, DatabaseError, fn
+from peewee import JOIN, fn
 
 from ..db import models
 from ..db.querying import all_tuples, insert, prepared
-from ..errors import ArtifactDBError, Conflict, NotFound, TooNew, Unavailable
+from ..errors import Conflict, NotFound, TooNew, Unavailable
 from ..storage.local import Intent, Placement
 from . import artifacts, attempts, pointers, repeats, runs
 
@@ -107,21 +107,15 @@ def record(
     body = promised([output for output, _ in outputs], actor, workflow_id, run, ending)
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:
-        library.store.place(intent)
-        if keep_when_unavailable and (reason := library.deferred.follow(library, intent)) is not None:
-            return _kept(outputs, workflow_id, reason)
-        recorded = complete(library, intent)
+        with library.deferred.unless_withdrawn(library, intent, keep=keep_when_unavailable):
+            library.store.place(intent)
+            if keep_when_unavailable and (reason := library.deferred.follow(library, intent)) is not None:
+                return _kept(outputs, workflow_id, reason)
+            recorded = complete(library, intent)
     except (TooNew, Unavailable) as error:
-        if not keep_when_unavailable and not error.data.get("outcome_unknown"):
-            library.store.withdraw(intent)
-            raise
-        library.deferred.add(library, intent, str(error))
         if not keep_when_unavailable:
             raise
         return _kept(outputs, workflow_id, str(error))
-    except (ArtifactDBError, DatabaseError):
-        library.store.withdraw(intent)
-        raise
     library.store.fulfilled(intent)
     return recorded
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,25 @@ class Deferred:
             self._waiting.append(intent.path)
             self._away = reason
             self._see_to_it(library)
+
+    @contextmanager
+    def unless_withdrawn(self, library: Library, intent: Intent, *, keep: bool = False) -> Iterator[None]:
+        """What fails in this block, up to its commit, is withdrawn; where it may have been committed, completed later.
+
+        Args:
+            keep: complete it later whenever it is the database that is away.
+        """
+        try:
+            yield
+        except (TooNew, Unavailable) as error:
+            if keep or error.data.get("outcome_unknown"):
+                self.add(library, intent, str(error))
+            else:
+                library.store.withdraw(intent)
+            raise
+        except (ArtifactDBError, DatabaseError):
+            library.store.withdraw(intent)
+            raise
 
     def follow(self, library: Library, intent: Intent) -> str | None:
         """Put an intent behind those that wait for the database, without asking it; returns why it is away.

@@ -13,8 +13,10 @@ import pytest
 from bundling import Studio
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
+from comfyui_artifact_db.errors import StoreFailed
 from comfyui_artifact_db.library import chains, events, importing, pages, verifying
 from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.storage.local import Intent
 from making import Pictures
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -106,3 +108,23 @@ def test_an_import_that_was_deleted_since_does_not_come_back_with_its_intent(
     assert list((again.store.root / "quarantine").iterdir()) == []
     invariants.check(again)
     assert importing.import_bundle(again, bundle, by="ann").added
+
+
+def test_what_was_committed_keeps_its_files_where_the_disk_refuses_to_tidy_up(
+    bundle: Path, library: Library, reopened: Callable[[], Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(intent: Intent) -> None:
+        raise StoreFailed("the disk refuses")
+
+    with monkeypatch.context() as refused:
+        refused.setattr(library.store, "fulfilled", refuse)
+        with pytest.raises(StoreFailed, match="the disk refuses"):
+            importing.import_bundle(library, bundle, by="ann")
+    assert len(files(library)) == 6
+    library.close()
+
+    again = reopened()
+    again.prepare()
+    assert files(again) == named(again)
+    invariants.check(again)
+    assert not importing.import_bundle(again, bundle, by="ann").added
