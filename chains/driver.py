@@ -169,11 +169,10 @@ class Driver:
         room = MOST - len(self._driven)
         if room <= 0:
             return
-        taken = driving.take(self._library, self.holder, engine="local", most=room, only=self._only)
-        for chain_id in taken:
-            if chain_id not in self._driven:
-                self._renewed = 0.0
-                self._adopt(chain_id)
+        for chain_id in driving.take(
+            self._library, self.holder, engine="local", most=room, only=self._only, besides=self.driven
+        ):
+            self._adopt(chain_id)
 
     def _adopt(self, chain_id: str) -> None:
         try:

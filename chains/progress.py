@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ..db.statuses import FINISHED_CHAIN
+from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
 from ..library import artifacts, attempts, chains
 from ..library.opening import Library
 from ..library.views import Artifact, Attempt, Workflow
@@ -121,8 +121,7 @@ def _rows(library: Library, chain: steps.Chain, step: Step) -> tuple[Workflow | 
     workflow = steps.find(chain, step)
     if workflow is None:
         return None, None, None
-    newest = next(iter(attempts.list_attempts(library, workflow.id)), None)
-    return workflow, newest, artifacts.get_latest_artifact(library, workflow.id)
+    return workflow, attempts.newest(library, workflow.id), artifacts.get_latest_artifact(library, workflow.id)
 
 
 def _standing(step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]) -> Standing:
@@ -135,7 +134,7 @@ def _phase(step: Step, workflow: Workflow | None, attempt: Attempt | None, curre
         return Phase.WAITING
     if workflow.status == "skipped":
         return Phase.SKIPPED
-    if workflow.status in ("queued", "executing"):
+    if workflow.status in UNDER_WAY:
         return Phase.RUNNING
     if workflow.status in ("completed", "awaiting_approval"):
         return Phase.DONE if current is None or current.usable else Phase.PENDING

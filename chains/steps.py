@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..comfyui_client import ComfyUIServer
+from ..db.statuses import UNDER_WAY
 from ..errors import (
     ArtifactDBError,
     Conflict,
@@ -115,7 +116,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
         Seconds after which to call again; None once there is nothing more to do until somebody decides or retries.
     """
     workflow = ensure(chain, step)
-    newest = _newest(chain, workflow)
+    newest = attempts.newest(chain.library, workflow.id)
     if workflow.status in ("skipped", "cancelled"):
         return None
     try:
@@ -124,7 +125,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
                 executing.skip(chain.library, workflow.id, reason=f"its condition is false: {step.condition}")
                 return None
             return _begin(chain, step, workflow, None)
-        if newest.status in executing.OPEN:
+        if newest.status in UNDER_WAY:
             return _go_on(chain, step, workflow, newest, done)
         if (wait := due_in(step, newest)) is not None:
             return wait if wait > 0 else _begin(chain, step, workflow, newest)
@@ -282,7 +283,7 @@ def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifac
 
 
 def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: str) -> None:
-    if attempt is not None and attempt.status in executing.OPEN:
+    if attempt is not None and attempt.status in UNDER_WAY:
         executing.conclude(chain.library, attempt.id, status="failed", error=error)
     else:
         executing.fail(chain.library, workflow.id, error=error)
@@ -292,10 +293,6 @@ def _patience(chain: Chain, server: str, soonest: float) -> float:
     """How long to wait for a server that is away; longer with time."""
     since = chain.away.setdefault(server, time.monotonic())
     return min(5.0, max(soonest, (time.monotonic() - since) / 4))
-
-
-def _newest(chain: Chain, workflow: Workflow) -> Attempt | None:
-    return next(iter(attempts.list_attempts(chain.library, workflow.id)), None)
 
 
 def _since(at: str | None) -> float:

@@ -19,6 +19,9 @@ WORKFLOW_STATUSES: tuple[str, ...] = get_args(WorkflowStatus)
 APPROVAL_STATUSES: tuple[str, ...] = get_args(ApprovalStatus)
 TRANSFER_STATUSES: tuple[str, ...] = get_args(TransferStatus)
 
+UNDER_WAY = ("queued", "executing")
+"""Of a workflow or an attempt: its prompt waits, or runs."""
+
 UNFINISHED_WORKFLOW = ("queued", "executing", "awaiting_approval", "outcome_unknown")
 FINISHED_CHAIN = ("completed", "failed", "cancelled")
 USABLE = ("approved", "auto_approved", "edited")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, all_tuples, first_row, insert, prepared
+from ..db.statuses import UNDER_WAY
 from ..errors import NotFound
 from . import identities, pointers
 from .views import Attempt
@@ -102,7 +103,7 @@ def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str],
 def record_delivery(tx: Transaction, workflow_id: str, artifact_id: str) -> None:
     """An artifact was delivered for a workflow: it is an input of the attempt that is open, or of the next one."""
     open_attempt = models.Attempt.select(models.Attempt.id).where(
-        (models.Attempt.workflow_id == workflow_id) & models.Attempt.status.in_(("queued", "executing"))
+        (models.Attempt.workflow_id == workflow_id) & models.Attempt.status.in_(UNDER_WAY)
     )
     attempt_id = open_attempt.order_by(models.Attempt.number.desc()).limit(1).scalar()
     if attempt_id is not None:
@@ -117,9 +118,25 @@ def list_attempts(library: Library, workflow_id: str) -> list[Attempt]:
 
 def of_workflow(workflow_id: str) -> list[Attempt]:
     """As `list_attempts`, inside the caller's transaction."""
+    return [Attempt.of(row) for row in all_rows(_newest_first(workflow_id))]
+
+
+def newest(library: Library, workflow_id: str) -> Attempt | None:
+    """The last attempt of a workflow; None where it has none."""
+    with library.reading():
+        row = newest_row(workflow_id)
+        return Attempt.of(row) if row else None
+
+
+def newest_row(workflow_id: str) -> dict[str, Any] | None:
+    """As `newest`, inside the caller's transaction."""
+    return first_row(_newest_first(workflow_id))
+
+
+def _newest_first(workflow_id: str) -> Any:
     query = models.Attempt.select().join(models.Workflow).where(models.Attempt.workflow_id == workflow_id)
     query = query.where(models.Workflow.chain_deleted_at.is_null())
-    return [Attempt.of(row) for row in all_rows(query.order_by(models.Attempt.number.desc()))]
+    return query.order_by(models.Attempt.number.desc())
 
 
 def finish(
@@ -153,7 +170,7 @@ def finish_all(
     query = models.Attempt.select().where(
         (models.Attempt.prompt_id == prompt_id)
         & (models.Attempt.server_address == server_address)
-        & models.Attempt.status.in_(("queued", "executing"))
+        & models.Attempt.status.in_(UNDER_WAY)
     )
     open_attempts = all_rows(query)
     for attempt in open_attempts:

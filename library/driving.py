@@ -90,8 +90,21 @@ def get_drive(library: Library, chain_id: str) -> Drive | None:
         return Drive.of(row) if row else None
 
 
-def take(library: Library, holder: str, *, engine: str, most: int = 100, only: str | None = None) -> list[str]:
-    """Take chains that have not ended and that nobody drives, or this one; returns the ids of the holder's."""
+def take(
+    library: Library,
+    holder: str,
+    *,
+    engine: str,
+    most: int = 100,
+    only: str | None = None,
+    besides: Sequence[str] = (),
+) -> list[str]:
+    """Take chains that have not ended and that nobody else drives; returns their ids. It writes where there are some.
+
+    Args:
+        only: no other than this one.
+        besides: the ids of those that the holder drives already.
+    """
     drives, leases = models.Drive, models.Lease
     now = identities.now()
     until = identities.later(now, LEASE)
@@ -99,7 +112,7 @@ def take(library: Library, holder: str, *, engine: str, most: int = 100, only: s
     trashed = models.Chain.select(models.Chain.id).where(models.Chain.deleted_at.is_null(False))
     is_open = (drives.engine == engine) & drives.ended_at.is_null()
     free = drives.select(drives.chain_id).where(
-        is_open & drives.chain_id.not_in(held) & drives.chain_id.not_in(trashed)
+        is_open & drives.chain_id.not_in(held) & drives.chain_id.not_in(trashed) & drives.chain_id.not_in(list(besides))
     )
     if only is not None:
         free = free.where(drives.chain_id == only)

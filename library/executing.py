@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, first_row, insert
-from ..db.statuses import FINISHED_CHAIN
+from ..db.statuses import FINISHED_CHAIN, UNDER_WAY, UNFINISHED_WORKFLOW
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, chains, driving, identities, revisions, workflows
 from .views import Attempt, Workflow
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
-
-OPEN = ("queued", "executing")
 
 
 def begin_attempt(
@@ -39,8 +37,8 @@ def begin_attempt(
         workflow = workflows.row_of(workflow_id)
         if workflow["status"] in ("cancelled", "skipped"):
             raise Conflict(f"workflow {workflow_id} is {workflow['status']}")
-        newest = _newest(workflow["id"])
-        if newest is not None and newest["status"] in OPEN:
+        newest = attempts.newest_row(workflow["id"])
+        if newest is not None and newest["status"] in UNDER_WAY:
             return Attempt.of(newest)
         return Attempt.of(_begin(tx, workflow, address, overrides))
 
@@ -117,7 +115,7 @@ def skip(library: Library, workflow_id: str, *, reason: str, by: str = driving.D
     """
     with library.writing(by) as tx:
         workflow = workflows.row_of(workflow_id)
-        if workflow["status"] == "queued" and _newest(workflow["id"]) is None:
+        if workflow["status"] == "queued" and attempts.newest_row(workflow["id"]) is None:
             attempts.settle(tx, workflow["id"], "skipped", reason)
 
 
@@ -158,8 +156,8 @@ def again(tx: Transaction, workflow: dict[str, Any], parameters: dict[str, Any] 
     """As `retry`, inside the caller's transaction."""
     if workflow["chain_id"] is None:
         raise NotFound(f"workflow {workflow['id']} is no step of a chain")
-    newest = _newest(workflow["id"])
-    if newest is not None and newest["status"] in OPEN:
+    newest = attempts.newest_row(workflow["id"])
+    if newest is not None and newest["status"] in UNDER_WAY:
         raise Conflict(f"it is {newest['status']} at this moment: cancel the chain, or wait")
     _refuse_unknown(workflow, parameters)
     driving.reopen(tx, workflow["chain_id"])
@@ -208,10 +206,10 @@ def cancel(library: Library, chain_id: str, *, by: str, revision: int | None = N
         running = []
         steps = models.Workflow.select().where(models.Workflow.chain_id == chain["id"])
         for workflow in all_rows(steps):
-            if workflow["status"] not in ("queued", "executing", "awaiting_approval", "outcome_unknown"):
+            if workflow["status"] not in UNFINISHED_WORKFLOW:
                 continue
-            newest = _newest(workflow["id"])
-            if newest is not None and newest["status"] in OPEN:
+            newest = attempts.newest_row(workflow["id"])
+            if newest is not None and newest["status"] in UNDER_WAY:
                 running.append(Attempt.of(newest))
                 attempts.change(tx, newest, "cancelled", f"cancelled by {by}")
             attempts.settle(tx, workflow["id"], "cancelled", f"cancelled by {by}")
@@ -253,14 +251,9 @@ def _overrides(attempt_id: str) -> dict[str, Any]:
     return dict(row["parameters"]) if row else {}
 
 
-def _newest(workflow_id: str) -> dict[str, Any] | None:
-    table = models.Attempt
-    return first_row(table.select().where(table.workflow_id == workflow_id).order_by(table.number.desc()))
-
-
 def _open_row(attempt_id: str) -> dict[str, Any]:
     attempt = attempts.row_of(attempt_id)
-    if attempt["status"] not in OPEN:
+    if attempt["status"] not in UNDER_WAY:
         raise Conflict(f"this attempt has ended: it is {attempt['status']}")
     return attempt
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, first_row, insert
-from ..db.statuses import WORKFLOW_STATUSES
+from ..db.statuses import UNDER_WAY, WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
 from .views import Workflow
@@ -22,7 +22,6 @@ _CHANGEABLE = (
     *("workflow_definition", "parameters", "temporal_workflow_id", "temporal_run_id"),
 )
 _ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
-_OPEN = ("queued", "executing")
 
 
 def create_workflow(
@@ -192,7 +191,7 @@ def update_workflow(
     with library.writing(actor) as tx:
         row = _get(workflow_id)
         revisions.check(row, revision)
-        if changes.get("prompt_id", row["prompt_id"]) != row["prompt_id"] and row["status"] not in _OPEN:
+        if changes.get("prompt_id", row["prompt_id"]) != row["prompt_id"] and row["status"] not in UNDER_WAY:
             changes = {"status": "queued", "error_message": None, **changes}
         after = revisions.changed(row, changes)
         if not after:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid
-from comfyui_artifact_db.library import lineage
+from comfyui_artifact_db.library import driving, lineage
 
 
 def queued(studio: Studio) -> list[dict[str, Any]]:
@@ -153,3 +154,12 @@ def test_a_step_that_takes_too_long_is_ended(studio: Studio) -> None:
     (attempt,) = studio.attempts(chain, "one")
     assert studio.servers["gpu-a"].interrupted == [attempt.prompt_id]
     assert studio.servers["gpu-a"].queue["queue_pending"] == []
+
+
+def test_a_driver_takes_no_chain_twice_and_again_the_one_that_it_has_left(studio: Studio) -> None:
+    chain = studio.begin(step("one"))
+    take = partial(driving.take, studio.library, engine="local")
+    assert take("first") == [chain.id]
+    assert take("first", besides=[chain.id]) == []
+    assert take("second") == []
+    assert take("first") == [chain.id]
