@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..library import artifacts, pages
+from ..library import artifacts
 from ..library.opening import Library
 from ..library.views import Artifact, Workflow
 from .expressions import BadExpression
@@ -33,18 +33,14 @@ class StepOutputs:
 
     @property
     def output(self) -> Output:
-        return Output(self._library, self._step_id, self._heads(), self._deliver)
+        return Output(
+            self._library, self._step_id, artifacts.list_heads(self._library, self._workflow.id), self._deliver
+        )
 
     @property
     def outputs(self) -> dict[str, Any]:
-        heads = {artifact.output_key: artifact for artifact in self._heads()}
+        heads = {artifact.output_key: artifact for artifact in artifacts.list_heads(self._library, self._workflow.id)}
         return _Delivered(self._library, self._step_id, heads, self._deliver)
-
-    def _heads(self) -> list[Artifact]:
-        """The heads of its outputs in the order in which they were made, the current artifact first."""
-        ask = pages.Ask(pages.MAX_LIMIT, None)
-        heads = artifacts.list_workflow_artifacts(self._library, self._workflow.id, ask, heads=True).items
-        return sorted(heads, key=lambda artifact: (not artifact.is_latest, artifact.id))
 
 
 class Output:

@@ -10,7 +10,7 @@ from ..errors import Conflict, Invalid
 from ..library import chains, driving, takeovers
 from ..library.opening import Library
 from ..library.views import Chain
-from . import checking, definitions, files, steps
+from . import checking, files, starting, steps
 from .definitions import Definition, Step, upstream
 from .servers import Servers
 
@@ -47,14 +47,7 @@ def rerun(
     )
     if unfinished:
         raise Conflict(f"these steps have not ended, and cannot be taken over: {', '.join(unfinished)}")
-    new, _ = chains.create_chain(
-        library,
-        id=id,
-        name=definition.name,
-        description=definition.description,
-        chain_definition=definitions.stored(definition),
-        actor=actor,
-    )
+    new = starting.create(library, definition, actor=actor, id=id)
     after = steps.Chain(library, new.id, definition, {}, before.servers)
     for step in kept:
         source = sources[step.id]

@@ -42,6 +42,19 @@ def start(
     files = _files(definition, {**definition.parameters, **parameters}, folder)
     ids = {path: identities.new_id() for path in dict.fromkeys(files.values())}
     definition = _with_artifacts(definition, {where: ids[path] for where, path in files.items()})
+    chain = create(library, definition, actor=actor, id=id)
+    if ids:
+        _record(library, chain, ids, actor)
+    driving.start(library, chain.id, engine=engine, parameters=dict(parameters), actor=actor)
+    return chains.get_chain(library, chain.id)
+
+
+def create(library: Library, definition: Definition, *, actor: str, id: str | None) -> Chain:
+    """The row of a chain of this definition, which nothing drives yet; with the `id` of one that is there, that one.
+
+    Raises:
+        Conflict: the id is another chain's.
+    """
     chain, _ = chains.create_chain(
         library,
         id=id,
@@ -50,10 +63,7 @@ def start(
         chain_definition=definitions.stored(definition),
         actor=actor,
     )
-    if ids:
-        _record(library, chain, ids, actor)
-    driving.start(library, chain.id, engine=engine, parameters=dict(parameters), actor=actor)
-    return chains.get_chain(library, chain.id)
+    return chain
 
 
 def _files(definition: Definition, values: Mapping[str, Any], folder: Path | None) -> dict[tuple[str, str], Path]:

@@ -125,6 +125,22 @@ def list_workflow_artifacts(
         return pages.page(query, (table.version, table.id), ask, lambda rows: views(library, rows))
 
 
+def list_heads(library: Library, workflow_id: str) -> list[Artifact]:
+    """The heads of all outputs of a workflow in the order in which they were made, the current artifact first.
+
+    Raises:
+        NotFound: there is no workflow with this id.
+    """
+    table = models.Artifact
+    with library.reading():
+        workflow = workflows.row_of(workflow_id)
+        query = table.select().where(
+            (table.workflow_id == workflow["id"]) & table.deleted_at.is_null() & (table.is_head == _TRUE)
+        )
+        heads = views(library, all_rows(query))
+    return sorted(heads, key=lambda artifact: (not artifact.is_latest, artifact.id))
+
+
 def list_versions(library: Library, artifact_id: str, ask: pages.Ask) -> pages.Page[Artifact]:
     """The versions of the output that an artifact belongs to, newest first."""
     table = models.Artifact

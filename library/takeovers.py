@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import artifacts, identities, pages, recording, workflows
-from .views import Artifact, Workflow
+from ..db import models
+from ..db.querying import all_tuples
+from . import artifacts, identities, recording, workflows
+from .views import Workflow
 
 if TYPE_CHECKING:
     from .opening import Library
 
 
-def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id: str, by: str) -> list[Artifact]:
+def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id: str, by: str) -> None:
     """Make a step of a chain from one that ended in another: its heads, with their decisions, which are of bytes.
 
     Args:
         source: a workflow that has ended. workflow_id: the id of the new one, which makes the call safe to repeat.
-    Returns:
-        The new artifacts, the current one first.
     Raises:
         NotFound: the source, or the chain, is gone. StoreFailed: the disk refuses.
     """
@@ -34,12 +34,15 @@ def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id:
         workflow_definition=source.workflow_definition,
         parameters=source.parameters,
     )
-    heads = artifacts.list_workflow_artifacts(library, source.id, pages.Ask(pages.MAX_LIMIT, None), heads=True).items
-    there = artifacts.list_workflow_artifacts(library, workflow.id, pages.Ask(pages.MAX_LIMIT, None)).items
-    taken = {artifact.source_artifact_id for artifact in there}
-    missing = [head for head in heads if head.id not in taken and head.bytes_removed_at is None]
+    with library.reading():
+        table = models.Artifact
+        there = table.select(table.source_artifact_id).where(
+            (table.workflow_id == workflow.id) & table.deleted_at.is_null()
+        )
+        taken = {source_id for (source_id,) in all_tuples(there)}
     # The first that is recorded is the one that the step offers.
-    missing.sort(key=lambda head: (not head.is_latest, head.id))
+    heads = artifacts.list_heads(library, source.id)
+    missing = [head for head in heads if head.id not in taken and head.bytes_removed_at is None]
     if missing:
         ids = [identities.new_id() for _ in missing]
         outputs = [
@@ -70,5 +73,3 @@ def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id:
             for artifact_id, head in zip(ids, missing, strict=True)
         ]
         recording.record(library, outputs, actor=by, workflow_id=workflow.id)
-    made = artifacts.list_workflow_artifacts(library, workflow.id, pages.Ask(pages.MAX_LIMIT, None)).items
-    return sorted(made, key=lambda artifact: (not artifact.is_latest, artifact.id))

@@ -351,6 +351,7 @@ CALLS: dict[str, Call] = {
     "artifacts.list_workflow_artifacts": reads(
         lambda s: artifacts.list_workflow_artifacts(s.library, s.workflow_id, ASK)
     ),
+    "artifacts.list_heads": reads(lambda s: artifacts.list_heads(s.library, s.workflow_id)),
     "artifacts.list_versions": reads(lambda s: artifacts.list_versions(s.library, s.usable.id, ASK)),
     "artifacts.list_artifacts": reads(lambda s: artifacts.list_artifacts(s.library, ASK, q="ComfyUI")),
     "artifacts.count_queue": reads(lambda s: artifacts.count_queue(s.library)),
@@ -373,6 +374,7 @@ CALLS: dict[str, Call] = {
     "artifacts.unchanged": reads(lambda s, row: artifacts.unchanged(s.library, row), lambda s: s.row(s.usable.id)),
     "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
     "artifacts.get_recorded": reads(lambda s: artifacts.get_recorded(s.library, s.usable.id)),
+    "attempts.newest": reads(lambda s: attempts.newest(s.library, s.workflow_id)),
     "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
     "attempts.finish": changes(
         lambda s: attempts.finish(

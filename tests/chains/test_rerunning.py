@@ -6,7 +6,7 @@ import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.chains import rerunning
 from comfyui_artifact_db.errors import Conflict, Invalid
-from comfyui_artifact_db.library import chains, decisions, driving, lineage
+from comfyui_artifact_db.library import artifacts, chains, decisions, driving, lineage, pages
 
 THREE = (step("one"), step("two", "one", parameters={"7.text": "{{ prompt }}"}), step("three", "two"), step("side"))
 
@@ -81,3 +81,15 @@ def test_what_cannot_be_run_again_is_said(studio: Studio) -> None:
     failed = studio.run(*THREE, defaults={"prompt": "a cat"}, status="failed")
     with pytest.raises(Conflict, match="have not ended"):
         rerunning.rerun(studio.library, failed.id, from_step="two", parameters={}, actor="ada")
+
+
+def test_a_step_of_more_outputs_than_a_page_holds_is_taken_over_whole(studio: Studio) -> None:
+    studio.pictures = pages.MAX_LIMIT + 1
+    old = studio.run(step("one"), step("two", "one"))
+    studio.pictures = 1
+    new = rerunning.rerun(studio.library, old.id, from_step="two", parameters={}, actor="ada")
+    sources = artifacts.list_heads(studio.library, studio.workflow(old, "one").id)
+    taken = artifacts.list_heads(studio.library, studio.workflow(new, "one").id)
+    assert len(taken) == pages.MAX_LIMIT + 1
+    assert {one.source_artifact_id for one in taken} == {one.id for one in sources}
+    assert taken[0].source_artifact_id == studio.current(old, "one").id
