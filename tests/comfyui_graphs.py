@@ -105,3 +105,19 @@ def everything(graph: Graph) -> dict[str, Node]:
         "latent": graph.add("SaveLatent", samples=latent, filename_prefix="latents/l"),
         "text": graph.add("PreviewAny", source=graph.add("PrimitiveString", value="déjà vu 🎬")),
     }
+
+
+def kinds_of_everything(nodes: dict[str, Node]) -> dict[str, tuple[str, str]]:
+    """The type and format of each output of `everything`, by its key."""
+    return {
+        f"{nodes['pictures'].id}:images:0": ("image", "png"),
+        f"{nodes['pictures'].id}:images:1": ("image", "png"),
+        f"{nodes['webp'].id}:images:0": ("image", "webp"),
+        f"{nodes['png'].id}:images:0": ("image", "png"),
+        f"{nodes['video'].id}:images:0": ("video", "mp4"),
+        f"{nodes['webm'].id}:images:0": ("video", "webm"),
+        f"{nodes['flac'].id}:audio:0": ("audio", "flac"),
+        f"{nodes['mp3'].id}:audio:0": ("audio", "mp3"),
+        f"{nodes['latent'].id}:latents:0": ("latent", "latent"),
+        f"{nodes['text'].id}:text:0": ("text", "txt"),
+    }

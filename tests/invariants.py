@@ -247,3 +247,15 @@ class Told:
         self.artifacts = {id: row for id, row in self.artifacts.items() if row["workflow_id"] not in gone}
         self.heads = {key: id for key, id in self.heads.items() if key[0] not in gone}
         self.tags = {(id, tag) for id, tag in self.tags if id in self.artifacts}
+
+
+def stored_files(library: Library) -> set[str]:
+    """The files in the store, by their places in it."""
+    root = library.store.root
+    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
+
+
+def named_files(library: Library) -> set[str]:
+    """The files that rows name, by their places in the store."""
+    with library.reading():
+        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}

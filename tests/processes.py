@@ -23,6 +23,12 @@ def run(action: str, folder: Path, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def killed(action: str, root: Path, *arguments: str) -> list[Path]:
+    """Kill an action before each of its steps; returns the folder of each death, the last of one that lived."""
+    (steps,) = run(action, root, *arguments)
+    return [root / str(number) for number in range(1, int(steps) + 1)]
+
+
 @contextmanager
 def started(action: str, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """An action that has printed its first line and waits for one from us; it is killed at the end of the block."""

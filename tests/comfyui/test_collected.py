@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from comfyui_graphs import Graph, Node, blank, everything
+from comfyui_graphs import Graph, Node, blank, everything, kinds_of_everything
 from comfyui_studio import Outcome, Studio, until
 
 SECONDS = 60.0
@@ -41,18 +41,7 @@ def test_every_kind_of_output_is_collected_bit_for_bit(
     nodes, outcome = ran
     workflow_id, answer = collect(studio, outcome, "gpu-b")
     items = answer["items"]
-    assert kinds(items) == {
-        f"{nodes['pictures'].id}:images:0": ("image", "png"),
-        f"{nodes['pictures'].id}:images:1": ("image", "png"),
-        f"{nodes['webp'].id}:images:0": ("image", "webp"),
-        f"{nodes['png'].id}:images:0": ("image", "png"),
-        f"{nodes['video'].id}:images:0": ("video", "mp4"),
-        f"{nodes['webm'].id}:images:0": ("video", "webm"),
-        f"{nodes['flac'].id}:audio:0": ("audio", "flac"),
-        f"{nodes['mp3'].id}:audio:0": ("audio", "mp3"),
-        f"{nodes['latent'].id}:latents:0": ("latent", "latent"),
-        f"{nodes['text'].id}:text:0": ("text", "txt"),
-    }
+    assert kinds(items) == kinds_of_everything(nodes)
     for item in items:
         if item["file_type"] == "text":
             assert studio.data(item["id"]).decode() == "déjà vu 🎬"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_graphs import Graph, Node, blank, everything
+from comfyui_graphs import Graph, Node, blank, everything, kinds_of_everything
 from comfyui_studio import Outcome, Studio, add_pack, check_invariants, until
 from locking import locked
 
@@ -84,18 +84,7 @@ def test_every_kind_of_output_of_ordinary_nodes_is_recorded_bit_for_bit(studio: 
     outcome = run(studio, graph)
     workflow = recorded(studio, outcome)
     found = artifacts(studio, workflow)
-    assert {key: (item["file_type"], item["file_format"]) for key, item in found.items()} == {
-        f"{nodes['pictures'].id}:images:0": ("image", "png"),
-        f"{nodes['pictures'].id}:images:1": ("image", "png"),
-        f"{nodes['webp'].id}:images:0": ("image", "webp"),
-        f"{nodes['png'].id}:images:0": ("image", "png"),
-        f"{nodes['video'].id}:images:0": ("video", "mp4"),
-        f"{nodes['webm'].id}:images:0": ("video", "webm"),
-        f"{nodes['flac'].id}:audio:0": ("audio", "flac"),
-        f"{nodes['mp3'].id}:audio:0": ("audio", "mp3"),
-        f"{nodes['latent'].id}:latents:0": ("latent", "latent"),
-        f"{nodes['text'].id}:text:0": ("text", "txt"),
-    }
+    assert {key: (item["file_type"], item["file_format"]) for key, item in found.items()} == kinds_of_everything(nodes)
     for item in found.values():
         text = item["file_type"] == "text"
         assert studio.data(item["id"]) == ("déjà vu 🎬".encode() if text else output(studio, item).read_bytes())

@@ -11,11 +11,11 @@ import invariants
 import processes
 import pytest
 from comfyui_artifact_db.config import Config, load_config
-from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Unavailable
 from comfyui_artifact_db.library import adopting, verifying
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.storage.local import Intent
+from invariants import named_files, stored_files
 from locking import locked
 from output_folders import picture
 
@@ -34,19 +34,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def stored(library: Library) -> set[str]:
-    root = library.store.root
-    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
-
-
-def named(library: Library) -> set[str]:
-    with library.reading():
-        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}
-
-
 def whole(library: Library) -> None:
     """Every row has its file, every file its row, nothing is set aside, and the log tells of all of it."""
-    assert stored(library) == named(library)
+    assert stored_files(library) == named_files(library)
     invariants.check(library)
     invariants.check_log_tells_the_rows(library)
     assert [str(finding) for finding in verifying.check(library)] == []
@@ -61,13 +51,12 @@ def whole(library: Library) -> None:
 def test_after_each_death_the_next_run_ends_it_and_has_nothing_twice(outputs: Path, tmp_path: Path) -> None:
     root = tmp_path / "killed"
     root.mkdir()
-    (steps,) = processes.run("dying_adoptions", root, str(outputs))
     outcomes = []
-    for number in range(1, int(steps) + 1):
+    for died in processes.killed("dying_adoptions", root, str(outputs)):
         try:
-            outcomes.append(check(root / str(number), outputs))
+            outcomes.append(check(died, outputs))
         except Exception as error:
-            raise AssertionError(f"killed before step {number} of {steps}") from error
+            raise AssertionError(f"killed before step {died.name}") from error
     assert outcomes == sorted(outcomes)
     assert set(outcomes) == {0, 2, COUNT}
 
@@ -78,7 +67,7 @@ def check(folder: Path, outputs: Path) -> int:
     try:
         library.prepare()
         whole(library)
-        there = len(named(library))
+        there = len(named_files(library))
         assert there in (0, 2, COUNT), "groups are there wholly or not at all"
         if "adopted" in (folder / "acknowledged").read_text():
             assert there == COUNT
@@ -107,7 +96,7 @@ def test_two_imports_of_one_folder_at_once_have_each_file_once(
         told = [process.communicate(timeout=60)[0].split() for process in both]
         assert [process.returncode for process in both] == [0, 0]
     assert sum(int(new) for new, _ in told) == 40
-    assert len(named(library)) == 40
+    assert len(named_files(library)) == 40
     whole(library)
 
 
@@ -147,7 +136,7 @@ def test_copies_that_were_not_needed_go_with_a_process_that_dies_as_it_removes_t
     library.close()
     again = reopened()
     again.prepare()
-    assert len(named(again)) == COUNT
+    assert len(named_files(again)) == COUNT
     other.close()
     whole(again)
 
@@ -160,7 +149,7 @@ def test_what_was_committed_and_not_said_is_not_recorded_again(
     library.close()
     again = reopened()
     again.prepare()
-    assert len(named(again)) == COUNT
+    assert len(named_files(again)) == COUNT
     whole(again)
 
 

@@ -12,10 +12,10 @@ import processes
 import pytest
 from aiohttp import web
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import collecting, pages, verifying, workflows
-from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.library.opening import open_library
 from comfyui_servers_that import ComfyUI, serving
+from invariants import named_files, stored_files
 from making import png
 
 COUNT = 3
@@ -36,18 +36,7 @@ def folders(comfyui: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> list[
     if not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
     root = tmp_path_factory.mktemp("killed")
-    (steps,) = processes.run("dying_collections", root, comfyui.url)
-    return [root / str(number) for number in range(1, int(steps) + 1)]
-
-
-def files(library: Library) -> set[str]:
-    root = library.store.root
-    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
-
-
-def named(library: Library) -> set[str]:
-    with library.reading():
-        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}
+    return processes.killed("dying_collections", root, comfyui.url)
 
 
 def check(folder: Path) -> str:
@@ -57,10 +46,10 @@ def check(folder: Path) -> str:
     try:
         library.prepare()
         (workflow,) = workflows.list_workflows(library, pages.Ask()).items
-        rows = named(library)
+        rows = named_files(library)
         assert len(rows) in (0, COUNT), "one transaction for the whole attempt"
         assert workflow.status == ("completed" if rows else "executing")
-        assert files(library) == rows, "no file without its row, no row without its file"
+        assert stored_files(library) == rows, "no file without its row, no row without its file"
         assert rows or not acknowledged, "what was acknowledged is there"
         left = [path.name for path in (library.store.root / "staging").iterdir() if path.is_dir()]
         assert [name for name in left if name != library.store.staging.name] == []
@@ -71,7 +60,7 @@ def check(folder: Path) -> str:
         )
         assert [artifact.output_key for artifact in again] == ["9:images:0", "9:images:1", "10:text:0"]
         assert again[0].is_latest
-        assert files(library) == named(library)
+        assert stored_files(library) == named_files(library)
         assert workflows.get_workflow(library, workflow.id).status == "completed"
         invariants.check(library)
         invariants.check_log_tells_the_rows(library)
@@ -123,8 +112,8 @@ def test_two_processes_that_collect_at_once_end_as_one(comfyui: ComfyUI, tmp_pat
             assert one.stdout is not None
             assert [one.stdout.readline().rstrip("\n")] == printed
         assert len(printed[0].split()) == COUNT
-        assert len(named(library)) == COUNT
-        assert files(library) == named(library)
+        assert len(named_files(library)) == COUNT
+        assert stored_files(library) == named_files(library)
         invariants.check(library)
         invariants.check_log_tells_the_rows(library)
     finally:

@@ -9,9 +9,9 @@ import invariants
 import processes
 import pytest
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import artifacts, chains, emptying, pages, verifying
-from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.library.opening import open_library
+from invariants import named_files, stored_files
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -20,18 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """One folder for each step before which a process was killed; the last one lived."""
     root = tmp_path_factory.mktemp("emptying")
-    (steps,) = processes.run("dying_emptyings", root)
-    return [root / str(number) for number in range(1, int(steps) + 1)]
-
-
-def files(library: Library) -> set[str]:
-    root = library.store.root
-    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
-
-
-def named(library: Library) -> set[str]:
-    with library.reading():
-        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}
+    return processes.killed("dying_emptyings", root)
 
 
 def check(folder: Path) -> int:
@@ -39,8 +28,8 @@ def check(folder: Path) -> int:
     library = open_library(load_config(folder, {}))
     try:
         library.prepare()
-        assert files(library) == named(library), "no file without its row, no row without its file"
-        left = len(named(library))
+        assert stored_files(library) == named_files(library), "no file without its row, no row without its file"
+        left = len(named_files(library))
         assert left in (1, 2, 5), "a chain goes as a whole"
         in_trash = chains.list_chains(library, pages.Ask(), trash=True).items
         assert len(in_trash) == (1 if left == 5 else 0)
@@ -52,8 +41,8 @@ def check(folder: Path) -> int:
         invariants.check_log_tells_the_rows(library)
         assert verifying.check(library) == []
         emptying.empty(library, by="bob")
-        assert len(named(library)) == 1
-        assert files(library) == named(library)
+        assert len(named_files(library)) == 1
+        assert stored_files(library) == named_files(library)
         assert [path.name for path in (library.store.root / "quarantine").glob("*.png")] == []
     finally:
         library.close()

@@ -12,11 +12,11 @@ import processes
 import pytest
 from bundling import Studio
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import StoreFailed
 from comfyui_artifact_db.library import chains, events, importing, pages, verifying
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.storage.local import Intent
+from invariants import named_files, stored_files
 from making import Pictures
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -35,18 +35,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folders(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """One folder for each step before which a process was killed; the last one lived."""
     root = tmp_path_factory.mktemp("killed")
-    (steps,) = processes.run("dying_imports", root, str(bundle))
-    return [root / str(number) for number in range(1, int(steps) + 1)]
-
-
-def files(library: Library) -> set[str]:
-    root = library.store.root
-    return {path.relative_to(root).as_posix() for path in (root / "files").rglob("*") if path.is_file()}
-
-
-def named(library: Library) -> set[str]:
-    with library.reading():
-        return {path for (path,) in models.Artifact.select(models.Artifact.local_path).tuples()}
+    return processes.killed("dying_imports", root, str(bundle))
 
 
 def check(folder: Path, bundle: Path) -> str:
@@ -55,9 +44,9 @@ def check(folder: Path, bundle: Path) -> str:
     library = open_library(load_config(folder, {}))
     try:
         library.prepare()
-        rows = named(library)
+        rows = named_files(library)
         assert len(rows) in (0, 6), "nothing half done is seen"
-        assert files(library) == rows, "no file without its row, no row without its file"
+        assert stored_files(library) == rows, "no file without its row, no row without its file"
         assert rows or not acknowledged, "what was acknowledged is there"
         invariants.check(library)
         left = [path.name for path in (library.store.root / "staging").iterdir() if path.is_dir()]
@@ -66,8 +55,8 @@ def check(folder: Path, bundle: Path) -> str:
         quarantined = [path.name for path in (library.store.root / "quarantine").iterdir()]
         assert [name for name in quarantined if not name.endswith(".intent.json")] == []
         assert importing.import_bundle(library, bundle, by="importer").added == (not rows)
-        assert len(named(library)) == 6
-        assert files(library) == named(library)
+        assert len(named_files(library)) == 6
+        assert stored_files(library) == named_files(library)
         actions = [event.action for event in events.list_events(library, limit=500)]
         assert actions.count("chain.imported") == 1
         assert verifying.check(library) == []
@@ -104,7 +93,7 @@ def test_an_import_that_was_deleted_since_does_not_come_back_with_its_intent(
     again = reopened()
     again.prepare()
     assert chains.list_chains(again, pages.Ask()).items == []
-    assert files(again) == set()
+    assert stored_files(again) == set()
     assert list((again.store.root / "quarantine").iterdir()) == []
     invariants.check(again)
     assert importing.import_bundle(again, bundle, by="ann").added
@@ -120,11 +109,11 @@ def test_what_was_committed_keeps_its_files_where_the_disk_refuses_to_tidy_up(
         refused.setattr(library.store, "fulfilled", refuse)
         with pytest.raises(StoreFailed, match="the disk refuses"):
             importing.import_bundle(library, bundle, by="ann")
-    assert len(files(library)) == 6
+    assert len(stored_files(library)) == 6
     library.close()
 
     again = reopened()
     again.prepare()
-    assert files(again) == named(again)
+    assert stored_files(again) == named_files(again)
     invariants.check(again)
     assert not importing.import_bundle(again, bundle, by="ann").added

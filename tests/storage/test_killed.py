@@ -19,8 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """One folder for each step before which a process was killed; the last one lived."""
     root = tmp_path_factory.mktemp("killed")
-    (steps,) = processes.run("dying", root)
-    return [root / str(number) for number in range(1, int(steps) + 1)]
+    return processes.killed("dying", root)
 
 
 def acknowledged(folder: Path) -> list[list[str]]:
