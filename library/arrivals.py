@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..comfyui_client import Reported
+from ..comfyui_client import History, Reported
 from ..errors import ArtifactDBError
 from ..media.kinds import Kind, of_format
 from ..storage.files import Part, remove
@@ -17,6 +17,9 @@ from .recording import NewArtifact
 
 LONGEST_LIST = 20
 """How many missing outputs a message names."""
+
+_STATUS = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
+"""What an attempt's status is when its server says so; empty: it has a history of the prompt that does not say."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,20 @@ def discard(store: Store, results: Sequence[Arrived | Missing]) -> None:
     for result in results:
         if isinstance(result, Arrived):
             remove(store.staging / result.placement.part)
+
+
+def ending(history: History, missing: Sequence[Missing] = (), *, unsaid: str | None = None) -> tuple[str, str | None]:
+    """The status and the error of an attempt whose prompt has ended so; without all of its outputs it has failed.
+
+    Args:
+        unsaid: the error where the server has a history of the prompt that does not say how it ended.
+    """
+    status = _STATUS[history.ending]
+    error = {"interrupted": "interrupted", "": unsaid}.get(history.ending, history.message)
+    if missing:
+        status = "failed" if status == "completed" else status
+        error = "\n".join(filter(None, [error, named(missing)]))
+    return status, error
 
 
 def named(missing: Sequence[Missing]) -> str:

@@ -23,9 +23,6 @@ from .witnessing import ACTOR
 if TYPE_CHECKING:
     from .opening import Library
 
-_STATUS = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
-"""What an attempt's status is when ComfyUI says so; empty: it has a history of the prompt that does not say."""
-
 
 def capture(
     library: Library,
@@ -68,11 +65,6 @@ def capture(
         arrivals.discard(library.store, arrived)
         raise
     return _record(library, run, history, arrived, missing, went_in or {})
-
-
-def ending(history: History) -> tuple[str, str | None]:
-    """What an attempt's status is when its prompt has ended so, and its error."""
-    return _STATUS[history.ending], "interrupted" if history.ending == "interrupted" else history.message
 
 
 def _new(library: Library, run: runs.Run, history: History, folder: Path) -> list[Reported]:
@@ -128,10 +120,7 @@ def _record(
     missing: list[Missing],
     went_in: inputs.Inputs,
 ) -> int:
-    status, error = ending(history)
-    if missing:
-        status = "failed" if status == "completed" else status
-        error = "\n".join(filter(None, [error, arrivals.named(missing)]))
+    status, error = arrivals.ending(history, missing)
     ended = attempts.Ending(None, status, error, inputs=went_in)
     by, workflow_id = run.requested_by or ACTOR, identities.new_id()
     if arrived:

@@ -13,15 +13,12 @@ from ..comfyui_client import History, Reported, Server
 from ..db import models
 from ..db.querying import all_rows
 from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
-from . import artifacts, attempts, fetching, inputs, names, recording, runs, workflows
+from . import arrivals, artifacts, attempts, fetching, inputs, names, recording, runs, workflows
 from .arrivals import Arrived, Missing, named
 from .views import Artifact
 
 if TYPE_CHECKING:
     from .opening import Library
-
-_ENDED = {"success": "completed", "error": "failed", "interrupted": "cancelled", "": "outcome_unknown"}
-"""What an attempt's status is when its server says so; empty: it has a history of the prompt that does not say."""
 
 
 def download_and_store_artifacts(
@@ -159,14 +156,7 @@ def _inputs(
 
 
 def _ending(attempt_id: str, history: History, missing: list[Missing], went_in: inputs.Inputs) -> attempts.Ending:
-    status, error = _ENDED[history.ending], history.message
-    if history.ending == "interrupted":
-        error = "interrupted"
-    elif not history.ending:
-        error = "the server does not say how it ended"
-    if missing:
-        status = "failed" if status == "completed" else status
-        error = "\n".join(filter(None, [error, named(missing)]))
+    status, error = arrivals.ending(history, missing, unsaid="the server does not say how it ended")
     return attempts.Ending(
         *(attempt_id, status, error),
         workflow_definition=history.graph,

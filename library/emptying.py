@@ -32,9 +32,6 @@ FILES, CHAIN = "purge", "purge_chain"
 """What an intent is about."""
 
 PURGED = ("artifact.purged", "chain.purged")
-"""What an intent is about."""
-
-PURGED = ("artifact.purged", "chain.purged")
 
 BATCH = 200
 """Rows that go in one transaction, which is some hundredths of a second."""

@@ -20,7 +20,7 @@ from ..comfyui_client.histories import History, TooMany
 from ..errors import ArtifactDBError, BadConfiguration, StoreFailed, TooNew, Unavailable
 from ..graphs.titles import title
 from ..graphs.walking import plain
-from ..library import attempts, capturing, inputs, runs, switches, witnessing
+from ..library import arrivals, attempts, capturing, inputs, runs, switches, witnessing
 from ..library.opening import Library
 from ..storage.local import Intent
 from ..storage.sources import SourceFailed
@@ -187,7 +187,7 @@ class Settling:
     def _close(self, hub: Library, job: Job) -> None:
         prompt = job.prompt
         told = {"status": job.entry.get("status")} if job.entry is not None else None
-        status, error = capturing.ending(History.of(told)) if told else ("outcome_unknown", NO_HISTORY)
+        status, error = arrivals.ending(History.of(told)) if told else ("outcome_unknown", NO_HISTORY)
         attempts.finish(
             hub,
             server_address=prompt.server_address,
