@@ -6,9 +6,9 @@ What it brings is finished and durable, and promised to nobody yet: `recording` 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,28 +34,6 @@ WAITS = (0.5, 2.0)
 """Seconds before the second and before the third try."""
 
 _PASSING = (408, 429)
-
-
-class Underway:
-    """The prompts that this process collects at the moment; whoever comes second waits for the first."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._prompts: set[tuple[str, str]] = set()
-
-    @contextmanager
-    def alone(self, server: str, prompt_id: str) -> Iterator[None]:
-        """Nobody else in this process collects this prompt during the block."""
-        prompt = (server, prompt_id)
-        with self._changed:
-            self._changed.wait_for(lambda: prompt not in self._prompts)
-            self._prompts.add(prompt)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._prompts.remove(prompt)
-                self._changed.notify_all()
 
 
 def client(server: Server) -> ComfyUIServer:

@@ -14,7 +14,19 @@ from ..db.migrating import migrate
 from ..db.whereabouts import FileId
 from ..errors import ArtifactDBError
 from ..storage.local import Store
-from . import adoptions, disks, events, fetching, identities, names, previewing, recovery, repeats, stores, thumbnails
+from . import (
+    adoptions,
+    disks,
+    events,
+    identities,
+    names,
+    previewing,
+    recovery,
+    repeats,
+    stores,
+    thumbnails,
+    underway,
+)
 
 logger = logging.getLogger("artifact_db.library")
 
@@ -82,7 +94,8 @@ class Library:
         self.disks = disks.Disks(store.root, database.path)
         self.thumbnails = thumbnails.Workshop(store)
         self.ahead = previewing.Ahead()
-        self.collections = fetching.Underway()
+        self.collections = underway.Underway()
+        self.deliveries = underway.Underway()
         self.adoptions = adoptions.Adoptions()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.RLock()  # Recovery, which is a part of it, asks again.

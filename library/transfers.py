@@ -182,7 +182,8 @@ def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -
     """Bring the bytes to the server unless they are there; returns what a LoadImage-like widget of it calls them."""
     target = library.config.server(row["target_server"])
     subfolder = row["target_subfolder"] or ""
-    with ComfyUIServer(target) as server:
+    alone = library.deliveries.alone(target.name, subfolder, artifact.sha256)  # The second finds what the first sent.
+    with alone, ComfyUIServer(target) as server:
         for known in _known_names(library, row, artifact):
             folder, _, name = known.rpartition("/")
             if _holds(server, artifact, name, folder):

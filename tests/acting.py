@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import signal
@@ -12,29 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def load_package() -> None:
-    """Load the checkout as the package it is when installed."""
-    spec = importlib.util.spec_from_file_location(
-        "comfyui_artifact_db", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["comfyui_artifact_db"] = module
-    spec.loader.exec_module(module)
-
-
-load_package()
-
-import first_release  # noqa: E402
-import reviewing  # noqa: E402
-from comfyui_artifact_db.config import load_config  # noqa: E402
-from comfyui_artifact_db.db.connections import Database  # noqa: E402
-from comfyui_artifact_db.db.migrating import migrate  # noqa: E402
-from comfyui_artifact_db.library import (  # noqa: E402
+import first_release
+import loading  # noqa: F401  makes the checkout importable, once
+import reviewing
+from comfyui_artifact_db.config import load_config
+from comfyui_artifact_db.db.connections import Database
+from comfyui_artifact_db.db.migrating import migrate
+from comfyui_artifact_db.library import (
     adopting,
     chains,
     collecting,
@@ -49,10 +32,10 @@ from comfyui_artifact_db.library import (  # noqa: E402
     trash,
     workflows,
 )
-from comfyui_artifact_db.library.opening import Library, open_library  # noqa: E402
-from comfyui_artifact_db.storage import files  # noqa: E402
-from committing import connecting  # noqa: E402
-from making import Pictures, png  # noqa: E402
+from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.storage import files
+from committing import connecting
+from making import Pictures, png
 
 
 def wait() -> None:

@@ -105,7 +105,7 @@ def test_recording_everything_is_switched_in_the_settings_and_holds_for_programs
     words = screen.page.get_by_text("Record every output of every prompt, without nodes of ours").first
     switch = words.locator("xpath=ancestor::*[.//*[@role='switch']][1]").locator("[role='switch']").first
     expect(switch).not_to_be_checked()
-    switch.click(force=True)
+    switch.click()
     until(lambda: studio.get("/recording")["record"] == "all")
     graph = Graph()
     write = graph.write(graph.picture())
@@ -220,9 +220,9 @@ def test_a_closed_panel_leaves_nothing_behind(screen: ComfyScreen, studio: Studi
     for _ in range(3):
         screen.open_panel()
         expect(screen.cells).to_have_count(1)
-        assert screen.page.locator(".adb-overlay").count() == 1
+        expect(screen.page.locator(".adb-overlay")).to_have_count(1)
         screen.close_panel()
-        assert screen.page.locator(".adb-overlay").count() == 0
+        expect(screen.page.locator(".adb-overlay")).to_have_count(0)
     assert screen.page.evaluate("alive.size") == 0
     screen.open_panel()
     assert screen.page.evaluate("alive.size") > 0, "else nothing was watched"

@@ -16,7 +16,7 @@ def test_a_queue_of_five_is_worked_through_by_keys_alone(hub: PanelHub, screen: 
         screen.press("Tab")
         if screen.page.evaluate("document.activeElement.matches('.adb-cell')"):
             break
-    assert "one.png" in screen.focused()
+    until(lambda: "one.png" in screen.focused())
     screen.press("Enter").sees("one.png", "Waiting")
     screen.press("a").sees("one.png", "Approved")
     screen.press("ArrowRight").sees("two.png", "Waiting")
@@ -36,7 +36,7 @@ def test_a_queue_of_five_is_worked_through_by_keys_alone(hub: PanelHub, screen: 
     screen.press("Delete").sees("five.png", "In the trash")
     screen.press("Escape")
     expect(screen.page.locator(".adb-message")).to_contain_text("Nothing waits for you.")
-    assert screen.page.evaluate("document.activeElement.matches('.adb-list')")
+    until(lambda: screen.page.evaluate("document.activeElement.matches('.adb-list')"))
     states = [hub.status(artifact) for artifact in (one, two, three, four)]
     assert states == ["approved", "rejected", "approved", "approved"]
     assert hub.artifact(two.id).rejection_reason == "flat light"
@@ -48,7 +48,7 @@ def test_arrows_walk_through_the_list_and_tab_comes_back_to_where_one_was(hub: P
     expect(screen.cells).to_have_count(5)
     screen.page.get_by_label("Search names, prompts, models, tags and reasons").focus()
     screen.press("ArrowDown")
-    assert "one.png" in screen.focused()
+    until(lambda: "one.png" in screen.focused())
     for key, name in (
         ("ArrowRight", "two"),
         ("ArrowRight", "three"),
@@ -57,15 +57,15 @@ def test_arrows_walk_through_the_list_and_tab_comes_back_to_where_one_was(hub: P
         ("ArrowLeft", "one"),
     ):
         screen.press(key)
-        assert f"{name}.png" in screen.focused(), key
+        until(lambda shown=f"{name}.png": shown in screen.focused())
     screen.press("ArrowRight", "Shift+Tab")
-    assert screen.focused() == "More filters"
+    until(lambda: screen.focused() == "More filters")
     screen.press("Tab")
-    assert "two.png" in screen.focused()
+    until(lambda: "two.png" in screen.focused())
     screen.press("/")
-    assert screen.focused() == "Search names, prompts, models, tags and reasons"
+    until(lambda: screen.focused() == "Search names, prompts, models, tags and reasons")
     screen.press("Escape")
-    assert "two.png" in screen.focused()
+    until(lambda: "two.png" in screen.focused())
     outline = "getComputedStyle(document.activeElement).outlineStyle"
     assert screen.page.evaluate(outline) == "solid"
 
@@ -77,7 +77,7 @@ def test_the_focus_stays_on_what_was_pressed_or_where_keys_are_heard(hub: PanelH
     screen.button("Fit or full size").focus()
     hub.one("shot_b.png", of=artifact)
     expect(screen.viewer.locator(".adb-version")).to_have_count(2)
-    assert screen.focused() == "Fit or full size"
+    until(lambda: screen.focused() == "Fit or full size")
     screen.button("Approve").focus()
     screen.press("Enter").sees("shot.png", "Approved")
     until(lambda: screen.focused() != "nothing")
@@ -103,13 +103,13 @@ def test_tab_goes_round_within_the_viewer(hub: PanelHub, screen: Screen) -> None
     seen = []
     for _ in range(40):
         screen.press("Tab")
-        assert screen.page.evaluate("document.activeElement.closest('.adb-overlay') !== null")
+        until(lambda: screen.page.evaluate("document.activeElement.closest('.adb-overlay') !== null"))
         seen.append(screen.focused())
         if seen.count("Next") == 2:
             break
     assert {"Approve", "Reject", "Download", "Delete", "Close"} <= set(seen)
     screen.press("Shift+Tab", "Shift+Tab")
-    assert screen.page.evaluate("document.activeElement.closest('.adb-overlay') !== null")
+    until(lambda: screen.page.evaluate("document.activeElement.closest('.adb-overlay') !== null"))
 
 
 def test_the_sheet_tells_of_every_key_and_only_its_own_keys_work_on_it(hub: PanelHub, screen: Screen) -> None:
@@ -120,12 +120,12 @@ def test_the_sheet_tells_of_every_key_and_only_its_own_keys_work_on_it(hub: Pane
     sheet = screen.page.get_by_role("dialog", name="Keys")
     for told in ("Approve", "Reject, with a reason", "Compare: side by side, slider, end", "Undo", "This sheet"):
         expect(sheet.get_by_text(told, exact=True)).to_be_visible()
-    assert screen.focused() == "Close"
+    until(lambda: screen.focused() == "Close")
     screen.press("a", "Delete", "Tab", "Tab")
-    assert screen.focused() == "Close"
+    until(lambda: screen.focused() == "Close")
     screen.press("Escape")
     expect(sheet).to_have_count(0)
-    assert screen.focused() == "Fit or full size"
+    until(lambda: screen.focused() == "Fit or full size")
     assert hub.status(artifact) == "pending"
     screen.press("Escape")
     expect(screen.viewer).to_be_hidden()

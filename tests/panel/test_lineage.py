@@ -39,7 +39,7 @@ def test_one_walks_from_the_film_back_to_the_photo(hub: PanelHub, screen: Screen
         *("Went into it: photo.png, version 1", "This one: frame.png, version 1", "Made from it: film.png, version 1"),
     ]
     until(lambda: relatives(screen) == around)
-    assert screen.viewer.locator(".adb-link-input").count() == 2
+    expect(screen.viewer.locator(".adb-link-input")).to_have_count(2)
     assert serious(screen) == []
     screen.press("Escape")
     expect(screen.cell("frame.png")).to_be_focused()
@@ -51,8 +51,8 @@ def test_versions_and_inputs_are_told_apart(hub: PanelHub, screen: Screen) -> No
     made_from(hub, "film.png", edit)
     screen.show_all().open("edit.png")
     until(lambda: [label.split(":")[0] for label in relatives(screen)] == ["What it edits", "This one", "Made from it"])
-    assert screen.viewer.locator(".adb-link-parent").count() == 1
-    assert screen.viewer.locator(".adb-link-input").count() == 1
+    expect(screen.viewer.locator(".adb-link-parent")).to_have_count(1)
+    expect(screen.viewer.locator(".adb-link-input")).to_have_count(1)
 
 
 def test_of_many_the_nearest_are_shown_and_the_others_counted(hub: PanelHub, screen: Screen) -> None:

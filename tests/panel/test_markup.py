@@ -92,4 +92,4 @@ def test_a_picture_that_is_a_page_is_never_shown_as_one(hub: PanelHub, screen: S
     screen.cell("a.svg" if made.ok else "shot.png").click()
     expect(screen.title).to_be_visible()
     screen.shown()
-    assert screen.page.locator(".adb-viewer :is(iframe, object, embed)").count() == 0
+    expect(screen.page.locator(".adb-viewer :is(iframe, object, embed)")).to_have_count(0)

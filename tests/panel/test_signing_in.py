@@ -45,7 +45,7 @@ def sign_in(screen: Screen, token: str) -> None:
 def test_a_token_is_asked_for_once_and_kept_where_no_script_sees_it(guarded: PanelHub, screen: Screen) -> None:
     artifact = guarded.one("shot.png")
     expect(screen.page.get_by_text("This hub asks who you are.")).to_be_visible()
-    assert screen.page.locator(".adb-cell").count() == 0
+    expect(screen.page.locator(".adb-cell")).to_have_count(0)
     assert serious(screen) == []
     sign_in(screen, "adb_wrong")
     expect(screen.page.get_by_role("alert")).to_contain_text("does not know this token")

@@ -91,7 +91,7 @@ def test_any_version_is_turned_to(hub: PanelHub, screen: Screen) -> None:
     screen.show_all().open("shot_b.png")
     screen.viewer.locator(".adb-version").nth(1).click()
     screen.sees("shot.png", "Usable")
-    assert screen.focused() == "v1, Usable"
+    until(lambda: screen.focused() == "v1, Usable")
     expect(screen.viewer.locator(".adb-version[aria-current]")).to_have_count(1)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library.transfers import create_transfer
 from comfyui_artifact_db.library.views import Artifact
@@ -58,6 +59,22 @@ async def test_every_step_of_a_delivery_is_an_event(hub: Hub) -> None:
     assert (created["after"]["status"], begun["after"]["status"]) == ("pending", "uploading")
     assert done["before"] == {"status": "uploading"}
     assert done["after"]["target_filename"] == transfer.json["target_filename"]
+
+
+async def test_bytes_that_are_on_their_way_are_not_sent_beside_it(hub: Hub, comfyui: ComfyUI) -> None:
+    twins = [hub.pictures.one(data=png(7)) for _ in range(4)]
+    name = f"{twins[0].sha256}.png"
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        path = comfyui.folder / "input" / name
+        there = path.is_file()
+        await asyncio.sleep(0.3)
+        return web.FileResponse(path) if there else web.Response(status=404)
+
+    comfyui.instead[name] = slowly
+    answers = await asyncio.gather(*(deliver(hub, twin) for twin in twins))
+    assert {(answer.json["status"], answer.json["target_filename"]) for answer in answers} == {("completed", name)}
+    assert asked(comfyui).count("POST /upload/image") == 1
 
 
 async def test_bytes_that_the_server_has_are_not_sent_again(hub: Hub, comfyui: ComfyUI) -> None:
