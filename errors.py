@@ -24,7 +24,7 @@ ArtifactDBError
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 __all__ = [
     "ArtifactDBError",
@@ -53,7 +53,7 @@ __all__ = [
 class ArtifactDBError(Exception):
     """The root of the tree. `code` is stable; `data` is what a program needs to act on it."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)

@@ -12,9 +12,10 @@ from ..library import chains, driving, identities, uploads, workflows
 from ..library.opening import Library
 from ..library.views import Chain
 from ..media.kinds import HEAD_SIZE, classify
-from . import definitions, expressions
+from . import checking, definitions, expressions
 from .definitions import Definition, Step
 from .expressions import BadExpression
+from .files import Tree
 
 
 def start(
@@ -47,6 +48,28 @@ def start(
         _record(library, chain, ids, actor)
     driving.start(library, chain.id, engine=engine, parameters=dict(parameters), actor=actor)
     return chains.get_chain(library, chain.id)
+
+
+def start_inline(
+    library: Library,
+    table: Mapping[str, Any] | None,
+    *,
+    name: str,
+    parameters: Mapping[str, Any],
+    actor: str,
+    description: str | None = None,
+    id: str | None = None,
+) -> Chain:
+    """As `start`, of a definition that has its graphs in it; `name` and `description` stand for those in it.
+
+    Raises:
+        ChainInvalid: all that is wrong with it. Invalid, Conflict: as `start`.
+    """
+    if table is None:
+        raise Invalid("a chain that is to run has a chain_definition", field="chain_definition")
+    described = {} if description is None else {"description": description}
+    definition = checking.check(Tree({**table, "name": name, **described}), servers=library.config.servers)
+    return start(library, definition, parameters=parameters, actor=actor, id=id)
 
 
 def create(library: Library, definition: Definition, *, actor: str, id: str | None) -> Chain:

@@ -1,4 +1,4 @@
-"""Owns the HTTP edge to one ComfyUI server: every outcome of a request is an answer or one of our errors.
+"""Owns the HTTP edge to one server: every outcome of a request is an answer or one of our errors.
 
 It refuses redirects, proxies, credentials from the environment, compressed answers, and waits without an end.
 This module imports requests; whoever wants ComfyUI to start fast imports it late.
@@ -10,7 +10,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,14 +61,18 @@ class OriginSession:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Iterable[bytes] | bytes | None = None,
-        also: tuple[int, ...] = (),
+        also: Container[int] = (),
+        timeout: float | None = None,
     ) -> Iterator[requests.Response]:
         """Send a request; give its answer, of status 200 or one of `also`, with the body still to be read.
+
+        `timeout` stands in place of the session's own, in seconds.
 
         The body is read inside the `with`, where its failures become our errors too. Raises ServerUnreachable,
         DeliveryFailed when the answer breaks off or the upload is too large, ServerFailed for any other status.
         """
         self._deadline.restart()
+        patience = self._timeout if timeout is None else timeout
         label = f"server {self._server.name!r}"
         known: dict[str, Any] = {"server": self._server.name}
         try:
@@ -78,7 +82,7 @@ class OriginSession:
                 params=params,
                 headers=headers,
                 data=body,
-                timeout=self._timeout,
+                timeout=patience,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
@@ -90,9 +94,9 @@ class OriginSession:
         except requests.exceptions.SSLError as error:
             raise ServerUnreachable(f"{label} could not be reached: the TLS handshake failed", **known) from error
         except requests.exceptions.ConnectTimeout as error:
-            raise ServerUnreachable(f"{label} took no connection within {self._timeout:g} s", **known) from error
+            raise ServerUnreachable(f"{label} took no connection within {patience:g} s", **known) from error
         except requests.exceptions.Timeout as error:
-            raise ServerUnreachable(f"{label} did not answer within {self._timeout:g} s", **known) from error
+            raise ServerUnreachable(f"{label} did not answer within {patience:g} s", **known) from error
         except requests.exceptions.ConnectionError as error:
             raise ServerUnreachable(f"{label} could not be reached, or fell silent half-way", **known) from error
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
@@ -100,9 +104,17 @@ class OriginSession:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ServerFailed(f"the HTTP exchange with {label} failed", **known) from error
 
-    def _refuse(self, answer: requests.Response, also: tuple[int, ...]) -> None:
+    def _refuse(self, answer: requests.Response, also: Container[int]) -> None:
         """Raise for what is not the answer asked for. Nothing that the server wrote goes into the message."""
-        name, status = self._server.name, answer.status_code
+        if answer.status_code not in also:
+            self._refuse_status(answer.status_code)
+        if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise DeliveryFailed(
+                f"server {self._server.name!r} sent an encoded answer, which nobody asked for", server=self._server.name
+            )
+
+    def _refuse_status(self, status: int) -> None:
+        name = self._server.name
         if status in (401, 403):
             raise ServerFailed(
                 f"refused: server {name!r} answered {status}; check token_env of server {name!r}",
@@ -122,10 +134,8 @@ class OriginSession:
                 server=name,
                 status=status,
             )
-        if status != 200 and status not in also:
+        if status != 200:
             raise ServerFailed(f"server {name!r} answered with status {status}", server=name, status=status)
-        if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise DeliveryFailed(f"server {name!r} sent an encoded answer, which nobody asked for", server=name)
 
 
 class _DeadlinePassed(Exception):

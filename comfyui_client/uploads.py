@@ -1,6 +1,7 @@
 """Owns the body of an upload: multipart/form-data whose length is known beforehand and whose file is read in blocks.
 
-It refuses to hold the file in memory, which requests' own `files=` does, and to send a name that needs escaping.
+It refuses to hold the file in memory, which requests' own `files=` does, and to send ComfyUI a name that
+needs escaping.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
+from urllib.parse import quote
 
 from ..errors import StoreFailed
 from .filenames import is_sendable_name
 
-__all__ = ["MultipartUpload"]
+__all__ = ["MultipartBody", "MultipartUpload"]
 
 BLOCK = 256 * 1024  # bytes read and sent at a time
 
 
-class MultipartUpload:
+class MultipartBody:
     """A body for requests, to be sent once: its `len()` becomes Content-Length, iterating gives the bytes.
 
     The length is said because some proxies refuse chunked bodies. `source` is read from where it stands. When it
@@ -25,17 +27,17 @@ class MultipartUpload:
     boundary was given out, so that the server cannot take what it has for a whole upload.
     """
 
-    def __init__(self, source: BinaryIO, *, filename: str, size: int, fields: Mapping[str, str]) -> None:
-        """`size` in bytes. `filename` may hold ASCII letters, digits and `-_.` only: ValueError otherwise."""
-        if not is_sendable_name(filename):
-            raise ValueError(f"not a name that we send to a server: {filename!r}")
+    def __init__(self, source: BinaryIO, *, name: str, filename: str, size: int, fields: Mapping[str, str]) -> None:
+        """`name` is the field of the file, `size` in bytes; a `filename` beyond plain ASCII is sent as UTF-8."""
         boundary = secrets.token_hex(16)
+        plain = is_sendable_name(filename)
+        called = f'filename="{filename}"' if plain else f"filename*=UTF-8''{quote(filename, safe='')}"
         parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in fields.items()
         ]
         parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{filename}"\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; {called}\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         )
         self.content_type = f"multipart/form-data; boundary={boundary}"
@@ -65,3 +67,13 @@ class MultipartUpload:
             return self._source.read(amount)
         except OSError as error:  # urllib3 would take it for a broken connection
             raise StoreFailed("the file to send could not be read") from error
+
+
+class MultipartUpload(MultipartBody):
+    """The body of an upload to ComfyUI, whose file is the field `image`."""
+
+    def __init__(self, source: BinaryIO, *, filename: str, size: int, fields: Mapping[str, str]) -> None:
+        """`filename` may hold ASCII letters, digits and `-_.` only: ValueError otherwise."""
+        if not is_sendable_name(filename):
+            raise ValueError(f"not a name that we send to a server: {filename!r}")
+        super().__init__(source, name="image", filename=filename, size=size, fields=fields)

@@ -49,6 +49,25 @@ def get_recorded(library: Library, artifact_id: str) -> Artifact:
         return view(library, row or row_of(artifact_id))
 
 
+def get_downloadable(library: Library, artifact_id: str) -> Artifact:
+    """An artifact whose bytes may be looked at, whatever its approval: they are there, and are those of its record.
+
+    Raises:
+        NotFound: there is none with this id. Gone: it is in the trash, or its bytes were removed.
+        NotUsable: its bytes are gone or others.
+    """
+    artifact = get_artifact(library, artifact_id)
+    if artifact.bytes_removed_at is not None:
+        raise Gone(f"the bytes of artifact {artifact.id} were removed on {artifact.bytes_removed_at}")
+    if artifact.deleted_at is not None:
+        raise Gone(f"artifact {artifact.id} is in the trash; take it out to see it")
+    if not has_its_bytes(library, artifact):
+        raise NotUsable(
+            f"the bytes of artifact {artifact.id} are gone or are not those that were recorded", artifact=artifact
+        )
+    return artifact
+
+
 def get_latest_artifact(library: Library, workflow_id: str) -> Artifact | None:
     """The current artifact of a workflow by its pointer; None while it has none.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..errors import Conflict, Gone, NotUsable
+from ..errors import Conflict, Gone, Invalid, NotUsable
 from . import artifacts, attempts, executing, names, pointers, revisions, workflows
 from .views import Artifact
 
@@ -91,6 +91,19 @@ def reject(
 
     done = {"approval_status": "rejected", "decided_by": by, "rejection_reason": reason}
     return _change(library, artifact_id, actor or by, revision, change, done)
+
+
+def checked_request(status: Any, field: str) -> str:
+    """What may be asked for as a status: all others are somebody's decision.
+
+    Raises:
+        Invalid: it is another one.
+    """
+    if status != "pending":
+        raise Invalid(
+            f'{field} can be set to "pending" here; approve, reject and edit have calls of their own', field=field
+        )
+    return "pending"
 
 
 def ask_again(library: Library, artifact_id: str, *, by: str, revision: int | None = None) -> Artifact:

@@ -61,10 +61,12 @@ def upload(
     Returns:
         The artifact, and whether it was recorded now (False: the same call was made before).
     Raises:
-        NotFound: the workflow is not there. Invalid: a value is wrong. Conflict: the id has other bytes.
+        NotFound: the workflow is not there. Invalid: no bytes, or a value is wrong. Conflict: the id has other bytes.
     """
     if status is not None and status not in STATUSES:
         raise Invalid(f"approval_status of an upload is one of {', '.join(STATUSES)}", field="approval_status")
+    if part.size == 0:
+        raise Invalid("the file is empty", field="file")
     if output_key is not None:
         output_key = names.checked_output_key(output_key)
     subfolder = names.checked_subfolder(subfolder)

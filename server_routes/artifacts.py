@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
-from ..errors import Invalid
+from ..answers import rendering as told
 from ..library import artifacts, decisions, lineage, tags, trash
 from ..library.names import MAX_REASON, checked_object, checked_text
 from ..library.views import Artifact
@@ -62,12 +61,7 @@ async def get_artifact(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def request_review(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {"approval_status": asking.name}, {})
-    if values["approval_status"] != "pending":
-        raise Invalid(
-            'approval_status can be set to "pending" here; approve, reject and edit have routes of their own',
-            field="approval_status",
-        )
+    await asking.body(request, {"approval_status": decisions.checked_request}, {})
     return await _decide(hub, request, decisions.ask_again, by=asking.actor(request))
 
 
@@ -110,19 +104,13 @@ async def untag_artifact(hub: Hub, request: web.Request) -> web.Response:
 async def list_tags(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(request, "q", *asking.PAGE)
     page = await hub.run(tags.list_tags, query.page(), q=query.text("q"))
-    return rendering.page([{"tag": tag, "count": count} for tag, count in page.items], page)
+    return rendering.page(told.tag_counts(page.items), page)
 
 
 async def change_tags(hub: Hub, request: web.Request) -> web.Response:
     values = await asking.body(request, {"ids": asking.texts}, {"add": asking.texts, "remove": asking.texts})
     changed = await hub.run(tags.change_tags, by=asking.actor(request), **values)
-    items = [
-        {"id": one.id, "status": 200, "tags": list(one.tags)}
-        if one.tags is not None
-        else {"id": one.id, "status": 404, "tags": None}
-        for one in changed
-    ]
-    return rendering.answer({"items": items})
+    return rendering.answer(told.tags_changed(changed))
 
 
 async def get_queue(hub: Hub, request: web.Request) -> web.Response:
@@ -142,15 +130,7 @@ async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(request, "depth", "limit")
     limit = query.number("limit", lineage.MAX_RELATED)
     found = await hub.run(lineage.get_lineage, artifact_id, depth=query.number("depth"), limit=limit)
-    return rendering.answer(
-        {
-            "artifact": rendering.artifact(hub, found.artifact),
-            "ancestors": [rendering.related(hub, step) for step in found.ancestors],
-            "descendants": [rendering.related(hub, step) for step in found.descendants],
-            "links": [{"from": link.origin, "to": link.to, "relation": link.relation} for link in found.links],
-            "gone": [asdict(step) for step in found.gone],
-        }
-    )
+    return rendering.answer(told.lineage(hub.library, found))
 
 
 async def _decide(hub: Hub, request: web.Request, decision: Callable[..., Artifact], **values: Any) -> web.Response:

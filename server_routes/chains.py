@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
-from ..chains import checking, control, rerunning, starting
-from ..chains.files import Tree
+from ..answers import details
+from ..chains import control, rerunning, starting
 from ..errors import Invalid
-from ..library import chains, driving, executing, overviews, workflows
+from ..library import chains, executing, workflows
 from ..library.names import checked_object
 from ..library.views import Chain
 from . import asking, rendering
 from .hub import Hub
 from .problems import not_built
-from .workflows import workflow_summary
 
 _TEMPORAL = {
     "temporal_workflow_id": asking.nullable(asking.temporal_id),
     "temporal_run_id": asking.nullable(asking.temporal_id),
 }
-
-
-def chain_summary(chain: Chain) -> dict[str, Any]:
-    """A chain as lists show it."""
-    return {**rendering.plain(chain, without=("chain_definition",)), "overview": None}
 
 
 async def list_chains(hub: Hub, request: web.Request) -> web.Response:
@@ -41,10 +34,7 @@ async def list_chains(hub: Hub, request: web.Request) -> web.Response:
         trash=query.flag("trash"),
         ids=query.identities("ids"),
     )
-    items = [chain_summary(chain) for chain in page.items]
-    if query.flag("overview"):
-        found = await hub.run(overviews.get_overviews, [chain.id for chain in page.items])
-        items = [{**item, "overview": asdict(found[item["id"]])} for item in items]
+    items = await hub.run(details.chain_summaries, page, overview=query.flag("overview"))
     return rendering.page(items, page)
 
 
@@ -83,18 +73,21 @@ async def _run(
     description: str | None = None,
     **others: Any,
 ) -> web.Response:
-    """Check a definition as a whole, and hand the chain to this hub's engine."""
+    """Hand a chain to this hub's engine."""
     for column in others:
         raise Invalid(f"{column} is what the engine says of a chain that it runs; leave it out", field=column)
     if engine != "local":
         raise not_built(f"the engine {engine!r}")
-    if chain_definition is None:
-        raise Invalid("a chain that is to run has a chain_definition", field="chain_definition")
-    described = {} if description is None else {"description": description}
-    tree = Tree({**chain_definition, "name": name, **described})
-    definition = await hub.off_loop(lambda: checking.check(tree, servers=hub.config.servers))
     before = await hub.run(chains.find_chain, id) if id is not None else None
-    chain = await hub.run(starting.start, definition, parameters=parameters, actor=asking.actor(request), id=id)
+    chain = await hub.run(
+        starting.start_inline,
+        chain_definition,
+        name=name,
+        description=description,
+        parameters=parameters,
+        actor=asking.actor(request),
+        id=id,
+    )
     return _made(chain, new=before is None)
 
 
@@ -140,19 +133,8 @@ async def rerun_chain(hub: Hub, request: web.Request) -> web.Response:
 async def get_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
     asking.Query(request)
-    chain = await hub.run(chains.get_chain, chain_id)
-    steps = await hub.run(workflows.get_workflows_by_chain, chain_id)
-    drive = await hub.run(driving.get_drive, chain_id)
-    undelivered = await hub.run(overviews.get_undelivered, chain_id)
-    return rendering.answer(
-        {
-            **rendering.plain(chain),
-            "workflows": [workflow_summary(step) for step in steps],
-            "drive": None if drive is None else rendering.plain(drive, without=("chain_id",)),
-            "undelivered": [rendering.plain(transfer) for transfer in undelivered],
-        },
-        revision=chain.revision,
-    )
+    chain, body = await hub.run(details.chain, chain_id)
+    return rendering.answer(body, revision=chain.revision)
 
 
 async def update_chain(hub: Hub, request: web.Request) -> web.Response:
@@ -198,4 +180,4 @@ async def list_chain_workflows(hub: Hub, request: web.Request) -> web.Response:
     query = asking.Query(request, *asking.PAGE)
     await hub.run(chains.get_chain, chain_id)
     page = await hub.run(workflows.list_workflows, query.page(), chain_id=chain_id)
-    return rendering.page([workflow_summary(workflow) for workflow in page.items], page)
+    return rendering.page([rendering.workflow_summary(workflow) for workflow in page.items], page)

@@ -12,9 +12,7 @@ from aiohttp import ETag, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
-from ..errors import Gone, NotUsable
 from ..library import artifacts
-from ..library.opening import Library
 from ..library.views import Artifact
 from ..media import kinds
 from . import asking
@@ -31,25 +29,12 @@ _ANSWERED_HERE = (
 async def download_artifact(hub: Hub, request: web.Request) -> web.StreamResponse:
     artifact_id = asking.path_id(request, "artifact")
     asking.Query(request)
-    artifact = await hub.run(_downloadable, artifact_id)
+    artifact = await hub.run(artifacts.get_downloadable, artifact_id)
     if _names_another(request, hdrs.IF_MATCH, artifact):
         raise Refused(412, "stale_revision", "If-Match names other bytes than these", ETag=f'"{artifact.sha256}"')
     if hdrs.IF_NONE_MATCH in request.headers and not _names_another(request, hdrs.IF_NONE_MATCH, artifact):
         return web.Response(status=304, headers={**_headers(artifact), "ETag": f'"{artifact.sha256}"'})
     return ArtifactFile(artifact, _range(request, artifact))
-
-
-def _downloadable(library: Library, artifact_id: str) -> Artifact:
-    artifact = artifacts.get_artifact(library, artifact_id)
-    if artifact.bytes_removed_at is not None:
-        raise Gone(f"the bytes of artifact {artifact.id} were removed on {artifact.bytes_removed_at}")
-    if artifact.deleted_at is not None:
-        raise Gone(f"artifact {artifact.id} is in the trash; take it out to see it")
-    if not artifacts.has_its_bytes(library, artifact):
-        raise NotUsable(
-            f"the bytes of artifact {artifact.id} are gone or are not those that were recorded", artifact=artifact
-        )
-    return artifact
 
 
 class ArtifactFile(web.FileResponse):

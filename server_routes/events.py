@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ..errors import ArtifactDBError, NotFound
+from ..answers import details
+from ..answers import rendering as told
+from ..errors import ArtifactDBError
 from ..library import events
 from ..library.views import Event
 from . import asking, guarding, rendering
@@ -36,25 +38,15 @@ async def list_events(hub: Hub, request: web.Request) -> web.StreamResponse:
     query = asking.Query(request, "after", "limit", "cursor")
     after = _position(query, "cursor", _position(query, "after", 0))
     limit = query.page().limit
-    return _page(await hub.run(events.list_events, after=after, limit=limit + 1), limit)
+    found = await hub.run(events.list_events, after=after, limit=limit + 1)
+    return rendering.answer(told.events(found, limit))
 
 
 async def list_artifact_events(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
     query = asking.Query(request, *asking.PAGE)
     after, limit = _position(query, "cursor", 0), query.page().limit
-    found = await hub.run(events.history, artifact_id, after=after, limit=limit + 1)
-    if not found and after == 0:
-        # The log outlives what it speaks of; where it says nothing, there was never anything.
-        raise NotFound(f"no artifact {artifact_id}")
-    return _page(found, limit)
-
-
-def _page(found: list[Event], limit: int) -> web.Response:
-    """A page of events from one more than it has room for."""
-    items = found[:limit]
-    cursor = str(items[-1].seq) if len(found) > limit else None
-    return rendering.answer({"items": [rendering.plain(event) for event in items], "next_cursor": cursor})
+    return rendering.answer(await hub.run(details.history, artifact_id, after, limit))
 
 
 async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:

@@ -1,41 +1,17 @@
-"""Owns errors as HTTP: one table from error class to status, and the one shape of every error answer (RFC 9457)."""
+"""Owns refusals, and problems as answers. Which status an error has, and what a problem says, is the contract's."""
 
 from __future__ import annotations
 
 import json
-import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from .. import errors
-from ..library.views import Artifact, Transfer
-from . import rendering
+from ..answers import problems
 
 if TYPE_CHECKING:
     from .hub import Hub
-
-logger = logging.getLogger("artifact_db.server_routes")
-
-STATUS: dict[type[errors.ArtifactDBError], int] = {
-    errors.BadConfiguration: 503,
-    errors.Denied: 401,
-    errors.NotFound: 404,
-    errors.Gone: 410,
-    errors.Invalid: 422,
-    errors.TooLarge: 413,
-    errors.Conflict: 409,
-    errors.StaleRevision: 412,
-    errors.TooNew: 503,
-    errors.Unavailable: 503,
-    errors.StoreFailed: 503,
-    errors.ServerFailed: 502,
-}
-"""An error that is not in it has the status of the nearest class above it that is."""
-
-_MEMBERS = ("servers", "state", "missing")
-"""What an error knows that goes into the answer as it is."""
 
 RETRY_AFTER_SECONDS = 2
 
@@ -67,21 +43,9 @@ def of_refusal(refusal: Refused) -> web.Response:
 
 def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
     """The answer for an error of the library."""
-    status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-    detail, more = str(error), dict[str, Any]()
-    if isinstance(error, errors.BadConfiguration):
-        # It tells of files and values: that is for the operator.
-        logger.error("the configuration cannot be used: %s", error)
-        detail = "the configuration cannot be used; the server's log says why"
-    if isinstance(error, errors.Invalid):
-        more["errors"] = error.data.get("errors") or [{"field": error.field, "message": str(error)}]
-    if isinstance(artifact := error.data.get("artifact"), Artifact):
-        more["artifact"] = rendering.artifact(hub, artifact)
-    if isinstance(transfer := error.data.get("transfer"), Transfer):
-        more["transfer"] = rendering.plain(transfer)
-    more.update({name: error.data[name] for name in _MEMBERS if name in error.data})
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
-    return _problem(status, error.code, detail, headers=headers, **more)
+    shows = hub.library if "artifact" in error.data else None
+    body = problems.of_error(shows, error)
+    return _answer(body, {"Retry-After": str(RETRY_AFTER_SECONDS)} if body["status"] == 503 else {})
 
 
 def of_crash() -> web.Response:
@@ -89,20 +53,14 @@ def of_crash() -> web.Response:
     return _problem(500, "internal", "something went wrong that should not have; the server's log says what")
 
 
-def _problem(
-    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
-) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **more,
-    }
+def _problem(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> web.Response:
+    return _answer(problems.document(status, code, detail), headers or {})
+
+
+def _answer(body: dict[str, Any], headers: dict[str, str]) -> web.Response:
     return web.Response(
-        status=status,
+        status=body["status"],
         text=json.dumps(body, ensure_ascii=False),
         content_type="application/problem+json",
-        headers={"Cache-Control": "private, no-cache", **(headers or {})},
+        headers={"Cache-Control": "private, no-cache", **headers},
     )

@@ -131,8 +131,6 @@ async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str,
             raise Invalid(f"unknown field {name!r}; accepted: file, {', '.join(accepted)}", field=name)
     if filename is None:
         raise Invalid("the field file is missing", field="file")
-    if part.size == 0:
-        raise Invalid("the file is empty", field="file")
     return Received(part, filename, kinds.classify(head, filename), fields)
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
-from ..errors import NotFound
-from ..library import artifacts, attempts, executing, workflows
+from ..answers import details
+from ..library import artifacts, executing, workflows
 from ..library.names import checked_object
-from ..library.opening import Library
-from ..library.views import Artifact, Workflow
 from . import asking, rendering
 from .hub import Hub
 
-_HEAVY = ("workflow_definition", "parameters")
 _COLUMNS = {
     "server": asking.name,
     "server_address": asking.text,
@@ -25,11 +20,6 @@ _COLUMNS = {
     "temporal_workflow_id": asking.nullable(asking.temporal_id),
     "temporal_run_id": asking.nullable(asking.temporal_id),
 }
-
-
-def workflow_summary(workflow: Workflow) -> dict[str, Any]:
-    """A workflow as lists show it."""
-    return rendering.plain(workflow, without=_HEAVY)
 
 
 async def list_workflows(hub: Hub, request: web.Request) -> web.Response:
@@ -43,7 +33,7 @@ async def list_workflows(hub: Hub, request: web.Request) -> web.Response:
         prompt_id=query.text("prompt_id"),
         standalone=query.flag("standalone"),
     )
-    return rendering.page([workflow_summary(workflow) for workflow in page.items], page)
+    return rendering.page([rendering.workflow_summary(workflow) for workflow in page.items], page)
 
 
 async def create_workflow(hub: Hub, request: web.Request) -> web.Response:
@@ -70,11 +60,7 @@ async def create_workflow(hub: Hub, request: web.Request) -> web.Response:
 async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
     asking.Query(request)
-    workflow = await hub.run(workflows.get_workflow, workflow_id)
-    tries = await hub.run(attempts.list_attempts, workflow_id)
-    asked = await hub.run(executing.list_overrides, workflow_id)
-    told = [{**rendering.plain(attempt), "overrides": asked.get(attempt.id, {})} for attempt in tries]
-    body = {**rendering.plain(workflow), "attempts": told}
+    workflow, body = await hub.run(details.workflow, workflow_id)
     return rendering.answer(body, revision=workflow.revision)
 
 
@@ -101,18 +87,8 @@ async def list_workflow_artifacts(hub: Hub, request: web.Request) -> web.Respons
 async def get_latest_artifact(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
     query = asking.Query(request, "usable", "at")
-    artifact = await hub.run(_latest, workflow_id, usable=query.flag("usable"), at=query.text("at"))
+    artifact = await hub.run(details.latest, workflow_id, usable=query.flag("usable"), at=query.text("at"))
     return rendering.answer(rendering.artifact(hub, artifact), revision=artifact.revision)
-
-
-def _latest(library: Library, workflow_id: str, *, usable: bool, at: str | None) -> Artifact:
-    if at is not None:
-        artifact = artifacts.get_current_at(library, workflow_id, at)
-    else:
-        artifact = artifacts.get_latest_artifact(library, workflow_id)
-    if artifact is None:
-        raise NotFound(f"workflow {workflow_id} {'had' if at else 'has'} no artifact {'then' if at else 'yet'}")
-    return artifacts.require_usable(library, artifact) if usable else artifact
 
 
 async def retry_workflow(hub: Hub, request: web.Request) -> web.Response:

@@ -10,10 +10,11 @@ from sources import ROOT, imported_packages, imports, modules, package_of
 FLOORS = [
     {"errors"},
     {"config"},
-    {"db", "storage", "media", "graphs", "comfyui_client", "client"},
+    {"db", "storage", "media", "graphs", "comfyui_client"},
     {"library"},
     {"chains"},
-    {"nodes", "server_routes", "cli"},
+    {"answers"},
+    {"nodes", "server_routes", "cli", "client"},
     {"__init__", "__main__"},
 ]
 NEIGHBOURS = {("cli/serving.py", "server_routes")}
