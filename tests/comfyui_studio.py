@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 
 import contract
 import invariants
+import pytest
 import requests
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_graphs import Graph, Node
 from PIL import Image
 
-from devtools.servers import ComfyServer
+from devtools.environment import ComfyUI, comfyui
+from devtools.servers import ComfyServer, free_port
 
 T = TypeVar("T")
 
@@ -59,6 +61,36 @@ def check_invariants(server: ComfyServer) -> None:
         invariants.check(library)
     finally:
         library.close()
+
+
+@pytest.fixture(scope="session")
+def comfyui_code() -> ComfyUI:
+    """The ComfyUI to start servers from, installed when it is not there yet."""
+    return comfyui()
+
+
+@pytest.fixture(scope="session")
+def servers(
+    comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ComfyServer, ComfyServer]]:
+    """Server A with the extension, which knows both as gpu-a and gpu-b; server B without anything of ours."""
+    ports = free_port(), free_port()
+    config = "".join(
+        f'[servers.gpu-{name}]\nurl = "http://127.0.0.1:{port}"\n' for name, port in zip("ab", ports, strict=True)
+    )
+    a = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-a"), port=ports[0], config=config)
+    b = ComfyServer(comfyui_code, tmp_path_factory.mktemp("comfyui-b"), port=ports[1], extension=False)
+    add_pack(a)
+    for server in (a, b):
+        server.launch()
+    try:
+        for server in (a, b):
+            server.wait()
+        yield a, b
+        check_invariants(a)
+    finally:
+        for server in (a, b):
+            server.stop()
 
 
 def picture() -> bytes:

@@ -10,9 +10,10 @@ import loading  # noqa: F401  makes the checkout importable
 import pytest
 from comfyui_artifact_db.config import Config, load_config
 from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_studio import comfyui_code, servers
 from small_disks import disk, removable
 
-__all__ = ["disk", "removable"]
+__all__ = ["comfyui_code", "disk", "removable", "servers"]
 
 
 @pytest.fixture
