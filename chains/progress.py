@@ -68,7 +68,7 @@ def look(chain: steps.Chain) -> Progress:
     standings: dict[str, Standing] = {}
     levels = []
     for level in definition.levels:
-        found = tuple(_standing(step, rows[step.id]) for step in level)
+        found = tuple(_standing(chain, step, rows[step.id]) for step in level)
         standings.update((one.step.id, one) for one in found)
         levels.append(found)
     row = chains.get_chain(library, chain.id)
@@ -124,12 +124,16 @@ def _rows(library: Library, chain: steps.Chain, step: Step) -> tuple[Workflow | 
     return workflow, attempts.newest(library, workflow.id), artifacts.get_latest_artifact(library, workflow.id)
 
 
-def _standing(step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]) -> Standing:
+def _standing(
+    chain: steps.Chain, step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]
+) -> Standing:
     workflow, attempt, current = rows
-    return Standing(step, _phase(step, workflow, attempt, current), workflow, attempt, current)
+    return Standing(step, _phase(chain, step, workflow, attempt, current), workflow, attempt, current)
 
 
-def _phase(step: Step, workflow: Workflow | None, attempt: Attempt | None, current: Artifact | None) -> Phase:
+def _phase(
+    chain: steps.Chain, step: Step, workflow: Workflow | None, attempt: Attempt | None, current: Artifact | None
+) -> Phase:
     if workflow is None or (attempt is None and workflow.status == "queued"):
         return Phase.WAITING
     if workflow.status == "skipped":
@@ -138,6 +142,6 @@ def _phase(step: Step, workflow: Workflow | None, attempt: Attempt | None, curre
         return Phase.RUNNING
     if workflow.status in ("completed", "awaiting_approval"):
         return Phase.DONE if current is None or current.usable else Phase.PENDING
-    if attempt is not None and steps.due_in(step, attempt) is not None:
+    if attempt is not None and steps.due_in(chain, step, attempt) is not None:
         return Phase.RUNNING
     return Phase.FAILED

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..comfyui_client import ComfyUIServer
+from ..comfyui_client import ComfyUIServer, History
 from ..db.statuses import UNDER_WAY
 from ..errors import (
     ArtifactDBError,
@@ -26,18 +26,28 @@ from ..errors import (
     NotFound,
     PromptRefused,
     ServerFailed,
-    ServerUnreachable,
     StoreFailed,
     TooNew,
     Unavailable,
     UnknownServer,
 )
-from ..library import artifacts, attempts, chains, collecting, driving, executing, identities, transfers, workflows
+from ..library import (
+    artifacts,
+    attempts,
+    chains,
+    collecting,
+    driving,
+    executing,
+    fetching,
+    identities,
+    transfers,
+    workflows,
+)
 from ..library.driving import DRIVER
 from ..library.opening import Library
 from ..library.views import Artifact, Attempt, Workflow
 from . import checking, expressions
-from .definitions import Definition, Step
+from .definitions import ANY, Definition, Step
 from .expressions import BadExpression
 from .files import Tree
 from .outputs import StepOutputs
@@ -51,12 +61,19 @@ SOONEST, LATEST = 0.02, 1.0
 AWAY = 60.0
 """Seconds for which a server may be away before the prompt that it runs has an unknown outcome."""
 
+COLLECTING = 600.0
+"""Seconds for which outputs of a prompt that has ended are asked for again and again, before the attempt has failed."""
+
 _NAMESPACE = uuid.UUID("3d1a4f34-6f0d-5a53-9f43-2f4c2f5a7a11")
 
 
 @dataclass
 class Chain:
-    """A chain that is being driven. `away` has since when a server has not answered, by its name."""
+    """A chain that is being driven.
+
+    `away` has since when a server has not answered, by its name, and since when outputs are missing, by their attempt;
+    `given_up` the attempts whose outputs did not come: their prompts are not run again while their servers know them.
+    """
 
     library: Library
     id: str
@@ -64,6 +81,7 @@ class Chain:
     parameters: dict[str, Any]
     servers: Servers
     away: dict[str, float] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
 
     @classmethod
     def load(cls, library: Library, chain_id: str, servers: Servers) -> Chain:
@@ -127,7 +145,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
             return _begin(chain, step, workflow, None)
         if newest.status in UNDER_WAY:
             return _go_on(chain, step, workflow, newest, done)
-        if (wait := due_in(step, newest)) is not None:
+        if (wait := due_in(chain, step, newest)) is not None:
             return wait if wait > 0 else _begin(chain, step, workflow, newest)
         return None
     except BadExpression as error:
@@ -138,8 +156,10 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
         return SOONEST
 
 
-def due_in(step: Step, attempt: Attempt) -> float | None:
+def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
     """The seconds until a step is to be tried again after this attempt; None where it is not."""
+    if attempt.id in chain.given_up:
+        return None
     if attempt.status not in ("failed", "outcome_unknown") or attempt.number >= step.retry.attempts:
         return None
     wait: float = step.retry.backoff * 2.0 ** (attempt.number - 1)
@@ -168,6 +188,8 @@ def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -
 def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> float | None:
     try:
         if attempt.workflow_definition is None:
+            if (wait := _settle_last(chain, workflow, attempt)) is not None:
+                return wait
             attempt = _prepare(chain, step, workflow, attempt, done)
         with client(chain.library.config.server(attempt.server_address)) as comfyui:
             wait = _follow(chain, step, workflow, attempt, comfyui)
@@ -176,11 +198,14 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
     except PromptRefused as error:
         executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
         return 0.0
-    except Incomplete:
-        return 0.0  # What is missing stands in the attempt, which has failed.
-    except (ServerUnreachable, DeliveryFailed) as error:
+    except Incomplete as error:
+        return _ask_again(chain, attempt, attempt, error)
+    except ServerFailed as error:
+        if attempt.workflow_definition is None and (other := _elsewhere(chain, step, attempt)) is not None:
+            executing.move(chain.library, attempt.id, server=other)
+            return 0.0
         wait = _patience(chain, attempt.server_address, SOONEST)
-        if time.monotonic() - chain.away[attempt.server_address] < AWAY:
+        if fetching.may_pass(error) and _waited(chain, attempt.server_address) < AWAY:
             return wait
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
         status = "outcome_unknown" if attempt.status == "executing" else "failed"
@@ -191,6 +216,65 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
     except ArtifactDBError as error:
         executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
         return 0.0
+
+
+def _settle_last(chain: Chain, workflow: Workflow, attempt: Attempt) -> float | None:
+    """Before a step runs again: see whether its server can tell by now what became of the attempt before.
+
+    Returns:
+        Seconds after which to look again, since that attempt's prompt runs yet, or its outputs are there, or may come;
+        None where the step has to run.
+    """
+    last = attempts.sent_before(chain.library, attempt)
+    if last is None or last.status not in ("failed", "outcome_unknown", "completed"):
+        return None
+    if executing.get_overrides(chain.library, last.id) != executing.get_overrides(chain.library, attempt.id):
+        return None
+    if last.status == "completed":
+        if (last.completed_at or "") < attempt.created_at:
+            return None  # Somebody wants another one.
+    else:
+        try:
+            with client(chain.library.config.server(last.server_address)) as comfyui:
+                history, place = _asked(comfyui, last.prompt_id)
+        except UnknownServer:
+            return None
+        except ServerFailed:
+            if last.server_address == attempt.server_address:
+                raise
+            return None
+        if place is not None:
+            return LATEST
+        if history is None or history.ending != "success":
+            return None
+        try:
+            _collect(chain, workflow, last, patient=False)
+        except Incomplete as error:
+            return None if error.data["lasting"] else _ask_again(chain, attempt, last, error)
+    reason = f"not run: what attempt {last.number} made could be collected after all"
+    executing.withdraw(chain.library, attempt.id, reason=reason)
+    return 0.0
+
+
+def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplete) -> float:
+    """Outputs of the prompt that `holder` has are missing: seconds after which to ask again, for `attempt`."""
+    wait = _patience(chain, holder.id, LATEST, 30.0)
+    if _waited(chain, holder.id) >= COLLECTING:
+        chain.given_up.add(attempt.id)
+        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        return 0.0
+    logger.info("outputs of prompt %s are collected again: %s", holder.prompt_id, error)
+    return wait
+
+
+def _elsewhere(chain: Chain, step: Step, attempt: Attempt) -> str | None:
+    """Another server that can run a step which may run on any; None where there is none now."""
+    if step.server != ANY:
+        return None
+    with suppress(ServerFailed):
+        chosen = chain.servers.choose(ANY, step.workflow)
+        return chosen if chosen != attempt.server_address else None
+    return None
 
 
 def _prepare(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> Attempt:
@@ -225,18 +309,9 @@ def _deliver(chain: Chain, artifact: Artifact, server: str, workflow: Workflow) 
 
 
 def _follow(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, comfyui: ComfyUIServer) -> float:
-    history = comfyui.history(attempt.prompt_id)
-    place = None if history else comfyui.place_in_queue(attempt.prompt_id)
-    if history is None and place is None:
-        history = comfyui.history(attempt.prompt_id)  # It may have ended between the two questions.
+    history, place = _asked(comfyui, attempt.prompt_id)
     if history is not None:
-        collecting.download_and_store_artifacts(
-            chain.library,
-            workflow.id,
-            server=attempt.server_address,
-            prompt_id=attempt.prompt_id,
-            by=DRIVER,
-        )
+        _collect(chain, workflow, attempt, patient=_waited(chain, attempt.id) < COLLECTING)
         return 0.0
     if place is None:
         if attempt.status == "executing":
@@ -254,6 +329,25 @@ def _follow(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, comf
         )
         return 0.0
     return min(LATEST, max(SOONEST, ran / 10))
+
+
+def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:
+    """What a server says of a prompt: its history, or where in the queue it is; neither where it does not know it."""
+    history = comfyui.history(prompt_id)
+    place = None if history else comfyui.place_in_queue(prompt_id)
+    if history is None and place is None:
+        history = comfyui.history(prompt_id)  # It may have ended between the two questions.
+    return history, place
+
+
+def _collect(chain: Chain, workflow: Workflow, attempt: Attempt, *, patient: bool) -> None:
+    collecting.download_and_store_artifacts(
+        *(chain.library, workflow.id),
+        server=attempt.server_address,
+        prompt_id=attempt.prompt_id,
+        by=DRIVER,
+        patient=patient,
+    )
 
 
 def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
@@ -289,10 +383,16 @@ def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: s
         executing.fail(chain.library, workflow.id, error=error)
 
 
-def _patience(chain: Chain, server: str, soonest: float) -> float:
-    """How long to wait for a server that is away; longer with time."""
-    since = chain.away.setdefault(server, time.monotonic())
-    return min(5.0, max(soonest, (time.monotonic() - since) / 4))
+def _patience(chain: Chain, what: str, soonest: float, longest: float = 5.0) -> float:
+    """How long to wait for what is away; longer with time."""
+    chain.away.setdefault(what, time.monotonic())
+    return min(longest, max(soonest, _waited(chain, what) / 4))
+
+
+def _waited(chain: Chain, what: str) -> float:
+    """Seconds for which it has been away; 0 for what is there."""
+    now = time.monotonic()
+    return now - chain.away.get(what, now)
 
 
 def _since(at: str | None) -> float:

@@ -49,13 +49,16 @@ class Teller:
         workflow, attempt = one.workflow, one.attempt
         if workflow is None:
             return
-        now = (one.phase, workflow.status, attempt.id if attempt else None, one.current.id if one.current else None)
+        now = (
+            *(one.phase, workflow.status, workflow.error_message),
+            *(attempt.id if attempt else None, one.current.id if one.current else None),
+        )
         if self._told.get(one.step.id) == now:
             return
         self._told[one.step.id] = now
         where = f" on {attempt.server_address}" if attempt and one.phase is Phase.RUNNING else ""
         what = f" → {one.current.filename}" if one.current and one.phase in (Phase.DONE, Phase.PENDING) else ""
-        why = f": {workflow.error_message}" if workflow.error_message and one.phase is not Phase.RUNNING else ""
+        why = f": {workflow.error_message}" if workflow.error_message else ""
         self._say(
             {
                 "event": "step",

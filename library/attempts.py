@@ -24,6 +24,7 @@ UNSETTLED = ("queued", "executing", "outcome_unknown", "failed")
 class Ending:
     """How an attempt ended, as its server tells, and what it was made of, for one of which that is not known yet.
 
+    It is `executing` still where its prompt has ended and some of its outputs are to be collected again.
     `attempt_id` None: the one that holds the run whose outputs are recorded with it. `inputs` are the ids of the
     artifacts that went into it, by the door they went in through.
     """
@@ -125,6 +126,15 @@ def newest(library: Library, workflow_id: str) -> Attempt | None:
     """The last attempt of a workflow; None where it has none."""
     with library.reading():
         row = newest_row(workflow_id)
+        return Attempt.of(row) if row else None
+
+
+def sent_before(library: Library, attempt: Attempt) -> Attempt | None:
+    """The last attempt before this one whose prompt may have come to its server; None where there is none."""
+    table = models.Attempt
+    with library.reading():
+        before = (table.number < attempt.number) & table.workflow_definition.is_null(False)
+        row = first_row(_newest_first(attempt.workflow_id).where(before).limit(1))
         return Attempt.of(row) if row else None
 
 

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 
 def download_and_store_artifacts(
-    library: Library, workflow_id: str, *, server: str, prompt_id: str, by: str, include_temp: bool = False
+    library: Library,
+    workflow_id: str,
+    *,
+    server: str,
+    prompt_id: str,
+    by: str,
+    include_temp: bool = False,
+    patient: bool = False,
 ) -> list[Artifact]:
     """Download every output of a prompt that has ended, and record what is not recorded yet.
 
@@ -34,6 +41,7 @@ def download_and_store_artifacts(
         workflow_id: the workflow that the prompt is an attempt of; a prompt that no attempt holds becomes one.
         server: a configured server's name.
         include_temp: previews as well, which ComfyUI keeps in its temp folder until it starts again.
+        patient: the caller collects again: an attempt of which some outputs may come yet is left executing.
     Returns:
         The artifacts of the prompt, those that were recorded before included, without those in the trash.
     Raises:
@@ -41,7 +49,8 @@ def download_and_store_artifacts(
         Conflict: another workflow holds the prompt; it is queued or executing; or the server does not know it, which
             makes an attempt that was executing `outcome_unknown`.
         Incomplete: some outputs could not be had, after several tries; `data["missing"]` names them, and so do the
-            attempt and the workflow, which have failed. The others are recorded.
+            attempt and the workflow, which have failed. The others are recorded. With `data["lasting"]` the next call
+            would not bring them either.
         ServerFailed: the server tells nothing of the prompt; nothing was changed.
         StoreFailed: the disk took not all of it; what it took is recorded.
         Unavailable, TooNew: the database is away; nothing is left behind.
@@ -59,7 +68,7 @@ def download_and_store_artifacts(
         wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
         went_in = _inputs(library, target, history, wanted, prompt_id)
         arrived, missing = fetching.fetch(library, target, wanted, history.graph)
-        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in), by)
+        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in, patient), by)
         if missing:
             raise _incomplete(target, missing, len(arrived))
         return _of_execution(library, attempt_id, history)
@@ -155,8 +164,12 @@ def _inputs(
         return inputs.of_server(library, comfyui, history.graph, made_by, prompt_id)
 
 
-def _ending(attempt_id: str, history: History, missing: list[Missing], went_in: inputs.Inputs) -> attempts.Ending:
+def _ending(
+    attempt_id: str, history: History, missing: list[Missing], went_in: inputs.Inputs, patient: bool
+) -> attempts.Ending:
     status, error = arrivals.ending(history, missing, unsaid="the server does not say how it ended")
+    if patient and history.ending == "success" and _may_come(missing):
+        status = "executing"
     return attempts.Ending(
         *(attempt_id, status, error),
         workflow_definition=history.graph,
@@ -201,4 +214,8 @@ def _incomplete(server: Server, missing: list[Missing], arrived: int) -> Artifac
         }
         for one in missing
     ]
-    return Incomplete(message, server=server.name, missing=listed)
+    return Incomplete(message, server=server.name, missing=listed, lasting=not _may_come(missing))
+
+
+def _may_come(missing: list[Missing]) -> bool:
+    return any(fetching.may_pass(one.error) for one in missing)

@@ -107,6 +107,45 @@ def conclude(library: Library, attempt_id: str, *, status: str, error: str | Non
         attempts.end(tx, attempts.Ending(attempt_id, status, error))
 
 
+def move(library: Library, attempt_id: str, *, server: str, by: str = driving.DRIVER) -> None:
+    """Another server is to run it than the one that it was begun for, which was sent nothing yet.
+
+    Raises:
+        NotFound: it is gone with its chain. UnknownServer. Conflict: it has ended, or its prompt may have been queued.
+    """
+    address = library.config.server(server).name
+    with library.writing(by) as tx:
+        attempt = _open_row(attempt_id)
+        if attempt["workflow_definition"] is not None:
+            raise Conflict(f"its prompt may have come to {attempt['server_address']!r} already")
+        columns = {"server_address": address}
+        models.Attempt.update(**columns, updated_at=tx.at).where(models.Attempt.id == attempt["id"]).execute()
+        models.Workflow.update(**columns, updated_at=tx.at).where(
+            models.Workflow.id == attempt["workflow_id"]
+        ).execute()
+        before = {"server_address": attempt["server_address"]}
+        for kind, entity_id in (("attempt", attempt["id"]), ("workflow", attempt["workflow_id"])):
+            tx.log(f"{kind}.updated", kind, entity_id, workflow_id=attempt["workflow_id"], before=before, after=columns)
+
+
+def withdraw(library: Library, attempt_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
+    """It does not run, since what the one before it made could be had after all; the workflow stands as that one does.
+
+    Raises:
+        NotFound: it is gone with its chain. Conflict: it has ended, or there is none before it.
+    """
+    with library.writing(by) as tx:
+        attempt = _open_row(attempt_id)
+        others = models.Attempt.select().where(
+            (models.Attempt.workflow_id == attempt["workflow_id"]) & (models.Attempt.number < attempt["number"])
+        )
+        before = first_row(others.order_by(models.Attempt.number.desc()))
+        if before is None:
+            raise Conflict("there is no attempt before it")
+        attempts.change(tx, attempt, "skipped", reason)
+        attempts.settle(tx, attempt["workflow_id"], before["status"], before["error_message"])
+
+
 def skip(library: Library, workflow_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
     """A step that does not run in this chain.
 

@@ -52,7 +52,7 @@ def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
         try:
             return call()
         except ServerFailed as error:
-            if not _may_pass(error) or over.wait(seconds):
+            if not may_pass(error) or over.wait(seconds):
                 raise
     return call()
 
@@ -151,7 +151,10 @@ class _Beginning:
         self._part.write(data)
 
 
-def _may_pass(error: ServerFailed) -> bool:
+def may_pass(error: ArtifactDBError) -> bool:
+    """Whether the same may go well later: the server was away or broke off, or the disk took no more."""
+    if isinstance(error, StoreFailed):
+        return True
     status = error.data.get("status")
     passes = status is None or status >= 500 or status in _PASSING
     return passes and not error.data.get("lasting")

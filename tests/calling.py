@@ -375,6 +375,7 @@ CALLS: dict[str, Call] = {
     "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
     "artifacts.get_recorded": reads(lambda s: artifacts.get_recorded(s.library, s.usable.id)),
     "attempts.newest": reads(lambda s: attempts.newest(s.library, s.workflow_id)),
+    "attempts.sent_before": reads(lambda s, attempt: attempts.sent_before(s.library, attempt), Scene.execute),
     "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
     "attempts.finish": changes(
         lambda s: attempts.finish(
@@ -432,6 +433,12 @@ CALLS: dict[str, Call] = {
     ),
     "executing.conclude": changes(
         lambda s, attempt: executing.conclude(s.library, attempt.id, status="failed", error="x", by=BY), Scene.execute
+    ),
+    "executing.move": changes(
+        lambda s, attempt: executing.move(s.library, attempt.id, server="gpu-b", by=BY), Scene.execute
+    ),
+    "executing.withdraw": changes(
+        lambda s, attempt: executing.withdraw(s.library, attempt.id, reason="x", by=BY), Scene.execute
     ),
     "executing.skip": changes(
         lambda s, workflow: executing.skip(s.library, workflow.id, reason="x", by=BY), Scene.queue_step

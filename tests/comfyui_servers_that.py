@@ -34,6 +34,7 @@ class ComfyUI:
         self.runs: Callable[[dict[str, Any]], tuple[dict[str, Any], Any]] | None = None
         self.refusal: tuple[int, dict[str, Any]] | None = None
         self.interrupted: list[str] = []
+        self.away = False
         self.node_types: dict[str, Any] = {}
         self.instead: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self.app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[self._remember])
@@ -74,6 +75,9 @@ class ComfyUI:
     @web.middleware
     async def _remember(self, request: web.Request, handler: Any) -> Any:
         self.requests.append(request)
+        if self.away:
+            assert request.transport is not None
+            request.transport.abort()
         return await handler(request)
 
     async def _upload(self, request: web.Request) -> web.Response:
