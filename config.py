@@ -35,6 +35,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
 _BASE_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
+_OUR_HEADERS = frozenset(
+    ("accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade")
+)
+"""What the exchange itself is made of: none is the operator's to set."""
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
 
 
@@ -42,15 +47,18 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
 class Server:
     """A ComfyUI server that the operator registered: the only kind of host that this program ever talks to.
 
-    `repr()` never shows the token.
+    `repr()` never shows the token or the headers. `headers` go with every request beside the token; `ca_file` has
+    certificates of authorities (PEM) that are believed for this server beside the system's.
 
     `url` is kept in the canonical form that `parse_url` gives, so that equal addresses compare equal.
-    Raises BadConfiguration, naming the server and never a secret, when the url or the token cannot be used.
+    Raises BadConfiguration, naming the server and never a secret, when something of it cannot be used.
     """
 
     name: str
     url: str
     token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: Path | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -63,6 +71,39 @@ class Server:
                 f"server {self.name!r}: its token is empty, or holds a blank, a line end or a letter outside ASCII",
                 server=self.name,
             )
+        for header, value in self.headers.items():
+            self._check_header(header, value)
+        if self.ca_file is not None:
+            self._check_authorities(self.ca_file)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers that go with every request to this server, and to no other."""
+        token = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return {**self.headers, **token}
+
+    def _check_header(self, header: str, value: str) -> None:
+        where = f"server {self.name!r}: header {header!r}"
+        if _HEADER.match(header) is None or header.lower() in _OUR_HEADERS:
+            raise BadConfiguration(f"{where} is none that can be set", server=self.name)
+        if header.lower() == "authorization" and self.token is not None:
+            raise BadConfiguration(f"{where} is what token_env sets; name one of them", server=self.name)
+        if re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", value) is None:
+            what = "its value is empty, begins or ends with a blank, or holds a line end or a letter outside ASCII"
+            raise BadConfiguration(f"{where}: {what}", server=self.name)
+
+    def _check_authorities(self, file: Path) -> None:
+        import ssl
+
+        where = f"server {self.name!r}: ca_file"
+        if not self.url.startswith("https:"):
+            raise BadConfiguration(f"{where} is for an url that begins with https://", server=self.name)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except ssl.SSLError as error:
+            raise BadConfiguration(f"{where} {file} holds no certificate in PEM format", server=self.name) from error
+        except OSError as error:
+            raise BadConfiguration(f"{where} {file} cannot be read: {error.strerror}", server=self.name) from error
 
     @staticmethod
     def parse_url(url: str) -> str:
@@ -239,7 +280,7 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
         database=database,
         store=_path(folder, plain.pop("store", "store"), "store"),
         max_upload=plain.pop("max_upload_mb", DEFAULT_MAX_UPLOAD_MB) * 1024 * 1024,
-        servers=_servers(values.get("servers", {}), environment),
+        servers=_servers(values.get("servers", {}), folder, environment),
         approval=_approval(values.get("approval", {})),
         folders=_folders(values.get("folders", {}), folder),
         **plain,
@@ -255,26 +296,36 @@ def _path(folder: Path, text: str, where: str) -> Path:
     return folder / path
 
 
-def _servers(tables: Any, environment: Mapping[str, str]) -> dict[str, Server]:
+def _servers(tables: Any, folder: Path, environment: Mapping[str, str]) -> dict[str, Server]:
     servers: dict[str, Server] = {}
     for name, table in _table(tables, "servers").items():
         where = f"servers.{name}"
         if not _NAME.match(name):
             raise BadConfiguration(f"{where}: a server's name has letters, digits, '.', '_' and '-', 64 at most")
-        _refuse_unknown(_table(table, where), ("url", "token_env"), where)
+        _refuse_unknown(_table(table, where), ("url", "token_env", "headers_env", "ca_file"), where)
         if "url" not in table:
             raise BadConfiguration(f"{where}: url is missing")
-        servers[name] = Server(name, _text(table["url"], f"{where}.url"), _token(table, where, environment))
+        named = _table(table.get("headers_env", {}), f"{where}.headers_env")
+        secrets = {
+            header: _secret(variable, f"{where}.headers_env.{header}", environment)
+            for header, variable in named.items()
+        }
+        servers[name] = Server(
+            name,
+            _text(table["url"], f"{where}.url"),
+            _secret(table["token_env"], f"{where}.token_env", environment) if "token_env" in table else None,
+            {header: secret for header, secret in secrets.items() if secret is not None},
+            _path(folder, table["ca_file"], f"{where}.ca_file") if "ca_file" in table else None,
+        )
     return servers
 
 
-def _token(table: dict[str, Any], where: str, environment: Mapping[str, str]) -> str | None:
-    if "token_env" not in table:
-        return None
-    variable = _text(table["token_env"], f"{where}.token_env")
+def _secret(named: Any, where: str, environment: Mapping[str, str]) -> str | None:
+    """What a variable holds; None where it is not set."""
+    variable = _text(named, where)
     if variable not in environment:
         # The other servers, and everything that needs no server, go on without it.
-        logger.warning("%s: the variable %s, which token_env names, is not set", where, variable)
+        logger.warning("%s: the variable %s, which it names, is not set", where, variable)
     return environment.get(variable)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,14 +19,13 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_ import create_urllib3_context
 
 from ..errors import DeliveryFailed, ServerFailed, ServerUnreachable
 
 if TYPE_CHECKING:
     from .servers import Server
 
-__all__ = ["OriginSession"]
+__all__ = ["OriginSession", "trusted"]
 
 
 class OriginSession:
@@ -41,9 +41,8 @@ class OriginSession:
         # A compressed answer would not be the stored bytes, and could be a bomb; a cached one proves nothing.
         self._session.headers.update({"Accept-Encoding": "identity", "Cache-Control": "no-cache"})
         self._session.headers["User-Agent"] = "comfyui-artifact-db"
-        if server.token is not None:
-            self._session.headers["Authorization"] = f"Bearer {server.token}"
-        self._session.mount(server.url, _Adapter(self._deadline, secure=server.url.startswith("https:")))
+        self._session.headers.update(server.credentials)
+        self._session.mount(server.url, _Adapter(self._deadline, trusted(server)))
 
     def close(self) -> None:
         self._session.close()
@@ -92,7 +91,8 @@ class OriginSession:
         except _DeadlinePassed as error:
             raise ServerUnreachable(f"{label} did not finish within {self._deadline.seconds:g} s", **known) from error
         except requests.exceptions.SSLError as error:
-            raise ServerUnreachable(f"{label} could not be reached: the TLS handshake failed", **known) from error
+            told = f"{label} could not be reached: the TLS handshake failed{_distrust(error, self._server.name)}"
+            raise ServerUnreachable(told, **known) from error
         except requests.exceptions.ConnectTimeout as error:
             raise ServerUnreachable(f"{label} took no connection within {patience:g} s", **known) from error
         except requests.exceptions.Timeout as error:
@@ -117,7 +117,7 @@ class OriginSession:
         name = self._server.name
         if status in (401, 403):
             raise ServerFailed(
-                f"refused: server {name!r} answered {status}; check token_env of server {name!r}",
+                f"refused: server {name!r} answered {status}; check token_env of server {name!r}, or its headers_env",
                 server=name,
                 status=status,
             )
@@ -136,6 +136,35 @@ class OriginSession:
             )
         if status != 200:
             raise ServerFailed(f"server {name!r} answered with status {status}", server=name, status=status)
+
+
+_UNKNOWN_AUTHORITY = (18, 19, 20, 21)
+"""OpenSSL's X509_V_ERR codes of a chain that does not end at an authority that is believed."""
+
+
+def trusted(server: Server) -> ssl.SSLContext | None:
+    """Whose certificates are believed: the authorities of the system, of certifi, and its own; None without TLS."""
+    if not server.url.startswith("https:"):
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    if server.ca_file is not None:
+        context.load_verify_locations(server.ca_file)
+    return context
+
+
+def _distrust(error: BaseException, name: str) -> str:
+    """Why a certificate is not believed, and what to do, where that is what a handshake failed of."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            reason = seen.verify_message.partition(",")[0].rstrip(".").lower()
+            unknown = seen.verify_code in _UNKNOWN_AUTHORITY
+            remedy = f"; put the authority that signed it into ca_file of server {name!r}" if unknown else ""
+            return f": its certificate is not believed ({reason}){remedy}"
+        inner = next((one for one in seen.args if isinstance(one, BaseException)), None)
+        seen = getattr(seen, "reason", None) if isinstance(getattr(seen, "reason", None), BaseException) else inner
+    return ""
 
 
 class _DeadlinePassed(Exception):
@@ -172,12 +201,9 @@ class _Adapter(HTTPAdapter):
     only when it is whole: a server that drips one byte a second could hold a thread for days.
     """
 
-    def __init__(self, deadline: _Deadline, *, secure: bool) -> None:
+    def __init__(self, deadline: _Deadline, tls: ssl.SSLContext | None) -> None:
         self._deadline = deadline
-        # The system's certificates beside those of certifi: a studio's own authority is installed there.
-        self._tls = create_urllib3_context() if secure else None
-        if self._tls is not None:
-            self._tls.load_default_certs()
+        self._tls = tls
         super().__init__(pool_maxsize=1)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:

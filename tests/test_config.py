@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certifying import authority
 from comfyui_artifact_db.config import FILE_NAME, Approval, Config, Server, load_config, user_folder
 from comfyui_artifact_db.errors import BadConfiguration, Invalid, UnknownServer
 
@@ -72,7 +73,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     [
         ("databse = 'x'", "'databse'", ["database", "store", "servers", "approval"]),
         ("[server.gpu-a]\nurl = 'http://x'", "'server'", ["servers"]),
-        ("[servers.a]\nurl = 'http://x'\ntoken = 'x'", "'servers.a.token'", ["url", "token_env"]),
+        (
+            "[servers.a]\nurl = 'http://x'\ntoken = 'x'",
+            "'servers.a.token'",
+            ["url", "token_env", "headers_env", "ca_file"],
+        ),
         ("[approval]\nedit = 'usable'", "'approval.edit'", ["default", "edited"]),
         ("token = 'x'", "'token'", TOP_LEVEL),
     ],
@@ -114,6 +119,12 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
         ("[servers.a]\nurl = 'ftp://x'", "'a'"),
         ("[servers.a]\nurl = 'http://user:secret@x'", "'a'"),
         ("[servers.a]\nurl = 'http://x'\ntoken_env = 7", "servers.a.token_env"),
+        ("[servers.a]\nurl = 'http://x'\nheaders_env = 'X'", "servers.a.headers_env"),
+        ("[servers.a]\nurl = 'http://x'\nheaders_env = { X-Key = 7 }", "servers.a.headers_env.X-Key"),
+        ("[servers.a]\nurl = 'https://x'\nca_file = ''", "servers.a.ca_file"),
+        ("[servers.a]\nurl = 'https://x'\nca_file = 'none.pem'", "ca_file"),
+        ("[servers.a]\nurl = 'https://x'\nca_file = 'artifact-db.toml'", "ca_file"),
+        ("[servers.a]\nurl = 'http://x'\nca_file = 'artifact-db.toml'", "https://"),
         *((f'[servers."{name}"]\nurl = "http://x"', "servers") for name in ("", "a b", "../a", "a/b", "-a", "x" * 65)),
         ("approval = 'auto'", "approval"),
         ("[approval]\ndefault = 'usable'", "approval.default"),
@@ -126,6 +137,37 @@ def test_a_wrong_value_is_refused_with_its_name(tmp_path: Path, text: str, named
         load(tmp_path, text)
     assert named in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_headers_and_authorities_of_a_server_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ca, _ = authority(tmp_path)
+    text = """
+    [servers.gpu-b]
+    url = "https://gpu-b.studio"
+    token_env = "GPU_B_TOKEN"
+    headers_env = { X-Api-Key = "GPU_B_KEY", X-Other = "UNSET" }
+    ca_file = "studio-ca.pem"
+    """
+    server = load(tmp_path, text, GPU_B_KEY="s3cret key", GPU_B_TOKEN="s3cret").servers["gpu-b"]
+    assert server.credentials == {"X-Api-Key": "s3cret key", "Authorization": "Bearer s3cret"}
+    assert server.ca_file == ca
+    assert "s3cret" not in repr(server)
+    assert "servers.gpu-b.headers_env.X-Other: the variable UNSET, which it names, is not set" in caplog.text
+
+
+@pytest.mark.parametrize("header", ["Host", "Content-Length", "a b", "Authorization", ""])
+def test_a_header_that_is_not_the_operators_to_set_is_refused(tmp_path: Path, header: str) -> None:
+    text = f'[servers.a]\nurl = "http://x"\ntoken_env = "T"\nheaders_env = {{ "{header}" = "KEY" }}'
+    with pytest.raises(BadConfiguration, match=r"'a': header") as refused:
+        load(tmp_path, text, KEY="secret", T="secret")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["", " x", "x\r\nY: z", "ü"])
+def test_a_header_that_cannot_be_sent_is_refused_without_quoting_it(tmp_path: Path, value: str) -> None:
+    text = '[servers.a]\nurl = "http://x"\nheaders_env = { X-Api-Key = "KEY" }'
+    with pytest.raises(BadConfiguration, match=r"'X-Api-Key'.*its value is empty"):
+        load(tmp_path, text, KEY=value)
 
 
 @pytest.mark.parametrize(

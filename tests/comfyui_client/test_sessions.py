@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certifying import authority
 from comfyui_artifact_db import errors
 from comfyui_artifact_db.comfyui_client import ComfyUIServer, Server, Uploaded
 
@@ -123,6 +124,34 @@ def test_an_authority_that_the_system_trusts_is_trusted(
         assert upload(server) == Uploaded("v1.png", "")
 
 
+def test_what_the_operator_names_goes_with_every_request_over_tls_of_a_studio(
+    server_that: ServerThat, tmp_path: Path, call: Call, token: str
+) -> None:
+    ca, certificate = authority(tmp_path)
+    there = server_that(lambda request: request.answer(500), certificate)
+    server = Server("gpu-b", there.url, token, {"X-Api-Key": "k3y of ours"}, ca)
+    with ComfyUIServer(server) as client, pytest.raises(errors.ServerFailed, match="status 500"):
+        call(client)
+    for headers in there.headers_seen:
+        assert (headers["Authorization"], headers["X-Api-Key"]) == (f"Bearer {token}", "k3y of ours")
+    assert there.headers_seen
+    with ComfyUIServer(Server("gpu-b", there.url, token)) as client, pytest.raises(errors.ServerUnreachable) as refused:
+        call(client)
+    assert "its certificate is not believed" in str(refused.value)
+    assert "into ca_file of server 'gpu-b'" in str(refused.value)
+
+
+def test_headers_are_nowhere_to_be_seen(
+    server_that: ServerThat, call: Call, token: str, assert_tells_nothing: TellsNothing
+) -> None:
+    there = server_that(lambda request: request.answer(403, b"k3y of ours"))
+    server = Server("gpu-b", there.url, token, {"X-Api-Key": "k3y of ours"})
+    assert "k3y" not in repr(server)
+    with ComfyUIServer(server) as client, pytest.raises(errors.ServerFailed, match="headers_env") as refused:
+        call(client)
+    assert_tells_nothing(refused.value, "k3y")
+
+
 def test_a_certificate_for_another_host_is_refused(
     server_that: ServerThat, certificate: Path, monkeypatch: pytest.MonkeyPatch, connect: Connect
 ) -> None:
@@ -130,9 +159,10 @@ def test_a_certificate_for_another_host_is_refused(
     there = server_that(lambda request: request.answer(200, b"{}"), certificate)
     with (
         connect(there.url.replace("127.0.0.1", "localhost")) as server,
-        pytest.raises(errors.ServerUnreachable, match="TLS"),
+        pytest.raises(errors.ServerUnreachable, match=r"TLS.*hostname mismatch") as refused,
     ):
         server.system_stats()
+    assert "ca_file" not in str(refused.value), "that would not help"
     assert there.headers_seen == []
 
 
