@@ -21,6 +21,7 @@ from ..library import chains, decisions, driving, events, executing, identities
 from ..library.opening import Library
 from . import progress, steps
 from .definitions import Step
+from .hearing import Heard, Hearing
 from .progress import Phase, Progress, Standing
 from .servers import Servers
 
@@ -60,14 +61,22 @@ class _Driven:
 
 
 class Driver:
-    """Drives chains until it is stopped. `only`: no others than this one."""
+    """Drives chains until it is stopped. `only`: no others than this one; `hear`: is told how their prompts get on."""
 
-    def __init__(self, library: Library, *, only: str | None = None, watch: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        *,
+        only: str | None = None,
+        watch: Watcher | None = None,
+        hear: Callable[[Heard], None] | None = None,
+    ) -> None:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{identities.new_id()[-8:]}"
         self._library = library
         self._only = only
         self._watch = watch
         self._servers = Servers(library.config)
+        self._hearing = Hearing(hear)
         self._driven: dict[str, _Driven] = {}
         self._chain_of: dict[str, str] = {}
         self._seen: int | None = None
@@ -85,6 +94,10 @@ class Driver:
     def driven(self) -> list[str]:
         """The ids of the chains that it drives now."""
         return list(self._driven)
+
+    def heard(self, chain_id: str) -> list[Heard]:
+        """How the prompts of a chain get on, as far as this process drives it and hears of them."""
+        return self._hearing.of(chain_id)
 
     def start(self) -> Driver:
         """Begin to drive, in a thread."""
@@ -109,6 +122,7 @@ class Driver:
         if self._thread is not None:
             self._thread.join(timeout=60)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._hearing.close()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -176,7 +190,7 @@ class Driver:
 
     def _adopt(self, chain_id: str) -> None:
         try:
-            driven = _Driven(steps.Chain.load(self._library, chain_id, self._servers))
+            driven = _Driven(steps.Chain.load(self._library, chain_id, self._servers, self._hearing))
         except Invalid as error:
             driving.conclude(self._library, chain_id, status="failed", error=str(error))
             return
@@ -184,6 +198,7 @@ class Driver:
         self._chain_of.update(dict.fromkeys(driven.workflow_ids, chain_id))
 
     def _leave(self, chain_id: str) -> None:
+        self._hearing.keep(chain_id, ())
         for workflow_id in self._driven.pop(chain_id).workflow_ids:
             self._chain_of.pop(workflow_id, None)
 
@@ -194,6 +209,7 @@ class Driver:
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
         chain = chains.get_chain(self._library, chain_id)
         found = progress.look(driven.chain)
+        self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
         for step, why in found.skip:

@@ -47,6 +47,12 @@ class Progress:
     skip: tuple[tuple[Step, str], ...]
 
     @property
+    def under_way(self) -> set[str]:
+        """The ids of the attempts that have not ended."""
+        attempts = [one.attempt for level in self.levels for one in level]
+        return {attempt.id for attempt in attempts if attempt is not None and attempt.status in UNDER_WAY}
+
+    @property
     def done(self) -> dict[str, Workflow]:
         """The workflows of the steps that have ended, by the steps' ids."""
         return {

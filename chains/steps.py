@@ -50,6 +50,7 @@ from . import checking, expressions
 from .definitions import ANY, Definition, Step
 from .expressions import BadExpression
 from .files import Tree
+from .hearing import Hearing
 from .outputs import StepOutputs
 from .servers import Servers, client
 
@@ -80,12 +81,16 @@ class Chain:
     definition: Definition
     parameters: dict[str, Any]
     servers: Servers
+    hearing: Hearing | None = None
     away: dict[str, float] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
 
     @classmethod
-    def load(cls, library: Library, chain_id: str, servers: Servers) -> Chain:
+    def load(cls, library: Library, chain_id: str, servers: Servers, hearing: Hearing | None = None) -> Chain:
         """A chain that an engine drives, by what its rows hold.
+
+        Args:
+            hearing: listens to its prompts while they run.
 
         Raises:
             NotFound: there is none, or no engine drives it. ChainInvalid: its definition is none.
@@ -94,7 +99,7 @@ class Chain:
         if drive is None:
             raise NotFound(f"chain {chain_id} is not driven by an engine of this hub")
         definition = checking.check(Tree(chains.get_chain(library, chain_id).chain_definition), servers=None)
-        return cls(library, chain_id, definition, {**definition.parameters, **drive.parameters}, servers)
+        return cls(library, chain_id, definition, {**definition.parameters, **drive.parameters}, servers, hearing)
 
     def workflow_id(self, step: Step) -> str:
         """The id of a step's workflow, the same for whoever drives the chain."""
@@ -313,6 +318,8 @@ def _follow(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, comf
     if history is not None:
         _collect(chain, workflow, attempt, patient=_waited(chain, attempt.id) < COLLECTING)
         return 0.0
+    if chain.hearing is not None:
+        chain.hearing.follow(chain.id, step.id, attempt, comfyui.server, _client_id(attempt))
     if place is None:
         if attempt.status == "executing":
             message = f"{comfyui.server.name!r} knows nothing of the prompt any more: it was started again, or cleared"
@@ -356,14 +363,18 @@ def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
         comfyui.queue_prompt(
             attempt.workflow_definition,
             prompt_id=attempt.prompt_id,
-            # Without one, ComfyUI says nothing of what a cached prompt made.
-            client_id=f"artifact-db-{attempt.workflow_id}",
+            client_id=_client_id(attempt),
             extra_data={"artifact_db": {"actor": attempt.requested_by or DRIVER}},
         )
     except PromptRefused as error:
         if error.data.get("queued"):
             comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
         raise
+
+
+def _client_id(attempt: Attempt) -> str:
+    """As whom it is queued: without one ComfyUI says nothing of what a cached prompt made, and tells of no progress."""
+    return f"artifact-db-{attempt.workflow_id}"
 
 
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:

@@ -210,7 +210,7 @@ def rerun(options: argparse.Namespace, folder: Path | None) -> int:
 def _watch(library: Library, chain: Chain, options: argparse.Namespace) -> int:
     """Drive a chain, or watch another process drive it, until it has ended."""
     teller = Teller(chain, as_json=options.json)
-    driver = Driver(library, only=chain.id, watch=teller)
+    driver = Driver(library, only=chain.id, watch=teller, hear=teller.hear)
     driver.start()
     try:
         while not teller.ended.wait(0.2):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Any
 
+from ..chains.hearing import Heard
 from ..chains.progress import Phase, Progress, Standing
 from ..db.statuses import FINISHED_CHAIN
 from ..library.views import Chain
 from . import shells
+
+BETWEEN = 0.25
+"""Seconds between two words of how far one node is."""
 
 _WORDS = {
     Phase.WAITING: "waits",
@@ -30,6 +35,8 @@ class Teller:
         self._as_json = as_json
         self._began = time.monotonic()
         self._told: dict[str, tuple[Any, ...]] = {}
+        self._heard: dict[str, tuple[str | None, float]] = {}
+        self._telling = threading.Lock()
         self._say({"event": "begun", "chain_id": chain.id, "name": chain.name}, f"chain {chain.name} ({chain.id})")
 
     def __call__(self, chain_id: str, progress: Progress) -> None:
@@ -44,6 +51,21 @@ class Teller:
             )
         if progress.status in FINISHED_CHAIN:
             self.ended.set()
+
+    def hear(self, heard: Heard) -> None:
+        """Tell at which node a step's prompt is: each change of node, and how far it is a few times a second."""
+        node, now = heard.node, time.monotonic()
+        if node is None:
+            return
+        last, at = self._heard.get(heard.step_id, (None, 0.0))
+        if last == node.node_id and node.value != node.max and now - at < BETWEEN:
+            return
+        self._heard[heard.step_id] = (node.node_id, now)
+        if self._as_json:
+            self._say({"event": "node", "chain_id": heard.chain_id, **heard.plain()}, "")
+        elif sys.stdout.isatty():
+            how_far = f" {node.value:g}/{node.max:g}" if node.value is not None and node.max is not None else ""
+            self._say({}, f"{heard.step_id}: {node.class_type} ({node.node_id}){how_far} on {heard.server}")
 
     def _step(self, chain_id: str, one: Standing) -> None:
         workflow, attempt = one.workflow, one.attempt
@@ -77,7 +99,8 @@ class Teller:
 
     def _say(self, event: dict[str, Any], text: str) -> None:
         elapsed = round(time.monotonic() - self._began, 3)
-        if self._as_json:
-            shells.say_json({**event, "elapsed": elapsed})
-        else:
-            shells.say(f"{elapsed:7.1f} s  {text}")
+        with self._telling:
+            if self._as_json:
+                shells.say_json({**event, "elapsed": elapsed})
+            else:
+                shells.say(f"{elapsed:7.1f} s  {text}")

@@ -7,6 +7,7 @@ It refuses to know the database, the library, and which artifact is which: names
 | `servers` | the calls of a server's HTTP interface |
 | `histories` | what a server's history reports of a prompt, by shape |
 | `sessions` | the HTTP edge: one origin, no redirects, an end to every wait, every failure as one of our errors |
+| `websockets` | what a server tells of a prompt while it runs |
 | `uploads` | the body of an upload, streamed |
 | `filenames` | which names we send, and which we take from a server |
 """

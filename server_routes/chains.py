@@ -134,7 +134,8 @@ async def get_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
     asking.Query(request)
     chain, body = await hub.run(details.chain, chain_id)
-    return rendering.answer(body, revision=chain.revision)
+    progress = [heard.plain() for heard in hub.heard(chain_id)]
+    return rendering.answer({**body, "progress": progress}, revision=chain.revision)
 
 
 async def update_chain(hub: Hub, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..chains.driver import Driver
+from ..chains.hearing import Heard
 from ..config import Config
 from ..library import identities
 from ..library.opening import Library, SharedLibrary
@@ -46,6 +47,10 @@ class Hub:
     def config(self) -> Config:
         """The configuration."""
         return self.shared.config()
+
+    def heard(self, chain_id: str) -> list[Heard]:
+        """How the prompts of a chain get on; nothing where another process drives it."""
+        return self._driver.heard(chain_id) if self._driver is not None else []
 
     async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a library function, with the library as its first argument, off the event loop."""

@@ -53,9 +53,7 @@ class Studio:
     def __init__(self, library: Library, servers: dict[str, ComfyUI]) -> None:
         self.library = library
         self.servers = servers
-        library.config = replace(
-            library.config, servers={name: Server(name, server.url) for name, server in servers.items()}
-        )
+        self.configure(*(Server(name, server.url) for name, server in servers.items()))
         self.made = 0
         self.pictures = 1
         self.hold = threading.Event()
@@ -68,6 +66,10 @@ class Studio:
                 "SaveImage": {"input": {}},
             }
             server.runs = lambda graph, server=server: self._run(server, graph)
+
+    def configure(self, *servers: Server) -> None:
+        """These are the configured servers."""
+        self.library.config = replace(self.library.config, servers={one.name: one for one in servers})
 
     def _run(self, server: ComfyUI, graph: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         if self.fails(graph):

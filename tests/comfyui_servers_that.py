@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ class ComfyUI:
         self.refusal: tuple[int, dict[str, Any]] | None = None
         self.interrupted: list[str] = []
         self.away = False
+        self.wants: dict[str, str] = {}
+        self.sockets: dict[str, web.WebSocketResponse] = {}
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.node_types: dict[str, Any] = {}
         self.instead: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self.app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[self._remember])
@@ -48,6 +52,7 @@ class ComfyUI:
         self.app.router.add_post("/prompt", self._prompt)
         self.app.router.add_get("/prompt", self._exec_info)
         self.app.router.add_get("/object_info", self._object_info)
+        self.app.router.add_get("/ws", self._websocket)
         self.url = ""
 
     def ran(
@@ -78,6 +83,8 @@ class ComfyUI:
         if self.away:
             assert request.transport is not None
             request.transport.abort()
+        if any(request.headers.get(name) != value for name, value in self.wants.items()):
+            return web.Response(status=401)
         return await handler(request)
 
     async def _upload(self, request: web.Request) -> web.Response:
@@ -142,6 +149,26 @@ class ComfyUI:
         self.interrupted.append((await request.json())["prompt_id"])
         return web.Response()
 
+    async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets[request.query["clientId"]] = socket
+        async for _ in socket:
+            pass
+        self.sockets.pop(request.query["clientId"], None)
+        return socket
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """Tell everybody who listens."""
+        self.say(json.dumps({"type": kind, "data": data}))
+
+    def say(self, text: str) -> None:
+        """Send everybody who listens a text."""
+        assert self.loop is not None
+        for socket in list(self.sockets.values()):
+            with suppress(ConnectionError):  # who hears enough hangs up
+                asyncio.run_coroutine_threadsafe(socket.send_str(text), self.loop).result()
+
     async def _object_info(self, request: web.Request) -> web.Response:
         return web.json_response(self.node_types)
 
@@ -161,18 +188,22 @@ def _same_bytes(path: Path, file: Any) -> bool:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[ComfyUI]:
-    """A server that does as ComfyUI does, with its folders below this one."""
+def serving(folder: Path, certificate: Path | None = None) -> Iterator[ComfyUI]:
+    """A server that does as ComfyUI does, with its folders below this one; with TLS if it gets a certificate."""
     server = ComfyUI(folder)
-    loop = asyncio.new_event_loop()
+    loop = server.loop = asyncio.new_event_loop()
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
     runner = web.AppRunner(server.app, shutdown_timeout=0.1)
 
     async def start() -> None:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
 
     loop.run_until_complete(start())
-    server.url = "http://{}:{}".format(*runner.addresses[0][:2])
+    server.url = "http{}://{}:{}".format("s" if tls else "", *runner.addresses[0][:2])
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

@@ -18,6 +18,7 @@ import torch
 from aiohttp import web
 from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy.nested_tensor import NestedTensor
+from comfy.utils import ProgressBar
 from comfy_api.latest import Input
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
@@ -122,10 +123,11 @@ class Slow(_Through):
         return {"required": {"image": ("IMAGE",), "seconds": ("FLOAT", {"default": 30.0})}}
 
     def give(self, image: torch.Tensor, seconds: float) -> tuple[torch.Tensor]:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        bar, began = ProgressBar(100), time.monotonic()
+        while (done := time.monotonic() - began) < seconds:
             throw_exception_if_processing_interrupted()
             time.sleep(0.02)
+            bar.update_absolute(int(100 * done / seconds))
         return (image,)
 
 
