@@ -211,6 +211,7 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
             return 0.0
         wait = _patience(chain, attempt.server_address, SOONEST)
         if fetching.may_pass(error) and _waited(chain, attempt.server_address) < AWAY:
+            logger.info("step %s of chain %s waits: %s", step.id, chain.id, error)
             return wait
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
         status = "outcome_unknown" if attempt.status == "executing" else "failed"

@@ -12,17 +12,17 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from ..comfyui_client import ComfyUIServer
+from ..comfyui_client import health
+from ..comfyui_client.health import Health
 from ..config import Config, Server
 from ..db.connections import Database
 from ..db.inspecting import Inspection, known_migrations
-from ..errors import ArtifactDBError, StoreFailed, Unavailable
+from ..errors import StoreFailed, Unavailable
 from ..storage import disks, inspecting
 from ..storage.local import FILES
 from . import stores
@@ -40,7 +40,6 @@ MANY = 20
 """Orphans above which half of the store is too many to be moved: it may be another database's."""
 
 DEPENDENCIES = ("peewee", "aiohttp", "pillow", "requests", "filelock", "tqdm")
-ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -164,20 +163,18 @@ def _servers(config: Config) -> Iterator[Check]:
     if not servers:
         yield Check("servers", "ok", "none are configured")
         return
-    with ThreadPoolExecutor(min(8, len(servers)), thread_name_prefix="artifact-db-doctor") as pool:
-        yield from pool.map(_server, servers)
+    for server, found in zip(servers, health.look(servers), strict=True):
+        yield _server(server, found)
 
 
-def _server(server: Server) -> Check:
+def _server(server: Server, found: Health) -> Check:
     token = "with a token" if server.token is not None else "without a token"
-    try:
-        with ComfyUIServer(server, timeout=ANSWER_SECONDS, deadline=2 * ANSWER_SECONDS) as client:
-            system = client.system_stats().get("system")
-    except ArtifactDBError as error:
-        return Check("servers", "wrong", f"{server.name} ({server.url}, {token}): {error}", data={"name": server.name})
-    version = system.get("comfyui_version") if isinstance(system, dict) else None
-    told = f"ComfyUI {version}" if isinstance(version, str) else "ComfyUI, of an unknown version"
-    return Check("servers", "ok", f"{server.name} ({server.url}, {token}): {told}", data={"name": server.name})
+    label, told = f"{server.name} ({server.url}, {token})", asdict(found)
+    if found.error is not None:
+        return Check("servers", "wrong", f"{label}: {found.error}", data=told)
+    version = f"ComfyUI {found.version}" if found.version is not None else "ComfyUI, of an unknown version"
+    prompts = "1 prompt" if found.queue == 1 else f"{found.queue} prompts"
+    return Check("servers", "ok", f"{label}: {version}, {prompts} in its queue", data=told)
 
 
 def _dependencies() -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""The routes that tell of the hub itself: its health, its contract, the servers it knows."""
+"""The routes that tell of the hub itself: its health and its contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ..db.migrating import schema_version
 from ..library.opening import Library
-from . import asking, rendering
+from . import rendering
 from .hub import Hub
 
 CONTRACT = Path(__file__).resolve().parent / "openapi.json"
@@ -30,14 +30,6 @@ async def get_openapi(hub: Hub, request: web.Request) -> web.Response:
 
 async def get_health(hub: Hub, request: web.Request) -> web.Response:
     return rendering.answer({**await hub.run(_health), "version": hub.version, "started_at": hub.started_at})
-
-
-async def list_servers(hub: Hub, request: web.Request) -> web.Response:
-    ask = asking.Query(request, *asking.PAGE).page()
-    config = await hub.off_loop(lambda: hub.config)
-    names = sorted(name for name in config.servers if name > (ask.cursor or ""))
-    items = [{"name": name, "url": config.servers[name].url} for name in names[: ask.limit]]
-    return rendering.answer({"items": items, "next_cursor": items[-1]["name"] if len(names) > ask.limit else None})
 
 
 def _health(library: Library) -> dict[str, Any]:

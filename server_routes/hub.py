@@ -15,6 +15,7 @@ from ..config import Config
 from ..library import identities
 from ..library.opening import Library, SharedLibrary
 from .events import News
+from .servers import Checkups
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class Hub:
         self.version = version
         self.started_at = identities.now()
         self.news = News(self)
+        self.checkups = Checkups(self)
         # Deliveries wait for other machines: in a pool of their own they keep nobody else waiting.
         self._quick = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db")
         self._slow = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db-slow")

@@ -66,7 +66,7 @@ class Hub:
         self.shared = shared
         self.server = server
         self.session = session
-        self.url = f"http://127.0.0.1:{server.port}"
+        self.url = ""
         self.secrets: tuple[str, ...] = ()
 
     @property
@@ -182,12 +182,13 @@ async def serve(config: Config, migrated: Path) -> AsyncIterator[Serve]:
         shared = SharedLibrary()
         shared.configure(load or (lambda: config))
         server = TestServer(make(shared, VERSION), host=host)
+        hub = Hub(config, shared, server, ClientSession())
+        running.append(hub)
+        if load is None and not hub.database.exists():
+            shutil.copy(migrated, hub.database)  # before it is served: it opens its library then
         await server.start_server()
-        running.append(Hub(config, shared, server, ClientSession()))
-        hub = running[-1]
+        hub.url = f"http://127.0.0.1:{server.port}"
         if load is None:
-            if not hub.database.exists():
-                shutil.copy(migrated, hub.database)
             hub.library.prepare()
         return hub
 

@@ -61,6 +61,7 @@ class Pipeline:
 
     def __init__(self, shell: Shell, library: Library, servers: dict[str, ComfyServer]) -> None:
         self.shell, self.library, self.servers = shell, library, servers
+        self._started: list[subprocess.Popen[str]] = []
 
     def write(self, *steps: dict[str, Any]) -> str:
         file = self.shell.home / "film.json"
@@ -68,12 +69,23 @@ class Pipeline:
         return file.name
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.shell.command("chain", *arguments),
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
             cwd=self.shell.home,
             env=self.shell.environment(),
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test has left behind, its pipes included."""
+        while self._started:
+            process = self._started.pop()
+            if process.poll() is None:
+                process.kill()
+            if process.stdout is not None and not process.stdout.closed:
+                process.communicate()
 
     def newest(self, before: set[str]) -> Chain:
         def there() -> list[Chain]:
@@ -108,8 +120,15 @@ class Pipeline:
         assert {step_id: len(self.made(chain, step_id)) for step_id in steps} == dict.fromkeys(steps, 1)
 
 
+@pytest.fixture
+def pipeline(studio: Pipeline) -> Iterator[Pipeline]:
+    """The studio; no process that a test has started outlives it, however it ends."""
+    yield studio
+    studio.end()
+
+
 @pytest.fixture(scope="module")
-def pipeline(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def studio(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     servers = {}
     for name in ("gpu-a", "gpu-b"):
         servers[name] = ComfyServer(comfyui_code, tmp_path_factory.mktemp(name), extension=False)
@@ -253,7 +272,8 @@ def test_a_chain_that_is_cancelled_ends_its_prompt_on_its_server(pipeline: Pipel
     pipeline.executing(chain, "two")
     (running,) = pipeline.attempts(chain, "two")
     cancelled = pipeline.start("cancel", chain.id)
-    assert cancelled.wait(SECONDS) == 0
+    out, err = cancelled.communicate(timeout=SECONDS)
+    assert cancelled.returncode == 0, (out, err)
     entry = pipeline.servers["gpu-b"].outcome(running.prompt_id, timeout=SECONDS)
     assert [message[0] for message in entry["status"]["messages"]][-1] == "execution_interrupted"
     process.communicate(timeout=SECONDS)

@@ -19,7 +19,7 @@ import pytest
 from bundling import Studio, state
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.errors import Conflict, Invalid, NotFound
+from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StoreFailed
 from comfyui_artifact_db.library import (
     artifacts,
     bundles,
@@ -128,6 +128,22 @@ def test_an_import_that_another_one_of_the_same_bundle_overtakes_adds_nothing(
     assert {str(path) for path in files} == {row["local_path"] for row in placed(hub)}
     assert {event.actor for event in events.list_events(hub, limit=500)} == {"faster"}
     invariants.check(hub)
+
+
+def test_an_import_that_is_overtaken_leaves_the_others_files_also_where_its_own_cannot_be_removed(
+    bundle: Path, hub: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*local_paths: str) -> None:
+        raise StoreFailed("the disk refuses")
+
+    Between(monkeypatch, lambda: importing.import_bundle(hub, bundle, by="faster"))
+    with monkeypatch.context() as refused:
+        refused.setattr(hub.store, "delete", refuse)
+        with pytest.raises(StoreFailed, match="the disk refuses"):
+            importing.import_bundle(hub, bundle, by="slower")
+    files = [path for path in (hub.store.root / "files").rglob("*") if path.is_file()]
+    assert {str(path) for path in files} == {row["local_path"] for row in placed(hub)}
+    assert verifying.check(hub) == []
 
 
 def test_what_an_import_refers_to_may_go_while_it_is_made_ready(

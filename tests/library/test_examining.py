@@ -20,7 +20,10 @@ from comfyui_artifact_db.library import chains, examining, identities, runs, wor
 from comfyui_artifact_db.library.examining import Check, examine
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage import inspecting
+from comfyui_servers_that import ComfyUI, comfyui
 from making import Pictures, png
+
+__all__ = ["comfyui"]
 
 
 @pytest.fixture
@@ -88,9 +91,18 @@ def test_a_server_that_does_not_answer_is_wrong_and_its_token_is_nowhere(config:
         '[servers.gpu-a]\nurl = "http://127.0.0.1:1"\ntoken_env = "GPU_TOKEN"\n'
     )
     checks = wrong(load_config(config.folder, {"GPU_TOKEN": "hush-hush"}))
-    assert [(check.about, check.data) for check in checks] == [("servers", {"name": "gpu-a"})]
+    assert [(check.about, check.data["name"], check.data["status"]) for check in checks] == [
+        ("servers", "gpu-a", "away")
+    ]
     assert "with a token" in checks[0].text
     assert "hush-hush" not in repr(checks)
+
+
+def test_a_server_that_is_up_is_told_with_its_queue(config: Config, comfyui: ComfyUI) -> None:
+    comfyui.queue["queue_running"] = [[0, "p", {}, {}, []]]
+    (config.folder / "artifact-db.toml").write_text(f'[servers.gpu-a]\nurl = "{comfyui.url}"\n')
+    (check,) = about(list(examine(load_config(config.folder, {}))), "servers", "ok")
+    assert check.text == f"gpu-a ({comfyui.url}, without a token): ComfyUI 0.3.75, 1 prompt in its queue"
 
 
 @pytest.mark.usefixtures("later")

@@ -11,6 +11,7 @@ import pytest
 from browsing import chromium
 from comfyui_artifact_db.chains import checking, files, starting
 from comfyui_artifact_db.library import access, chains, executing, pages
+from making import png
 from panel_chains import ChainHub, ChainScreen, chain_hub
 from panel_hub import PanelHub
 from panel_screens import Screen, serious, until
@@ -325,3 +326,33 @@ def test_nothing_is_asked_for_while_nothing_happens(hub: ChainHub, view: ChainSc
     before = view.chain.locator(".adb-chain-head .adb-elapsed").text_content()
     until(lambda: view.chain.locator(".adb-chain-head .adb-elapsed").text_content() != before)
     assert asked == []
+
+
+def test_the_servers_are_seen_with_what_waits_there(hub: ChainHub, view: ChainScreen) -> None:
+    servers = view.page.get_by_role("list", name="Servers").locator("li")
+    expect(servers).to_have_text([r"gpu-a0 in its queue", "gpu-b0 in its queue"])
+
+
+def test_the_node_that_runs_is_seen_with_how_far_it_is(hub: ChainHub, view: ChainScreen) -> None:
+    gpu_a = hub.studio.servers["gpu-a"]
+    runs, gpu_a.runs = gpu_a.runs, None
+    try:
+        chain = hub.begin(chaining.step("one", server="gpu-a"))
+        until(lambda: gpu_a.queue["queue_pending"] and gpu_a.sockets)
+        view.open("film")
+        expect(view.state("one")).to_have_text("Runs")
+        (_, prompt_id, *_), *_ = gpu_a.queue["queue_pending"]
+        gpu_a.tell("executing", node="1", prompt_id=prompt_id)
+        expect(view.step("one").locator(".adb-step-node")).to_have_text("LoadImage")
+        gpu_a.tell("progress", node="9", value=3, max=20, prompt_id=prompt_id)
+        expect(view.step("one").locator(".adb-step-node")).to_have_text("SaveImage 3/20")
+        expect(view.tell("one").locator("progress")).to_have_js_property("value", 3)
+        assert serious(view.screen) == []
+        gpu_a.queue["queue_pending"].clear()
+        picture = gpu_a.file("one.png", png(3))
+        gpu_a.ran(prompt_id, {"9": {"images": [picture]}}, graph=chaining.GRAPH)
+        expect(view.state("one")).to_have_text("Done")
+        expect(view.step("one").locator(".adb-step-node")).to_be_hidden()
+        assert chains.get_chain(hub.library, chain.id).status == "completed"
+    finally:
+        gpu_a.runs = runs

@@ -192,13 +192,13 @@ async def test_fifty_items_are_a_page_where_nobody_says_otherwise(hub: Hub) -> N
 
 async def test_servers_are_those_of_the_configuration_without_their_tokens(serve: Serve, config: Config) -> None:
     (config.folder / "artifact-db.toml").write_text(
-        '[servers.b]\nurl = "https://b.studio"\ntoken_env = "B"\n[servers.a]\nurl = "http://127.0.0.1:1/"\n'
+        '[servers.b]\nurl = "https://127.0.0.1:2"\ntoken_env = "B"\n[servers.a]\nurl = "http://127.0.0.1:1/"\n'
     )
     hub = await serve(load_config(config.folder, {"B": "s3cret-t0ken"}))
     answer = await hub.get("/servers")
-    assert answer.json["items"] == [
-        {"name": "a", "url": "http://127.0.0.1:1"},
-        {"name": "b", "url": "https://b.studio"},
+    assert [(server["name"], server["url"]) for server in answer.json["items"]] == [
+        ("a", "http://127.0.0.1:1"),
+        ("b", "https://127.0.0.1:2"),
     ]
     assert b"s3cret" not in answer.body
     page = (await hub.get("/servers?limit=1")).json

@@ -4,6 +4,7 @@
 
 import { lines } from "./drawing.mjs";
 import { el, icon } from "./dom.mjs";
+import { progressOf } from "./progress.mjs";
 import { elapsed, standingBadge } from "./standing.mjs";
 import { CARD } from "./steps.mjs";
 
@@ -33,6 +34,7 @@ function card(step, { x, y }, view) {
       dataset: { state: step.state },
     },
     picture(step, view),
+    progressOf(step.workflow),
     el(
       "button",
       {

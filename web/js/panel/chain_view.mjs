@@ -4,6 +4,7 @@
 
 import { chainGraph } from "./chain_graph.mjs";
 import { button, el, refill } from "./dom.mjs";
+import { hear } from "./progress.mjs";
 import { RunAgain } from "./run_again.mjs";
 import { stepDetails } from "./step_details.mjs";
 import { chainBadge, elapsed } from "./standing.mjs";
@@ -52,6 +53,12 @@ export class ChainView {
     this.element.hidden = false;
     this.#draw();
     if (this.chosen) this.#gather();
+  }
+
+  /** How far the prompts under way are, as it is now. */
+  hear(progress) {
+    this.chain.progress = progress;
+    hear(this.body, progress);
   }
 
   close() {
@@ -130,6 +137,7 @@ export class ChainView {
     const step = this.step(this.chosen);
     this.side.hidden = !step;
     this.#tell();
+    hear(this.body, chain.progress);
   }
 
   #tell() {
@@ -144,6 +152,7 @@ export class ChainView {
     if (!found || this.step(this.chosen)?.workflow?.id !== id) return;
     this.told = found;
     this.#tell();
+    hear(this.body, this.chain.progress);
   }
 
   #heading() {

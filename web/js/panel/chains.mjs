@@ -8,6 +8,7 @@ import { ChainPages } from "./chain_pages.mjs";
 import { ChainView } from "./chain_view.mjs";
 import { Problem } from "./client.mjs";
 import { el } from "./dom.mjs";
+import { Servers } from "./servers.mjs";
 import { tick } from "./standing.mjs";
 
 /** Events come in handfuls, one transaction's together, and a running chain's in a stream. */
@@ -32,12 +33,14 @@ export class Chains {
     this.pages = new ChainPages(client, { onchange: () => this.#listed() });
     this.list = new ChainList(this.pages, { t, language, may, open: (id) => this.open(id), undelete: (chain) => this.actions.undelete(chain) });
     this.view = new ChainView({ client, t, language, may, open, actions: this.actions, back: () => this.back(), go: (id) => this.open(id) });
+    this.servers = new Servers(client, t);
+    this.list.element.append(this.servers.element);
     this.element = el("div", { class: "adb-chains", hidden: true }, this.list.element, this.view.element);
     this.endings = [
       live.listen((event) => this.#hear(event)),
       live.watchConnection((connected, missed) => connected && (missed || this.pages.error) && this.refresh()),
     ];
-    this.clock = setInterval(() => this.isShown && tick(this.element), 1000);
+    this.clock = setInterval(() => this.isShown && this.#tick(), 1000);
   }
 
   destroy() {
@@ -56,6 +59,7 @@ export class Chains {
     if (shown && !this.started) {
       this.started = true;
       this.pages.show({});
+      this.servers.look();
     }
   }
 
@@ -91,6 +95,23 @@ export class Chains {
   async refresh() {
     if (!this.started) return;
     await Promise.all([this.pages.reload(), this.#fetch().catch(() => this.opened && this.#touch(this.opened, AGAIN))]);
+  }
+
+  #tick() {
+    tick(this.element);
+    if (!document.hidden) this.servers.look();
+    this.#listen();
+  }
+
+  /** How far prompts are is no event, since no row tells of it: it is asked for while somebody looks at one that runs. */
+  async #listen() {
+    const { chain } = this.view;
+    const runs = chain?.drive && chain.workflows.some((workflow) => workflow.status === "executing");
+    if (!runs || this.listening || document.hidden) return;
+    this.listening = true;
+    const now = await this.client.chain(chain.id).catch(() => null);
+    this.listening = false;
+    if (now && this.view.chain?.id === now.id) this.view.hear(now.progress);
   }
 
   /** The hub does not answer: the list says so by itself. */

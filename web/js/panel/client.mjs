@@ -123,6 +123,11 @@ export class Client {
     return this.get(`/workflows/${id}`);
   }
 
+  /** The configured servers with how each is: {items}. */
+  servers() {
+    return this.get("/servers?limit=500");
+  }
+
   chain(id) {
     return this.get(`/chains/${id}`);
   }

@@ -5,6 +5,7 @@
 import { takes } from "./chain_graph.mjs";
 import { button, el } from "./dom.mjs";
 import { differences, written } from "./parameters.mjs";
+import { progressOf } from "./progress.mjs";
 import { elapsed, standingBadge } from "./standing.mjs";
 import { canRerunFrom } from "./steps.mjs";
 import { when } from "./words.mjs";
@@ -15,6 +16,7 @@ export function stepDetails(step, details, view) {
   return [
     el("h3", { class: "adb-step-heading" }, step.name),
     el("p", { class: "adb-step-line" }, standingBadge("step", step.state, t), step.server ? el("span", {}, step.server) : null, takes(step)),
+    progressOf(step.workflow),
     step.dependsOn.length ? el("p", { class: "adb-hint" }, t("step.waits_for", { steps: step.dependsOn.join(", ") })) : null,
     step.workflow?.error_message ? el("p", { class: "adb-why" }, step.workflow.error_message) : null,
     ...step.undelivered.map((transfer) => undelivered(transfer, view)),
