@@ -15,6 +15,8 @@ from . import rendering
 def chain(library: Library, chain_id: str) -> tuple[Chain, dict[str, Any]]:
     """A chain, and it as JSON with its steps, how it is driven, and what could not be delivered for it.
 
+    Of `progress` only the hub that drives it hears, and says it in the place of none.
+
     Raises:
         NotFound: there is none with this id.
     """
@@ -27,6 +29,7 @@ def chain(library: Library, chain_id: str) -> tuple[Chain, dict[str, Any]]:
         "workflows": [rendering.workflow_summary(step) for step in steps],
         "drive": None if drive is None else rendering.plain(drive, without=("chain_id",)),
         "undelivered": [rendering.plain(transfer) for transfer in undelivered],
+        "progress": [],
     }
 
 

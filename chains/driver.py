@@ -144,6 +144,7 @@ class Driver:
 
     def _turn(self) -> float:
         """One round over all chains; returns the seconds until the next is due."""
+        self._library.prepare()
         now = time.monotonic()
         if now - self._sought >= LOOK_SECONDS:
             self._sought = now

@@ -43,6 +43,7 @@ class Hub:
         """The open library; opening it blocks, so only what runs in the pool may be the first to ask."""
         library = self.shared.get()
         library.ahead.start(library)
+        self._drive(library)
         return library
 
     @property
@@ -74,18 +75,20 @@ class Hub:
         Raises:
             ArtifactDBError: it cannot be opened; the next request tries again.
         """
-        library = self.library
-        try:
-            library.prepare()
-        finally:
-            # It waits by itself while the database is away.
-            with self._starting:
-                if self._drives and self._driver is None and self.config.servers:
-                    self._driver = Driver(library).start()
+        self.library.prepare()
+
+    def _drive(self, library: Library) -> None:
+        """Drive chains from the moment on at which the library is open; the driver waits for its database by itself."""
+        if self._driver is not None or not self._drives:
+            return
+        with self._starting:
+            if self._driver is None and self._drives and self.config.servers:
+                self._driver = Driver(library).start()
 
     def close(self) -> None:
         """End the pools once what runs in them is done."""
         with self._starting:
+            self._drives = False
             if self._driver is not None:
                 self._driver.stop()
         self._quick.shutdown(wait=True)

@@ -213,13 +213,41 @@ def test_a_server_that_dies_in_the_middle_leaves_an_outcome_that_is_tried_again_
         step("two", slow, "one", server="gpu-b", retry={"attempts": 2, "backoff": 0.1}),
     )
     before = pipeline.known()
-    process = pipeline.start("run", file)
+    process = pipeline.start("run", file, "--json")
     chain = pipeline.newest(before)
     pipeline.executing(chain, "two")
     pipeline.servers["gpu-b"].kill()
     pipeline.servers["gpu-b"].start()
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, (out, err)
+    told = [event for event in map(json.loads, out.splitlines()) if event["event"] == "node"]
+    slow_ones = [event for event in told if event["node_type"] == "TestsSlow"]
+    assert {(event["step_id"], event["server"], event["node_id"], event["max"]) for event in slow_ones} >= {
+        ("two", "gpu-b", "4", 100)
+    }
+    assert [one.status for one in pipeline.attempts(chain, "two")] == ["outcome_unknown", "completed"]
+    pipeline.ends_with_everything_once(chain, "one", "two")
+
+
+def test_a_server_that_dies_after_its_prompt_has_ended_has_forgotten_it_and_the_step_runs_elsewhere(
+    pipeline: Pipeline,
+) -> None:
+    """Nobody drives the chain while the prompt ends; the server that comes back knows nothing of it."""
+    file = pipeline.write(step("one", start_graph()), step("two", next_graph(1.0), "one", retry={"attempts": 2}))
+    before = pipeline.known()
+    process = pipeline.start("run", file)
+    chain = pipeline.newest(before)
+    pipeline.executing(chain, "two")
+    process.kill()
+    (running,) = pipeline.attempts(chain, "two")
+    server = pipeline.servers[running.server_address]
+    server.outcome(running.prompt_id, timeout=SECONDS)
+    server.kill()
+    server.launch()
+    server.wait()
+    done = pipeline.start("resume", chain.id)
+    out, err = done.communicate(timeout=SECONDS)
+    assert done.returncode == 0, (out, err)
     assert [one.status for one in pipeline.attempts(chain, "two")] == ["outcome_unknown", "completed"]
     pipeline.ends_with_everything_once(chain, "one", "two")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -180,3 +181,17 @@ async def test_the_chains_of_runners_elsewhere_are_theirs(studios: Studios) -> N
     workflow = (await studios.hub.post("/workflows", 201, json=made)).json
     await studios.hub.post(f"/workflows/{workflow['id']}/retry", 404)
     assert (await studios.hub.post(f"/chains/{other['id']}/cancel", 200)).json["status"] == "cancelled"
+
+
+async def test_a_hub_whose_database_could_not_be_opened_at_its_start_drives_chains_once_it_can(
+    serve: Serve, config: Config, servers: dict[str, ComfyUI], migrated: Path
+) -> None:
+    database = Path(config.database.removeprefix("sqlite:///"))
+    shutil.copy(__file__, database)  # It is no database.
+    configured = {name: Server(name, server.url) for name, server in servers.items()}
+    hub = await serve(load=lambda: replace(config, servers=configured), make=application)
+    await hub.get("/queue", 503)
+    shutil.copy(migrated, database)
+    await hub.get("/queue", 200)
+    studios = Studios(hub, Studio(hub.library, servers))
+    await studios.until(await studios.begin(step("one")), "completed")
