@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from ..answers import details, rendering
 from ..chains import control, rerunning, starting
+from ..comfyui_client import health
 from ..errors import Invalid
 from ..library import (
     artifacts,
@@ -226,8 +228,9 @@ def _retry_transfer(asked: Asked) -> Any:
 
 
 def _list_servers(asked: Asked) -> Any:
-    servers = asked.library.config.servers
-    return {"items": [{"name": name, "url": servers[name].url} for name in sorted(servers)], "next_cursor": None}
+    servers = [one for _, one in sorted(asked.library.config.servers.items())]
+    found = zip(servers, health.look(servers), strict=True)
+    return {"items": [{"url": server.url, **asdict(told)} for server, told in found], "next_cursor": None}
 
 
 ANSWERS: dict[str, Callable[[Asked], Any]] = {

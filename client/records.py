@@ -165,12 +165,27 @@ class Drive(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeProgress(Record):
+    """The node of a step's graph that runs at this moment, and how many of how many parts of it are done."""
+
+    step_id: str
+    workflow_id: str
+    server: str
+    node_id: str
+    node_type: str
+    value: float | None
+    max: float | None
+    elapsed: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChainDetails(Chain):
-    """A chain with its steps, how it is driven, and the deliveries for it that failed last."""
+    """A chain with its steps, how it is driven, the deliveries for it that failed last, and the nodes that run."""
 
     workflows: list[WorkflowSummary]
     drive: Drive | None
     undelivered: list[Transfer]
+    progress: list[NodeProgress]
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> ChainDetails:
@@ -178,6 +193,7 @@ class ChainDetails(Chain):
             "workflows": [WorkflowSummary.from_json(one) for one in body["workflows"]],
             "drive": None if body["drive"] is None else Drive.from_json(body["drive"]),
             "undelivered": [Transfer.from_json(one) for one in body["undelivered"]],
+            "progress": [NodeProgress.from_json(one) for one in body["progress"]],
         }
         return super().from_json({**body, **made})
 
@@ -285,10 +301,14 @@ class TagsChanged(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Server(Record):
-    """A ComfyUI server that the operator registered by name."""
+    """A ComfyUI server that the operator registered by name, and how it is: `up`, `away`, or `wrong` (`error`: why)."""
 
     name: str
     url: str
+    status: str
+    queue: int | None
+    version: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def test_comfyui_and_torch_are_imported_where_comfyui_knocks_and_nowhere_else(pa
 
 @pytest.mark.parametrize(
     ("library", "packages"),
-    [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli")),
+    [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli", "comfyui_client")),
      ("jinja2", ("chains",)), ("yaml", ("chains",)),
      ("PIL", ("media", "nodes", "library")), ("av", ("media", "nodes")), ("requests", ("comfyui_client", "client"))],
 )  # fmt: skip
