@@ -2,7 +2,8 @@
 
 FTS5 looks whether a row is within bounds only once the row has all that is asked for: words that are common and never
 together, or a phrase of common words, it would seek through all rows there are. So each row of the indexes also has
-words of our own, which say in which windows of rows it is, and more than one word is only sought within a window.
+words of our own, which say in which windows of rows it is, and more than one word is only sought within a window. Of a
+single word no more is read than stands within the bounds.
 """
 
 from __future__ import annotations
@@ -30,9 +31,15 @@ UNDIVIDED = (
 SIGN, WIDTHS = 0xE000, (6, 12, 18)
 """The first of the characters that the words of windows begin with, and how many bits wide windows are."""
 
+SHORT = 4096
+"""Among so many rows, one after another, all that have a word are read."""
+OPENING = 500
+"""To begin with a window takes as long as so many rows of it."""
+
 MOST_WORDS = 100
-MOST_WINDOWS = 16
 NEWEST = (1 << 63) - 1
+FOLLOWED = " + "
+"""Stands between the words of a phrase."""
 _ANYWHERE = 1_000_000_000
 
 _WORDS = """
@@ -64,21 +71,34 @@ def among(wanted: Iterable[Phrases], candidates: Iterable[int], *, index: str = 
 
     Args:
         narrow: candidates are few among the rows that have any of it; else they are all of these, from the first
-            candidate to the last, and wide windows cost no more.
+            candidate to the last, and of a window no more is read than lies as densely.
     """
-    ordered = sorted(candidates)
-    if not ordered:
-        return set()
-    spread = ordered[-1] - ordered[0]
-    bits = WIDTHS[0] if narrow else next((b for b in WIDTHS if spread >> b < MOST_WINDOWS), WIDTHS[-1])
+    left = set(candidates)
+    sought = []
+    for phrases in wanted:
+        if left and max(left) - min(left) < SHORT and not any(FOLLOWED in phrase for phrase in phrases):
+            left.intersection_update(
+                rows(phrases, min(left) - 1, max(left) + 1, SHORT, index=index, newest_first=False)
+            )
+        else:
+            sought.append(phrases)
+    return _in_windows(sought, left, index, narrow) if sought and left else left
+
+
+def _in_windows(wanted: Sequence[Phrases], candidates: set[int], index: str, narrow: bool) -> set[int]:
+    low, high = min(candidates) - 1, max(candidates) + 1
+    density = 1 if narrow else len(candidates) / (high - low)
+    ways = ((bits, {row >> bits for row in candidates}) for bits in WIDTHS)
+    bits, windows = min(ways, key=lambda way: len(way[1]) * (OPENING + density * (1 << way[0])))
     found: set[int] = set()
-    for window in sorted({row >> bits for row in ordered}):
+    for window in sorted(windows):
         sign = f'"{chr(SIGN + bits)}{window:x}"'
         # A phrase is sought together with the sign, or it would be sought everywhere before the sign is looked at.
         each = (" OR ".join(f"NEAR({sign} {phrase}, {_ANYWHERE})" for phrase in phrases) for phrases in wanted)
         expression = " AND ".join(f"({one})" for one in each)
-        found.update(_matching(expression, ordered[0] - 1, ordered[-1] + 1, 1 << bits, index, "DESC"))
-    return found.intersection(ordered)
+        # Upwards FTS5 goes to the window at once; downwards it would come to it from the end.
+        found.update(_matching(expression, low, high, 1 << bits, index, "ASC"))
+    return candidates.intersection(found)
 
 
 def newest() -> int:

@@ -38,8 +38,11 @@ class Tier:
                 return False, len(rows)
             return True, rows[-1] if newest_first else -rows[-1]
 
-        parts = dict.fromkeys(part for term in self.terms for part in term.parts)
-        read = (fulltext.rows(part, low, high, limit, index=self.index, newest_first=newest_first) for part in parts)
+        read: list[list[int]] = []
+        for part in dict.fromkeys(part for term in self.terms for part in term.parts):
+            read.append(fulltext.rows(part, low, high, limit, index=self.index, newest_first=newest_first))
+            if not read[-1]:
+                break
         return min(read, key=reach)
 
     def among(self, rows: Iterable[int], *, narrow: bool = True) -> set[int]:
@@ -112,12 +115,13 @@ class Ranking:
         self.at: Place | None = self.start
         self.found: list[Place] = []
         self.read = 0
+        self.next_read = 0
 
     def fill(self, count: int, keep: Keep, *, most: int = MOST_READ) -> None:
         """Look on until `count` are found, `most` rows were looked at, or there is nothing more."""
-        step = count
         while self.at is not None and len(self.found) < count and self.read < most:
             at, tier = self.at, self.tiers[self.at.tier]
+            step = max(count, min(self.next_read, most - self.read))
             low, high = (0, at.row) if self.newest_first else (at.row, fulltext.NEWEST)
             candidates = tier.candidates(low, high, step, newest_first=self.newest_first) if tier else []
             if tier and candidates:
@@ -126,7 +130,7 @@ class Ranking:
             self.read += len(candidates)
             if len(candidates) == step:
                 self.at = replace(at, row=candidates[-1])
-                step = min(step * 2, LARGEST_STEP)
+                self.next_read = min(step * 4, LARGEST_STEP)
             elif at.tier + 1 < len(self.tiers):
                 self.at = replace(at, tier=at.tier + 1, row=at.above)
             else:

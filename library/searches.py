@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from peewee import JOIN
 
 from ..db import fulltext, models
-from ..db.querying import all_rows, all_tuples
+from ..db.querying import all_rows, all_tuples, listed
 from . import pages, ranking
 from .words import Words, read
 
@@ -27,8 +27,8 @@ TRIED = 200
 """So many rows are looked at before a filter is asked whether it lets few through."""
 SORTABLE = 1000
 """So many matches are sorted by size; more are found along the sizes."""
-WALKED = 100
-"""Rows that are held against the words for one page by size."""
+WALKED = 50
+"""So many rows, or as many as a page may show, are held against the words for one page by size."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _Search:
         """Along the sizes, each held against the filters and the words."""
         index, table = models.ArtifactSearchRow, models.Artifact
         sizes = table.select(*keys, index.search_row).join(index, JOIN.CROSS).where(index.artifact_id == table.id)
-        ask = pages.Ask(WALKED, self.ask.cursor)
+        ask = pages.Ask(max(WALKED, self.ask.limit), self.ask.cursor)
         walked = pages.page(sizes, keys, ask, lambda rows: rows, descending=descending)
         kept = set(self._kept([row["search_row"] for row in walked.items]))
         kept = everything.among(kept)
@@ -131,7 +131,8 @@ class _Search:
             if not ids:
                 return []
             if len(ids) <= FEW:
-                return [row for (row,) in all_tuples(index.select(index.search_row).where(index.artifact_id.in_(ids)))]
+                rows = index.select(index.search_row).where(index.artifact_id.in_(listed(ids)))
+                return [row for (row,) in all_tuples(rows)]
         return None
 
 
@@ -140,4 +141,4 @@ def _artifacts(found: list[int], *columns: Any) -> Any:
     index, table = models.ArtifactSearchRow, models.Artifact
     # CROSS JOIN keeps this order: from the rows that were found to their artifacts.
     query = index.select(index.search_row, *columns).join(table, JOIN.CROSS)
-    return query.where((index.artifact_id == table.id) & index.search_row.in_(found))
+    return query.where((index.artifact_id == table.id) & index.search_row.in_(listed(found)))

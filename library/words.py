@@ -13,8 +13,9 @@ from . import names
 
 _PIECE = re.compile(r'"([^"]*)(?:"|\Z)|(\S+)')
 _WORD = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
-"""What ASCII's signs and blanks divide: where else words end only the index knows."""
-_TOKEN = re.compile(r"[^\W_]+")
+"""What signs and blanks divide: those that are not ASCII are made blanks first."""
+_DIVIDES = re.compile("[PSZ]|Cf")
+"""Signs, blanks and what only says how to write: categories of Unicode."""
 _UNDIVIDED = re.compile(f"[{fulltext.UNDIVIDED}]")
 
 
@@ -53,14 +54,20 @@ def read(q: str) -> Words | None:
 
 
 def _divided(text: str) -> str:
-    """As the index has it: each character of a script without blanks between words is a word."""
-    return _UNDIVIDED.sub(r" \g<0> ", text)
+    """As the index has it: signs divide words, and each character of a script without blanks between words is one."""
+    divided = "".join(" " if not letter.isascii() and _is_sign(letter) else letter for letter in text)
+    return _UNDIVIDED.sub(r" \g<0> ", divided)
+
+
+def _is_sign(letter: str) -> bool:
+    """Whether it divides words in every Unicode: SQLite's is 6.1, and what is younger is a letter there."""
+    return all(_DIVIDES.match(unicode.category(letter)) for unicode in (unicodedata.ucd_3_2_0, unicodedata))
 
 
 def _term(words: list[str], last: tuple[str, ...]) -> Term:
     """Words that follow each other, of which the last is one of several."""
     *before, _ = words
-    phrases = tuple(" + ".join((*_quoted(before), one)) for one in last)
+    phrases = tuple(fulltext.FOLLOWED.join((*_quoted(before), one)) for one in last)
     return Term(phrases, (*((one,) for one in _quoted(before)), last))
 
 

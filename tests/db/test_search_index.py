@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import runpy
 import sqlite3
 from collections.abc import Iterator
@@ -273,6 +274,44 @@ def test_the_index_follows_every_change(database: Database, path: Path) -> None:
         sql(path, statement)
         assert_whole(path)
     assert sql(path, "SELECT * FROM tag_counts") == []
+
+
+def scatter(path: Path, count: int) -> dict[int, str]:
+    """Texts of four words at rows that lie close together, far apart, and anywhere between."""
+    luck = random.Random(count)
+    numbers = {int(2 ** (luck.random() * 21)) for _ in range(count)} | set(range(70_000, 70_000 + count))
+    texts = {row: " ".join(luck.choice("abcd") for _ in range(4)) for row in numbers}
+    with closing(sqlite3.connect(path)) as connection:
+        for row, text in texts.items():
+            signs = " ".join(f"{chr(fulltext.SIGN + bits)}{row >> bits:x}" for bits in fulltext.WIDTHS)
+            said = f"{signs} {chr(fulltext.SIGN)} {text}"
+            connection.execute("INSERT INTO artifact_search (rowid, everything) VALUES (?, ?)", (row, said))
+        connection.commit()
+    return texts
+
+
+WANTED = [
+    *([['"a"']], [['"a"'], ['"b"']], [['"a" + "b"']], [['"a" + "b"', '"c"']], [['"a" + "b"'], ['"c" + "d"'], ['"d"']]),
+    *([['"a"', '"b"'], ['"c" + "d"']], [['"z"'], ['"a"']], [['"a" + "z"']]),
+]
+
+
+def test_which_of_some_rows_have_what_is_wanted_is_told_in_every_way(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(database)
+    texts = scatter(path, 60)
+    everything, few = sorted(texts), random.Random(1).sample(sorted(texts), 20)
+    with database.reading():
+        for short, opening in ((4096, 500), (1 << 30, 500), (0, 500), (0, 0), (0, 1 << 30)):
+            monkeypatch.setattr(fulltext, "SHORT", short)
+            monkeypatch.setattr(fulltext, "OPENING", opening)
+            for wanted in WANTED:
+                plain = [[phrase.replace('"', "").replace(" + ", " ") for phrase in phrases] for phrases in wanted]
+                having = {row for row, text in texts.items() if all(any(p in text for p in each) for each in plain)}
+                assert fulltext.among(wanted, everything, narrow=False) == having
+                assert fulltext.among(wanted, few) == having.intersection(few)
+                assert fulltext.among(wanted, []) == set()
 
 
 def test_what_must_be_written_the_same_twice_is(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.errors import Invalid
-from comfyui_artifact_db.library import artifacts, decisions, pages, ranking, runs, searches, trash
+from comfyui_artifact_db.library import artifacts, decisions, pages, ranking, runs, searches, trash, words
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact
 from making import Pictures
@@ -95,6 +95,16 @@ def test_signs_are_no_part_of_words(library: Library, make: Making) -> None:
     make("a dragon at night")
     for q in ("dragon draft", "dragon -draft", "dragon - draft", "+dragon draft!", "(draft)", "dragon, draft"):
         assert find(library, q) == [draft.id], q
+
+
+def test_signs_of_every_script_divide_words(library: Library, make: Making) -> None:
+    made = make("red—sea « sleeps »，here…soft\u00adly a\u20bfb")
+    make("sea red")
+    for sign in "-_—–…«“，、。・\u00ad\u200b":
+        assert words.read(f"red{sign}sea") == words.read("red-sea"), sign
+        assert find(library, f"red{sign}sea") == [made.id], sign
+    assert find(library, "here…soft ly") == find(library, "a\u20bfb") == [made.id]
+    assert words.read("— … «»") is None
 
 
 ANY_PART = ("天空", "龙", "空中的龙", "ドラゴン", "ゴン", "空を飛ぶ", "ภาพ", "飛ぶ ドラ", "dragon 天空", '"空を飛ぶ"')
