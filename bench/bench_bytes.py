@@ -132,7 +132,7 @@ def _download(home: Path, source: Path) -> list[Figure]:
 def post(url: str, body: bytes) -> tuple[float, Any]:
     """Send JSON; the seconds that it took, and the answer."""
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=600)
     began = time.perf_counter()
     connection.request("POST", address.path, body, {"Content-Type": "application/json"})
     answer = connection.getresponse()

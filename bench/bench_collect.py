@@ -109,13 +109,14 @@ def _place(server: ComfyServer, image: dict[str, str]) -> Path:
 
 
 def _collect(hub: Served, prompt_id: str) -> tuple[float, list[dict[str, Any]]]:
-    """Collect into a chain of its own, which is deleted again with its files: a prompt is recorded once."""
+    """Collect into a chain of its own, which goes again for good with its files: a prompt is recorded once."""
     _, chain = post(f"{hub.url}/chains", json.dumps({"name": "bench"}).encode())
     step = {"workflow_name": "bench", "chain_id": chain["id"], "step_id": "a"}
     _, workflow = post(f"{hub.url}/workflows", json.dumps(step).encode())
     body = json.dumps({"server": "gpu", "prompt_id": prompt_id}).encode()
     taken, answer = post(f"{hub.url}/workflows/{workflow['id']}/collect", body)
     requests.delete(f"{hub.url}/chains/{chain['id']}", timeout=60).raise_for_status()
+    post(f"{hub.url}/trash/empty", json.dumps({"ids": [chain["id"]]}).encode())
     return taken, answer["items"]
 
 

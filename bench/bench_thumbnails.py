@@ -29,6 +29,7 @@ def run() -> list[Figure]:
     """Seconds for a thumbnail in both sizes, on as many threads on both sides."""
     with tempfile.TemporaryDirectory(prefix="artifact-db-bench-") as folder:
         library = open_library(load_config(Path(folder) / "hub", {}))
+        library.prepare()
         try:
             ids = _record(library)
             sources = [Path(artifacts.get_artifact(library, artifact_id).local_path) for artifact_id in ids]

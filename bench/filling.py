@@ -28,6 +28,7 @@ def fill(data: Path, count: int, *, seed: int = 1) -> None:
         data: the server's folder of ours, `user/__artifact_db`.
     """
     library = open_library(load_config(data))
+    library.prepare()
     try:
         outputs = _outputs(library, count, random.Random(seed))
         for number in range(0, count, AT_ONCE):
