@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,34 @@ from typing import Any
 import loading  # noqa: F401  makes the checkout importable
 import pytest
 from comfyui_artifact_db.config import Config, load_config
+from comfyui_artifact_db.db.connections import Database
+from comfyui_artifact_db.db.migrating import migrate
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_studio import comfyui_code, servers
 from small_disks import disk, removable
 
 __all__ = ["comfyui_code", "disk", "removable", "servers"]
+
+TESTS = Path(__file__).resolve().parent
+
+TOGETHER = {"comfyui": "servers", "examples": "servers", "routes": "hub", "transfers": "hub"}
+"""The folders whose tests share what is dear to start, or look back at each other, and so run in one process."""
+
+LONGEST = ("comfyui", "examples", "routes", "transfers", "panel", "torture", "demo", "cli")
+"""The folders whose tests take longest, which begin first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes: which go together (else those of one file), and which begin."""
+
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(TESTS).parts[0]
+
+    for item in items:
+        file = item.path.relative_to(TESTS).as_posix()
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(folder(item), file)))
+    items.sort(key=lambda item: LONGEST.index(folder(item)) if folder(item) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -26,10 +50,20 @@ def config(tmp_path: Path) -> Config:
     return load_config(tmp_path, {})
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database as the migrations leave it: tests begin with a copy, since they take longer than most tests."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'artifacts.db'}")
+    migrate(database)
+    database.close()
+    return database.path
+
+
 @pytest.fixture
-def library(config: Config) -> Iterator[Library]:
+def library(config: Config, migrated: Path) -> Iterator[Library]:
     """An open library in a folder of its own."""
     library = open_library(config)
+    shutil.copy(migrated, library.database.path)
     yield library
     library.close()
 

@@ -17,8 +17,6 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from comfyui_artifact_db.config import Config
-from comfyui_artifact_db.db.connections import Database
-from comfyui_artifact_db.db.migrating import migrate
 from comfyui_artifact_db.library.opening import Library, SharedLibrary
 from comfyui_artifact_db.server_routes.application import application
 from contract import PREFIX
@@ -152,15 +150,6 @@ class Hub:
 
 
 Serve = Callable[..., Awaitable[Hub]]
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database as the migrations leave it: each hub begins with a copy, since they take longer than a test."""
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'artifacts.db'}")
-    migrate(database)
-    database.close()
-    return database.path
 
 
 @pytest.fixture

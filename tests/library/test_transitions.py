@@ -42,7 +42,7 @@ ALLOWED = {
     ("approved", ask_again): "pending",
     ("edited", ask_again): "pending",
 }
-UNCHANGED = {("approved", approve), ("rejected", reject), ("pending", ask_again)}
+UNCHANGED = [("approved", approve), ("rejected", reject), ("pending", ask_again)]
 FORBIDDEN = [
     (start, decision)
     for start in STATUSES

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from comfyui_servers_that import comfyui, server_that
-from hubs import hub, migrated, serve
+from hubs import hub, serve
 from locking import impatient
 
-__all__ = ["comfyui", "hub", "impatient", "migrated", "serve", "server_that"]
+__all__ = ["comfyui", "hub", "impatient", "serve", "server_that"]
 
 ASKING = tuple(Path(__file__).resolve().parent.parent / folder for folder in ("routes", "transfers"))
 """The folders whose tests ask a hub."""

@@ -26,9 +26,9 @@ def test_a_folder_without_one_has_none_and_reading_it_makes_nothing(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("text", ["", "7\n", new_id().upper() + "\n", new_id(), "\n" + new_id() + "\n"])
+@pytest.mark.parametrize("text", ["", "7\n", "{ID}\n", "{id}", "\n{id}\n"])
 def test_a_damaged_one_is_neither_another_store_nor_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / ID_FILE).write_text(text)
+    (tmp_path / ID_FILE).write_text(text.format(id=new_id(), ID=new_id().upper()))
     with pytest.raises(StoreFailed, match="damaged"):
         identity(tmp_path)
     with pytest.raises(StoreFailed, match="damaged"):

@@ -10,9 +10,9 @@ from comfyui_artifact_db.comfyui_client import ComfyUIServer
 from comfyui_artifact_db.config import Config, Server
 from comfyui_artifact_db.library import transfers
 from comfyui_servers_that import TOKEN, ComfyUI, comfyui, server_that
-from hubs import Hub, Serve, migrated, serve
+from hubs import Hub, Serve, serve
 
-__all__ = ["comfyui", "migrated", "serve", "server_that"]
+__all__ = ["comfyui", "serve", "server_that"]
 
 
 @pytest.fixture
