@@ -168,12 +168,14 @@ class Driver:
         return min(waits)
 
     def _hear(self) -> None:
-        """Look at the chains of which the log tells something new, whoever wrote it."""
+        """Look at the chains of which the log tells something new; what a driver did is seen as its work ends."""
         if self._seen is None:
             self._seen = events.last_seq(self._library)
         while heard := events.list_events(self._library, after=self._seen, limit=HEARD):
             self._seen = heard[-1].seq
             for event in heard:
+                if event.actor == driving.DRIVER:
+                    continue
                 chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
                 if (driven := self._driven.get(chain_id)) is not None:
                     driven.next_look = 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import SQL
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row
+from ..db.querying import all_rows, all_tuples, first_row, prepared
 from ..errors import Gone, Invalid, NotFound, NotUsable, StaleRevision
 from ..storage.files import FileState
 from . import conditions, identities, pages, pointers, revisions, searches, workflows
@@ -273,10 +273,15 @@ def row_of(artifact_id: str) -> Row:
     Raises:
         NotFound: there is none with this id, or its chain is in the trash.
     """
-    row = first_row(models.Artifact.select().where(models.Artifact.id == artifact_id.lower()))
+    row = _by_id.row(artifact_id.lower())
     if row is None or row["chain_deleted_at"] is not None:
         raise NotFound(f"no artifact {artifact_id}")
     return row
+
+
+@prepared
+def _by_id(artifact_id: Any) -> Any:
+    return models.Artifact.select().where(models.Artifact.id == artifact_id)
 
 
 def is_there() -> Any:

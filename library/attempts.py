@@ -140,10 +140,15 @@ def sent_before(library: Library, attempt: Attempt) -> Attempt | None:
 
 def newest_row(workflow_id: str) -> dict[str, Any] | None:
     """As `newest`, inside the caller's transaction."""
-    return first_row(_newest_first(workflow_id))
+    return _newest.row(workflow_id)
 
 
-def _newest_first(workflow_id: str) -> Any:
+@prepared
+def _newest(workflow_id: Any) -> Any:
+    return _newest_first(workflow_id).limit(1)
+
+
+def _newest_first(workflow_id: Any) -> Any:
     query = models.Attempt.select().join(models.Workflow).where(models.Attempt.workflow_id == workflow_id)
     query = query.where(models.Workflow.chain_deleted_at.is_null())
     return query.order_by(models.Attempt.number.desc())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row, insert
+from ..db.querying import all_rows, first_row, insert, prepared
 from ..db.statuses import CHAIN_STATUSES, FINISHED_CHAIN, is_chain_status
 from ..errors import Conflict, Gone, Invalid, NotFound
 from . import events, identities, names, pages, revisions
@@ -241,8 +241,13 @@ def any_row(chain_id: str) -> dict[str, Any] | None:
 
     Of a chain that is being emptied rows may still be there; nobody is told of them.
     """
+    return _by_id.row(chain_id)
+
+
+@prepared
+def _by_id(chain_id: Any) -> Any:
     table = models.Chain
-    return first_row(table.select().where((table.id == chain_id) & table.purged_at.is_null()))
+    return table.select().where((table.id == chain_id) & table.purged_at.is_null())
 
 
 def _get(chain_id: str) -> dict[str, Any]:

@@ -41,11 +41,16 @@ CANDIDATES = 20
 def of_server(library: Library, comfyui: ComfyUIServer, graph: Graph, outputs: Iterable[str], prompt_id: str) -> Inputs:
     """What went into the outputs of some nodes of a prompt that ran on another server, as far as it can be told.
 
-    A file is fetched only where an artifact has as many bytes, and one that cannot be had any more is left out.
+    A file is fetched only where an artifact has as many bytes, and one that cannot be had any more is left out, as is
+    what was delivered for this prompt: that was read back then, and is an input already.
     """
     outputs = list(outputs)
+    with library.reading():
+        delivered = {name for (name,) in all_tuples(_delivered_for(prompt_id, comfyui.server.name))}
     hashes = []
     for file in read_files(graph, outputs):
+        if file.folder_type == "input" and f"{file.subfolder}/{file.filename}".lstrip("/") in delivered:
+            continue
         digest = hashlib.sha256()
         try:
             size = comfyui.download(
@@ -132,6 +137,15 @@ def with_bytes(sha256: str, prompt_id: str) -> Any:
     made_by_it = attempt.select(SQL("1")).where((attempt.id == table.attempt_id) & (attempt.prompt_id == prompt_id))
     query = table.select(table.id, table.deleted_at).where((table.sha256 == sha256) & ~fn.EXISTS(made_by_it))
     return query.order_by(table.id.desc()).limit(CANDIDATES)
+
+
+def _delivered_for(prompt_id: str, server: str) -> Any:
+    """What a server called that which was delivered to it for the step whose prompt this is."""
+    table, attempt = models.Transfer, models.Attempt
+    query = table.select(table.target_filename).join(attempt, on=(attempt.workflow_id == table.target_workflow_id))
+    return query.where(
+        (attempt.prompt_id == prompt_id) & (table.target_server == server) & (table.status == "completed")
+    )
 
 
 def _delivered(artifact_ids: list[str], server: str) -> str | None:

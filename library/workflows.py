@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row, insert
+from ..db.querying import all_rows, first_row, insert, prepared
 from ..db.statuses import UNDER_WAY, WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
@@ -68,7 +68,7 @@ def create_workflow(
     }
     workflow_id = identities.checked_id(id) if id is not None else identities.new_id()
     with library.writing(actor) as tx:
-        existing = _row(workflow_id) if id is not None else None
+        existing = _by_id.row(workflow_id) if id is not None else None
         if existing is not None:
             if existing["chain_deleted_at"] is not None:
                 raise Conflict(f"workflow {workflow_id} is in the trash with its chain", id=workflow_id)
@@ -264,12 +264,13 @@ def _label(library: Library, server: str | None, address: str | None) -> str:
     return library.config.server_label(names.checked_text(address, "server_address", empty=True))
 
 
-def _row(workflow_id: str) -> dict[str, Any] | None:
-    return first_row(models.Workflow.select().where(models.Workflow.id == workflow_id))
+@prepared
+def _by_id(workflow_id: Any) -> Any:
+    return models.Workflow.select().where(models.Workflow.id == workflow_id)
 
 
 def _get(workflow_id: str) -> dict[str, Any]:
-    row = _row(workflow_id.lower())
+    row = _by_id.row(workflow_id.lower())
     if row is None or row["chain_deleted_at"] is not None:
         raise NotFound(f"no workflow {workflow_id}")
     return row
