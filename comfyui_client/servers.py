@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -199,11 +199,18 @@ class ComfyUIServer:
                 raise ServerFailed(told, server=self.server.name, status=status) from error
         refusals = list(refused_nodes(answer, graph))
         if not queued or refusals:
-            what = "; ".join(refusals[:LONGEST_LIST]) or "it has no output, or is none that this server can run"
+            what = "; ".join(refusals[:LONGEST_LIST]) or self._why_not(graph)
             raise PromptRefused(
                 f"server {self.server.name!r} answered {status} and refuses the graph: {what}",
                 **{"server": self.server.name, "status": status, "queued": queued},
             )
+
+    def _why_not(self, graph: dict[str, Any]) -> str:
+        """Why a graph is refused of which no node is: where nodes are missing, ComfyUI looks no further."""
+        with suppress(ServerFailed):
+            if missing := self.node_types().missing(graph):
+                return f"the server has no {', no '.join(missing[:LONGEST_LIST])}"
+        return "it has no output, or is none that this server can run"
 
     def interrupt(self, prompt_id: str) -> None:
         """End a prompt that executes, or take it out of the queue; it may be neither. Raises what the class says."""

@@ -15,6 +15,8 @@ GRAPH = {
     "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
     "9": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "x"}},
 }
+HAS = {node["class_type"]: {"input": {}} for node in GRAPH.values()}
+"""What a server says of its nodes that has all that the graph needs."""
 
 
 @pytest.fixture
@@ -64,12 +66,25 @@ OF_NO_KIND = {"type": SECRET, "extra_info": {"input_name": SECRET}}
 def test_a_refusal_names_nodes_and_inputs_and_quotes_nothing(
     client: ComfyUIServer, comfyui: ComfyUI, refusal: Any, message: str
 ) -> None:
+    comfyui.node_types = HAS
     comfyui.refusal = 400, {"error": {"message": SECRET}, "node_errors": refusal}
     with client, pytest.raises(PromptRefused) as caught:
         client.queue_prompt(GRAPH, prompt_id="p1", client_id="us")
     assert message in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.data["queued"] is False
+
+
+def test_a_refusal_that_names_no_node_tells_which_nodes_the_server_has_not(
+    client: ComfyUIServer, comfyui: ComfyUI
+) -> None:
+    """Where a node is missing, ComfyUI says so in words of its own, and of no node."""
+    comfyui.node_types = HAS
+    comfyui.refusal = 400, {"error": {"type": "invalid_prompt", "message": SECRET}, "node_errors": []}
+    graph = {**GRAPH, "7": {"class_type": "OfAPack", "inputs": {}}}
+    with client, pytest.raises(PromptRefused, match="refuses the graph: the server has no node OfAPack") as caught:
+        client.queue_prompt(graph, prompt_id="p1", client_id="us")
+    assert SECRET not in str(caught.value)
 
 
 def test_a_graph_of_which_a_part_was_dropped_is_refused_and_known_to_be_queued(
