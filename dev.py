@@ -1,6 +1,6 @@
 """The commands for developers. Standard library only: `python3 dev.py demo` works on a fresh machine.
 
-python3 dev.py demo [--auto-approve]     two real ComfyUI servers, a picture, a decision, a second step
+python3 dev.py demo [--auto-approve]     a chain over two real ComfyUI servers, with a person in its middle
 python3 dev.py test [pytest arguments]   install what is needed and run all tests
 python3 dev.py lint                      format, lint and types
 python3 dev.py bench [NAME ...]          measure against named rivals
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py", description="The commands for developers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="two real ComfyUI servers, a picture, a decision, a second step")
+    demo = commands.add_parser("demo", help="a chain over two real ComfyUI servers, with a person in its middle")
     demo.add_argument("--auto-approve", action="store_true", help="decide by itself, and end when all is done")
     demo.add_argument("--folder", type=Path, help="where the servers and the database live (default: in the cache)")
     demo.set_defaults(run=_demo)

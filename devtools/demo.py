@@ -1,29 +1,28 @@
-"""The demo: a picture is made on one ComfyUI, a person decides, and a second ComfyUI goes on with what was approved."""
+"""The demo: a chain file runs over two real ComfyUI servers, and waits in its middle for a person with the panel."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import queue
+import os
+import re
 import signal
+import subprocess
 import sys
-import threading
 import time
 import urllib.error
-import urllib.request
-import uuid
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from . import environment, pictures
-from .servers import ComfyServer, ServerFailed, free_port
+from .environment import ROOT
+from .servers import ComfyServer, ServerFailed, free_port, tied_to_this_process
 
-CHAIN = "dusk-to-negative"
+CHAIN_FILE = Path("examples", "chains", "day-to-night.yaml")
 ROUTES = "/artifact-db"
 
 Json = dict[str, Any]
+Decide = Callable[[ComfyServer, Json], None]
 
 
 def demo(folder: Path, *, auto_approve: bool) -> int:
@@ -44,12 +43,14 @@ def demo(folder: Path, *, auto_approve: bool) -> int:
         for server in (a, b):
             server.wait()
         _say(f"gpu-a is at {a.url}, gpu-b at {b.url} ({time.monotonic() - began:.0f} s)")
-        chain = _run_chain(a, b, _decide_alone if auto_approve else _wait_for_decision)
-        _tell(a, chain)
-        if not auto_approve:
+        photo = folder / "photo.png"
+        photo.write_bytes(pictures.photo(768, 512, seed=int(time.time())))
+        code = _run_chain(a, photo, _approve if auto_approve else _ask)
+        if code == 0 and not auto_approve:
             _say("both servers stay up; Ctrl-C ends them")
             while True:
                 time.sleep(3600)
+        return code
     except (ServerFailed, urllib.error.HTTPError) as error:
         detail = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
         print(f"\nthe demo failed: {error} {detail}", file=sys.stderr)
@@ -62,176 +63,81 @@ def demo(folder: Path, *, auto_approve: bool) -> int:
     return 0
 
 
-def _run_chain(a: ComfyServer, b: ComfyServer, decide: Callable[[ComfyServer, Json], None]) -> Json:
-    chain = a.post(
-        f"{ROUTES}/chains", {"name": CHAIN, "description": "The demo's two steps.", "status": "executing_level_0"}
+def _run_chain(a: ComfyServer, photo: Path, decide: Decide) -> int:
+    """Run the chain file as anybody would, on gpu-a's hub, and pass on what that tells; returns its exit code."""
+    command = [a.comfyui.command[0], str(ROOT), "--comfyui", str(a.folder)]
+    command += ["chain", "run", str(ROOT / CHAIN_FILE), "--param", f"photo={photo}"]
+    _say(f"artifact-db chain run {CHAIN_FILE} --param photo={photo.name}")
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **a.comfyui.environment, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
+        **tied_to_this_process(),
     )
-
-    _say("step 1, on gpu-a: a picture, saved through SaveToArtifactDB as pending")
-    (a.folder / "input" / "dusk.png").write_bytes(pictures.photo(768, 512, seed=int(time.time())))
-    outputs = a.run(_first_graph(chain["id"]), actor="demo")
-    picture = a.get(f"{ROUTES}/artifacts/{outputs['2']['artifact_ids'][0]}")
-    a.request("PATCH", f"{ROUTES}/chains/{chain['id']}", {"status": "awaiting_approval"})
-    decide(a, picture)
-
-    current = a.get(f"{ROUTES}/workflows/{picture['workflow_id']}/latest?usable=1")
-    _say(f"delivering version {current['version']} ({current['approval_status']}) to gpu-b")
-    a.request("PATCH", f"{ROUTES}/chains/{chain['id']}", {"status": "executing_level_1", "current_level": 1})
-    step = a.post(
-        f"{ROUTES}/workflows",
-        {"chain_id": chain["id"], "step_id": "develop", "workflow_name": "develop", "server": "gpu-b"},
-    )
-    transfer = a.post(
-        f"{ROUTES}/artifacts/{current['id']}/transfer", {"server": "gpu-b", "target_workflow_id": step["id"]}
-    )
-    if transfer["status"] != "completed":
-        raise ServerFailed(f"the transfer {transfer['status']}: {transfer['error_message']}")
-    _say(f"gpu-b has it as {transfer['target_filename']}, read back and proven")
-
-    _say("step 2, on gpu-b: its negative")
-    prompt_id = str(uuid.uuid4())
-    graph = _second_graph(transfer["target_filename"])
-    change = {"prompt_id": prompt_id, "status": "executing", "workflow_definition": graph}
-    a.request("PATCH", f"{ROUTES}/workflows/{step['id']}", change)  # written down before it is queued
-    (image,) = b.run(graph, prompt_id=prompt_id)["3"]["images"]
-    _upload(
-        a, f"{ROUTES}/workflows/{step['id']}/artifacts", image["filename"], _view(b, image), output_key="3:images:0"
-    )
-    a.request("PATCH", f"{ROUTES}/workflows/{step['id']}", {"status": "completed"})
-    return dict(a.request("PATCH", f"{ROUTES}/chains/{chain['id']}", {"status": "completed"}))
-
-
-def _first_graph(chain_id: str) -> Json:
-    save = {"value": ["1", 0], "filename_prefix": "dusk", "chain": chain_id, "step": "photograph"}
-    return {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "dusk.png"}},
-        "2": {"class_type": "SaveToArtifactDB", "inputs": {**save, "approval": "required", "tags": "demo"}},
-    }
-
-
-def _second_graph(image: str) -> Json:
-    return {
-        "1": {"class_type": "LoadImage", "inputs": {"image": image}},
-        "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
-        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "negative"}},
-    }
-
-
-def _decide_alone(a: ComfyServer, picture: Json) -> None:
-    a.post(f"{ROUTES}/artifacts/{picture['id']}/approve", {"approved_by": "demo"})
-    _say("approved by itself (--auto-approve)")
-
-
-def _wait_for_decision(a: ComfyServer, picture: Json) -> None:
-    """Until the step's current artifact is usable, whoever decides: in this terminal, or over REST."""
-    route = f"{a.url}{ROUTES}/artifacts/{picture['id']}"
-    _say("the picture waits for a decision; nothing goes on before somebody approves it")
-    page = f"{a.url}{ROUTES}/"
-    print(f"    look:     {page}  (the same panel is in ComfyUI's sidebar)")
-    print(f"    download: {route}/download")
-    print(f"    approve:  curl -X POST {route}/approve")
-    print(f"    edit:     curl -F file=@edited.png {route}/edit")
-    lines = _terminal_lines()
-    if lines is not None:
-        webbrowser.open(page)
-        print("    or here:  a = approve, r REASON = reject, e FILE = upload an edited version\n> ", end="", flush=True)
-    while not _is_usable(a, picture["workflow_id"]):
-        if lines is None:
-            time.sleep(0.5)
-            continue
-        with contextlib.suppress(queue.Empty):
-            _obey(a, picture, lines.get(timeout=0.5))
-    decided = a.get(f"{ROUTES}/workflows/{picture['workflow_id']}/latest")
-    _say(f"{decided['approval_status']} by {decided['approved_by']}")
-
-
-def _is_usable(a: ComfyServer, workflow_id: str) -> bool:
-    return bool(a.get(f"{ROUTES}/workflows/{workflow_id}/latest")["usable"])
-
-
-def _obey(a: ComfyServer, picture: Json, line: str) -> None:
-    word, _, rest = line.strip().partition(" ")
-    route = f"{ROUTES}/artifacts/{picture['id']}"
+    assert process.stdout is not None
+    chain_id = ""
     try:
-        if word == "a":
-            a.post(f"{route}/approve", {"approved_by": "you"})
-        elif word == "r":
-            a.post(f"{route}/reject", {"reason": rest, "approved_by": "you"})
-            print("rejected; approve it after all (a), or hand in a better one (e FILE)")
-        elif word == "e":
-            file = Path(rest).expanduser()
-            _upload(a, f"{route}/edit", file.name, file.read_bytes(), approved_by="you")
-            return
-        else:
-            print("a = approve, r REASON = reject, e FILE = edited version")
-    except urllib.error.HTTPError as error:
-        print(error.read().decode(errors="replace"))
-    except OSError as error:
-        print(f"{rest}: {error.strerror}")
-    print("> ", end="", flush=True)
+        for line in process.stdout:
+            print(f"  {line}", end="", flush=True)
+            if begun := re.search(r"chain \S+ \((\S+)\)", line):
+                chain_id = begun[1]
+            if "waits for a person" in line:
+                (waiting,) = a.get(f"{ROUTES}/artifacts?queue=1&chain={chain_id}")["items"]
+                decide(a, waiting)
+        code = process.wait()
+    finally:
+        process.kill()
+        process.wait()
+    if code == 0:
+        _tell(a, chain_id)
+    return code
 
 
-def _terminal_lines() -> queue.Queue[str] | None:
-    """What is typed, line by line; None where nobody can type."""
-    if not sys.stdin or not sys.stdin.isatty():
-        return None
-    lines: queue.Queue[str] = queue.Queue()
+def _ask(a: ComfyServer, waiting: Json) -> None:
+    """Say what a person can do; whatever they do, wherever they do it, the chain hears of it by itself."""
+    page = f"{a.url}{ROUTES}/"
+    _say(f"{waiting['filename']} waits for you, and nothing runs meanwhile: open it in the panel, which lists it first")
+    print(f"    panel    {page}  (it is in ComfyUI's sidebar too: {a.url})")
+    print("    approve  press a, and gpu-b goes on with it")
+    print("    edit     drop another picture on it, and gpu-b goes on with that")
+    print("    reject   press r and say why; it waits on, until you approve or edit it, or run the step again")
+    print(f"    without a browser: curl -X POST {a.url}{ROUTES}/artifacts/{waiting['id']}/approve", flush=True)
+    if sys.stdin and sys.stdin.isatty():
+        webbrowser.open(page)
 
-    def read() -> None:
-        for line in sys.stdin:
-            lines.put(line)
 
-    threading.Thread(target=read, daemon=True).start()
-    return lines
+def _approve(a: ComfyServer, waiting: Json) -> None:
+    a.post(f"{ROUTES}/artifacts/{waiting['id']}/approve", {"approved_by": "demo"})
+    _say(f"{waiting['filename']} is approved by itself (--auto-approve)")
 
 
-def _tell(a: ComfyServer, chain: Json) -> None:
-    details = a.get(f"{ROUTES}/chains/{chain['id']}")
-    print(f"\nchain {details['name']}: {details['status']}")
+def _tell(a: ComfyServer, chain_id: str) -> None:
+    """Which versions there are now, which of them went on, and where all of it is."""
+    chain = a.get(f"{ROUTES}/chains/{chain_id}")
+    print(f"\nchain {chain['name']}: {chain['status']}")
     last = None
-    for step in sorted(details["workflows"], key=lambda step: step["created_at"]):
-        print(f"  {step['step_id']:<12} {step['status']:<10} on {step['server_address']}")
+    for step in sorted(chain["workflows"], key=lambda step: str(step["created_at"])):
+        print(f"  {step['step_id'] or step['workflow_name']:<10} {step['status']:<10} {step['server_address']}")
         for version in a.get(f"{ROUTES}/workflows/{step['id']}/artifacts")["items"]:
             mark = "*" if version["is_latest"] else " "
+            name, facts = version["filename"], version["metadata"]
             print(
-                f"   {mark} version {version['version']}  {version['approval_status']:<13} {version['filename']}"
-                f"  {version['metadata'].get('width')}x{version['metadata'].get('height')}  {version['id']}"
+                f"   {mark} version {version['version']}  {version['approval_status']:<13} {name}"
+                f"  {facts.get('width')}x{facts.get('height')}"
             )
             last = version if version["is_latest"] else last
     if last is not None:
-        lineage = a.get(f"{ROUTES}/artifacts/{last['id']}/lineage")
         print(f"  lineage of {last['filename']}:")
-        for ancestor in lineage["ancestors"]:
+        for ancestor in a.get(f"{ROUTES}/artifacts/{last['id']}/lineage")["ancestors"]:
             found = ancestor["artifact"]
             state = f"version {found['version']}, {found['approval_status']}"
             print(f"    {ancestor['relation']:<7} {found['filename']} ({state})")
-    print(f"\n  database   {a.data / 'artifacts.db'}")
-    print(f"  files      {a.data / 'store'}")
-    print(f"  routes     {a.url}{ROUTES}/chains/{chain['id']}")
-    print(f"  events     {a.url}{ROUTES}/events")
-    for server in a.get(f"{ROUTES}/servers")["items"]:
-        print(f"  {server['name']:<10} {server['url']}")
-    print()
-
-
-def _view(server: ComfyServer, image: Json) -> bytes:
-    query = "&".join(f"{key}={image[key]}" for key in ("filename", "subfolder", "type"))
-    with urllib.request.urlopen(f"{server.url}/view?{query}", timeout=60) as answer:
-        return bytes(answer.read())
-
-
-def _upload(server: ComfyServer, path: str, filename: str, data: bytes, **fields: str) -> Json:
-    boundary = uuid.uuid4().hex
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    ]
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
-    body = b"".join([*parts, head.encode(), data, f"\r\n--{boundary}--\r\n".encode()])
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    request = urllib.request.Request(server.url + path, data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return dict(json.load(answer))
+    print(f"\n  panel      {a.url}{ROUTES}/")
+    print(f"  database   {a.data / 'artifacts.db'}")
+    print(f"  files      {a.data / 'store'}\n", flush=True)
 
 
 def _say(text: str) -> None:

@@ -102,7 +102,7 @@ class ComfyServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **_tied_to_this_process(),
+                **tied_to_this_process(),
             )
         atexit.register(self.stop)
 
@@ -217,7 +217,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _tied_to_this_process() -> dict[str, Any]:
+def tied_to_this_process() -> dict[str, Any]:
     """Popen arguments that end the child when this process dies without a chance to stop it."""
     if sys.platform != "linux":
         return {}

@@ -237,5 +237,5 @@ def test_a_workflow_that_is_not_json_is_said(folder: Path) -> None:
 
 def test_the_example_is_right() -> None:
     root = Path(__file__).resolve().parents[2]
-    found = checking.check_file(root / "examples" / "chains" / "day-to-night.yaml", servers=())
+    found = checking.check_file(root / "examples" / "chains" / "day-to-night.yaml", servers=("gpu-a", "gpu-b"))
     assert [[one.id for one in level] for level in found.levels] == [["negative"], ["small"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -13,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import chromium
 from making import png
+from panel_screens import Screen
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,24 +66,35 @@ def demos(tmp_path: Path) -> Iterator[type[Demo]]:
 
 def test_the_demo_goes_the_whole_way_by_itself(demos: type[Demo]) -> None:
     demo = demos("--auto-approve")
-    demo.read_until(r"chain dusk-to-negative: completed")
+    demo.read_until(r"chain day-to-night: completed")
     assert demo.process.stdout is not None
     rest = demo.process.stdout.read()
     assert demo.process.wait(30) == 0
-    assert "read back and proven" in demo.said
-    assert re.search(r"develop +completed +on gpu-b", rest)
-    assert re.search(r"input +dusk_\d+_\.png \(version 1, approved\)", rest)
+    assert "negative: waits for a person" in demo.said
+    assert re.search(r"small +completed +gpu-b", rest)
+    assert re.search(r"input +negative_\d+_\.png \(version 1, approved\)", rest)
 
 
-def test_the_demo_waits_for_a_decision_over_rest_and_goes_on_with_the_edited_version(demos: type[Demo]) -> None:
+def test_a_person_decides_in_the_panel_and_the_chain_goes_on_by_itself(demos: type[Demo]) -> None:
     demo = demos()
-    route = demo.read_until(r"(http://\S+/artifacts/[0-9a-f-]+)/download").group(1)
-    demo.read_until(r"edit:")
-    _upload(f"{route}/edit", png(9, (64, 48)))
-    demo.read_until(r"edited by local")
-    demo.read_until(r"delivering version 2 \(edited\) to gpu-b")
-    demo.read_until(r"negative_\d+_\.png +64x48")
-    addresses = [demo.read_until(rf"{name} +(http://\S+)").group(1) for name in ("gpu-a", "gpu-b")]
+    page = demo.read_until(r"panel +(http://\S+)").group(1)
+    demo.read_until(r"without a browser: curl")
+    with chromium() as browser:
+        screen = Screen(browser.new_page()).visit(page)
+        assert len(screen.names()) == 1
+        screen.cells.first.click()
+        screen.press("r")
+        screen.page.keyboard.type("the horizon is crooked")
+        screen.press("Enter")
+        expect(screen.state).to_have_text("Rejected")
+        screen.hand_in("drop", png(9, (640, 480)), "straight.png")
+        demo.read_until(r"negative: done → straight\.png")
+        demo.read_until(r"version 2 +edited +straight\.png +640x480")
+        assert screen.troubles == []
+    demo.read_until(r"small_\d+_\.png +256x192")
+    demo.read_until(r"Ctrl-C ends them")
+    addresses = re.findall(r"gpu-[ab](?: is)? at (http://\S+?),? ", demo.said)
+    assert len(addresses) == 2
     assert demo.end(signal.SIGINT) == 0
     for address in addresses:
         with pytest.raises(OSError, match="refused"):
@@ -102,12 +115,3 @@ def test_servers_end_with_a_demo_that_is_killed(demos: type[Demo]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the server outlived the demo")
-
-
-def _upload(url: str, data: bytes) -> None:
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="edited.png"\r\n\r\n' + data + b"\r\n--b--\r\n"
-    )
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert json.load(answer)["version"] == 2
