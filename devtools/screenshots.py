@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import requests
 from PIL import Image, ImageOps
 
-from . import environment, pictures
+from . import chain_scene, environment, pictures
 from .environment import ROOT
-from .servers import ComfyServer
+from .servers import ComfyServer, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -54,13 +54,14 @@ Json = dict[str, Any]
 
 
 def screenshots(folder: Path) -> int:
-    """Write panel.png and review.png into `folder`; returns the exit code."""
+    """Write panel.png, review.png and chain.png into `folder`; returns the exit code."""
     sys.path.append(str(ROOT / "tests"))
     from browsing import chromium  # type: ignore[import-not-found]
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="artifact-db-screenshots-") as base:
-        server = ComfyServer(environment.comfyui(), Path(base))
+        port = free_port()
+        server = ComfyServer(environment.comfyui(), Path(base), port=port, config=chain_scene.config(port))
         server.start()
         try:
             compared = _record(server)
@@ -81,6 +82,8 @@ def screenshots(folder: Path) -> int:
                 _write(folder / "panel.png", page.screenshot())
                 _compare(page, compared)
                 _write(folder / "review.png", page.screenshot())
+                _show_chain(page, server)
+                _write(folder / "chain.png", page.screenshot())
         finally:
             server.stop()
     return 0
@@ -224,6 +227,21 @@ def _compare(page: Page, artifact: Json) -> None:
     stage = page.locator(".adb-stage").bounding_box()
     assert stage is not None
     page.mouse.move(stage["x"] + stage["width"] * 0.52, stage["y"] + stage["height"] * 0.4)
+    _settle(page)
+
+
+def _show_chain(page: Page, server: ComfyServer) -> None:
+    """A chain that waits for a person, on the hub's own page."""
+    workflow = server.post(f"{ROUTES}/workflows", {"workflow_name": "photos"})
+    route = f"{server.url}{ROUTES}/workflows/{workflow['id']}/artifacts"
+    answer = requests.post(route, files={"file": ("valley.png", _scene(960, 640, 3, "dusk"))}, timeout=60)
+    answer.raise_for_status()
+    name = chain_scene.run(server, answer.json()["id"])
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{server.url}{ROUTES}/")
+    page.click(".adb-tab:nth-child(3)")
+    page.click(f".adb-chain-row >> text={name}")
+    page.wait_for_timeout(1500)
     _settle(page)
 
 
