@@ -184,7 +184,9 @@ def _start(hub_url: str, definition: dict[str, Any]) -> str:
 
 def _ended(hub_url: str, chain_id: str, *, pause: float) -> dict[str, Any]:
     while True:
-        chain: dict[str, Any] = requests.get(f"{hub_url}/chains/{chain_id}", timeout=60).json()
+        answer = requests.get(f"{hub_url}/chains/{chain_id}", timeout=60)
+        answer.raise_for_status()
+        chain: dict[str, Any] = answer.json()
         if chain["completed_at"] is not None:
             assert chain["status"] == "completed", chain
             return chain

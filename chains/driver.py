@@ -239,7 +239,9 @@ class Driver:
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
         """Work on a step; returns the seconds until it is due again."""
         try:
-            return steps.advance(driven.chain, step, found.done) or 0.0
+            wait = steps.advance(driven.chain, step, found.done)
+            # What has begun goes on at once: nobody else has to be looked at for that.
+            return (steps.advance(driven.chain, step, found.done) if wait == 0.0 else wait) or 0.0
         except ArtifactDBError as error:
             logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
             return LOOK_SECONDS
