@@ -21,7 +21,7 @@ def cancel(library: Library, chain_id: str, *, actor: str, revision: int | None 
     """
     for attempt in executing.cancel(library, chain_id, by=actor, revision=revision):
         try:
-            with client(library.config.server(attempt.server_address)) as comfyui:
+            with client(library, attempt.server_address) as comfyui:
                 comfyui.interrupt(attempt.prompt_id)
         except ArtifactDBError as error:
             logger.warning("prompt %s could not be ended: %s", attempt.prompt_id, error)

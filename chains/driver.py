@@ -21,6 +21,7 @@ from ..library import chains, decisions, driving, events, executing, identities
 from ..library.opening import Library
 from . import progress, steps
 from .definitions import Step
+from .driven import Chain
 from .hearing import Heard, Hearing
 from .progress import Phase, Progress, Standing
 from .servers import Servers
@@ -48,11 +49,16 @@ Watcher = Callable[[str, Progress], None]
 
 @dataclass
 class _Driven:
-    """A chain that this process drives. `due` has when each step is to be looked at, `working` what is under way."""
+    """A chain that this process drives.
 
-    chain: steps.Chain
+    `due` has when each step is to be looked at, `working` what is under way; `ended` has steps of which it was heard
+    meanwhile that their prompts have ended.
+    """
+
+    chain: Chain
     due: dict[str, float] = field(default_factory=dict)
     working: dict[str, Future[float]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     next_look: float = 0.0
 
     @property
@@ -75,8 +81,8 @@ class Driver:
         self._library = library
         self._only = only
         self._watch = watch
-        self._servers = Servers(library.config)
-        self._hearing = Hearing(hear)
+        self._servers = Servers(library)
+        self._hearing = Hearing(hear, self._prompt_ended)
         self._driven: dict[str, _Driven] = {}
         self._chain_of: dict[str, str] = {}
         self._seen: int | None = None
@@ -193,7 +199,7 @@ class Driver:
 
     def _adopt(self, chain_id: str) -> None:
         try:
-            driven = _Driven(steps.Chain.load(self._library, chain_id, self._servers, self._hearing))
+            driven = _Driven(Chain.load(self._library, chain_id, self._servers, self._hearing))
         except Invalid as error:
             driving.conclude(self._library, chain_id, status="failed", error=str(error))
             return
@@ -223,6 +229,7 @@ class Driver:
             if step.id in driven.working:
                 continue
             if due <= now:
+                driven.ended.discard(step.id)
                 work = driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
                 work.add_done_callback(partial(self._worked, driven, step))
             else:
@@ -251,12 +258,22 @@ class Driver:
             return
         if (error := work.exception()) is not None:
             logger.error("step %s of chain %s is tried again", step.id, driven.chain.id, exc_info=error)
-        driven.due[step.id] = time.monotonic() + (LOOK_SECONDS if error is not None else work.result())
+        wait = LOOK_SECONDS if error is not None else work.result()
         with self._wake:
+            driven.due[step.id] = time.monotonic() + (0.0 if step.id in driven.ended else wait)
             # Only now is the work done for whoever looks.
             driven.next_look = min(driven.next_look, driven.due[step.id])
             self._moved = True
             self._wake.notify_all()
+
+    def _prompt_ended(self, chain_id: str, step_id: str) -> None:
+        """Look at a step now: its server said that its prompt is at no node any more."""
+        with self._wake:
+            if (driven := self._driven.get(chain_id)) is not None:
+                driven.ended.add(step_id)
+                driven.due[step_id] = driven.next_look = 0.0
+                self._moved = True
+                self._wake.notify_all()
 
     def _expire(self, standing: Standing) -> float:
         """Decide where the file says that a decision that does not come is one; returns the seconds until then."""

@@ -58,10 +58,14 @@ class _Listening:
 
 
 class Hearing:
-    """Listens to prompts that are under way, all in one thread; `watch` hears of each change, in that thread."""
+    """Listens to prompts that are under way, all in one thread.
 
-    def __init__(self, watch: Callable[[Heard], None] | None = None) -> None:
+    In that thread `watch` hears of each change, and `ended` of chain and step when a prompt has ended.
+    """
+
+    def __init__(self, watch: Callable[[Heard], None] | None, ended: Callable[[str, str], None]) -> None:
         self._watch = watch
+        self._ended = ended
         self._lock = threading.Lock()
         self._by_attempt: dict[str, _Listening] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,7 +89,8 @@ class Hearing:
             from ..comfyui_client.websockets import listen  # here, so that ComfyUI starts without importing requests
 
             tell = lambda node: self._tell(attempt.id, node)
-            work = listen(server, client_id, attempt.prompt_id, attempt.workflow_definition or {}, tell)
+            ended = lambda: self._ended(chain_id, step_id)
+            work = listen(server, client_id, attempt.prompt_id, attempt.workflow_definition or {}, tell, ended)
             listening.task = asyncio.run_coroutine_threadsafe(work, loop)
 
     def keep(self, chain_id: str, attempt_ids: Collection[str]) -> None:

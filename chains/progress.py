@@ -12,6 +12,7 @@ from ..library.opening import Library
 from ..library.views import Artifact, Attempt, Workflow
 from . import steps
 from .definitions import Step
+from .driven import Chain
 
 
 class Phase(Enum):
@@ -63,7 +64,7 @@ class Progress:
         }
 
 
-def look(chain: steps.Chain) -> Progress:
+def look(chain: Chain) -> Progress:
     """How a chain stands; one that has ended as its row says.
 
     Raises:
@@ -123,22 +124,20 @@ def _why(one: Standing) -> str:
     return one.workflow.error_message or one.workflow.status
 
 
-def _rows(library: Library, chain: steps.Chain, step: Step) -> tuple[Workflow | None, Attempt | None, Artifact | None]:
+def _rows(library: Library, chain: Chain, step: Step) -> tuple[Workflow | None, Attempt | None, Artifact | None]:
     workflow = steps.find(chain, step)
     if workflow is None:
         return None, None, None
     return workflow, attempts.newest(library, workflow.id), artifacts.get_latest_artifact(library, workflow.id)
 
 
-def _standing(
-    chain: steps.Chain, step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]
-) -> Standing:
+def _standing(chain: Chain, step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]) -> Standing:
     workflow, attempt, current = rows
     return Standing(step, _phase(chain, step, workflow, attempt, current), workflow, attempt, current)
 
 
 def _phase(
-    chain: steps.Chain, step: Step, workflow: Workflow | None, attempt: Attempt | None, current: Artifact | None
+    chain: Chain, step: Step, workflow: Workflow | None, attempt: Attempt | None, current: Artifact | None
 ) -> Phase:
     if workflow is None or (attempt is None and workflow.status == "queued"):
         return Phase.WAITING

@@ -10,7 +10,7 @@ from ..errors import Conflict, Invalid
 from ..library import chains, driving, takeovers
 from ..library.opening import Library
 from ..library.views import Chain
-from . import checking, files, starting, steps
+from . import checking, driven, files, starting, steps
 from .definitions import Definition, Step, upstream
 from .servers import Servers
 
@@ -40,7 +40,7 @@ def rerun(
     definition = checking.check(files.Tree(old.chain_definition), servers=None)
     definition, values = _with(definition, parameters)
     kept = _kept(definition, from_step)
-    before = steps.Chain(library, old.id, definition, {}, Servers(library.config))
+    before = driven.Chain(library, old.id, definition, {}, Servers(library))
     sources = {step.id: steps.find(before, step) for step in kept}
     unfinished = sorted(
         step_id for step_id, row in sources.items() if row is None or row.status not in ("completed", "skipped")
@@ -48,7 +48,7 @@ def rerun(
     if unfinished:
         raise Conflict(f"these steps have not ended, and cannot be taken over: {', '.join(unfinished)}")
     new = starting.create(library, definition, actor=actor, id=id)
-    after = steps.Chain(library, new.id, definition, {}, before.servers)
+    after = driven.Chain(library, new.id, definition, {}, before.servers)
     for step in kept:
         source = sources[step.id]
         assert source is not None

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ..comfyui_client import ComfyUIServer, Server
+from ..comfyui_client import ComfyUIServer
 from ..comfyui_client.node_types import NodeTypes
-from ..config import Config
 from ..errors import ServerFailed
+from ..library.opening import Library
 from .definitions import ANY
 
 logger = logging.getLogger("artifact_db.chains")
@@ -28,16 +29,21 @@ class NoServer(ServerFailed):
     """No configured server can run a step now; the message says why for each."""
 
 
-def client(server: Server) -> ComfyUIServer:
-    """A client whose patience is that of an engine. For one thread at a time."""
-    return ComfyUIServer(server, timeout=TIMEOUT, deadline=DEADLINE)
+def client(library: Library, name: str) -> AbstractContextManager[ComfyUIServer]:
+    """A client of a configured server whose patience is that of an engine. For one thread at a time.
+
+    Raises:
+        UnknownServer: it is not configured any more.
+    """
+    return library.connections.client(library.config.server(name), timeout=TIMEOUT, deadline=DEADLINE)
 
 
 class Servers:
     """The configured servers as an engine sees them."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._config = library.config
         self._lock = threading.Lock()
         self._types: dict[str, tuple[float, NodeTypes]] = {}
 
@@ -61,7 +67,7 @@ class Servers:
     def _load(self, name: str, graph: Mapping[str, Any]) -> int | str:
         """How long a server's queue is; or why it cannot run the graph."""
         try:
-            with client(self._config.server(name)) as comfyui:
+            with client(self._library, name) as comfyui:
                 missing = self._types_of(comfyui).missing(graph)
                 return f"it has no {', no '.join(missing[:3])}" if missing else comfyui.queue_length()
         except ServerFailed as error:

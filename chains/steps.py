@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import copy
 import logging
-import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from ..comfyui_client import ComfyUIServer, History
 from ..db.statuses import UNDER_WAY
 from ..errors import (
     ArtifactDBError,
@@ -34,76 +30,23 @@ from ..errors import (
 from ..library import (
     artifacts,
     attempts,
-    chains,
-    collecting,
-    driving,
     executing,
     fetching,
-    identities,
     transfers,
     workflows,
 )
 from ..library.driving import DRIVER
-from ..library.opening import Library
 from ..library.views import Artifact, Attempt, Workflow
-from . import checking, expressions
-from .definitions import ANY, Definition, Step
+from . import expressions, prompts
+from .definitions import ANY, Step
+from .driven import Chain
 from .expressions import BadExpression
-from .files import Tree
-from .hearing import Hearing
 from .outputs import StepOutputs
-from .servers import Servers, client
 
 logger = logging.getLogger("artifact_db.chains")
 
-SOONEST, LATEST = 0.02, 1.0
-"""Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
-
 AWAY = 60.0
 """Seconds for which a server may be away before the prompt that it runs has an unknown outcome."""
-
-COLLECTING = 600.0
-"""Seconds for which outputs of a prompt that has ended are asked for again and again, before the attempt has failed."""
-
-_NAMESPACE = uuid.UUID("3d1a4f34-6f0d-5a53-9f43-2f4c2f5a7a11")
-
-
-@dataclass
-class Chain:
-    """A chain that is being driven.
-
-    `away` has since when a server has not answered, by its name, and since when outputs are missing, by their attempt;
-    `given_up` the attempts whose outputs did not come: their prompts are not run again while their servers know them.
-    """
-
-    library: Library
-    id: str
-    definition: Definition
-    parameters: dict[str, Any]
-    servers: Servers
-    hearing: Hearing | None = None
-    away: dict[str, float] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-
-    @classmethod
-    def load(cls, library: Library, chain_id: str, servers: Servers, hearing: Hearing | None = None) -> Chain:
-        """A chain that an engine drives, by what its rows hold.
-
-        Args:
-            hearing: listens to its prompts while they run.
-
-        Raises:
-            NotFound: there is none, or no engine drives it. ChainInvalid: its definition is none.
-        """
-        drive = driving.get_drive(library, chain_id)
-        if drive is None:
-            raise NotFound(f"chain {chain_id} is not driven by an engine of this hub")
-        definition = checking.check(Tree(chains.get_chain(library, chain_id).chain_definition), servers=None)
-        return cls(library, chain_id, definition, {**definition.parameters, **drive.parameters}, servers, hearing)
-
-    def workflow_id(self, step: Step) -> str:
-        """The id of a step's workflow, the same for whoever drives the chain."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.id}/{step.id}"))
 
 
 def find(chain: Chain, step: Step) -> Workflow | None:
@@ -158,7 +101,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
         return None
     except Conflict as error:
         logger.info("step %s of chain %s changed meanwhile: %s", step.id, chain.id, error)
-        return SOONEST
+        return prompts.SOONEST
 
 
 def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
@@ -168,7 +111,7 @@ def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
     if attempt.status not in ("failed", "outcome_unknown") or attempt.number >= step.retry.attempts:
         return None
     wait: float = step.retry.backoff * 2.0 ** (attempt.number - 1)
-    return max(0.0, wait - _since(attempt.completed_at))
+    return max(0.0, wait - prompts.since(attempt.completed_at))
 
 
 def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> float:
@@ -180,7 +123,7 @@ def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -
     except ServerFailed as error:
         # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
-        return _patience(chain, "any", SOONEST * 10)
+        return chain.patience("any", prompts.SOONEST * 10)
     chain.away.pop("any", None)
     executing.begin_attempt(
         *(chain.library, workflow.id),
@@ -193,11 +136,12 @@ def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -
 def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> float | None:
     try:
         if attempt.workflow_definition is None:
-            if (wait := _settle_last(chain, workflow, attempt)) is not None:
+            if (wait := _settle_last(chain, attempt)) is not None:
                 return wait
             attempt = _prepare(chain, step, workflow, attempt, done)
-        with client(chain.library.config.server(attempt.server_address)) as comfyui:
-            wait = _follow(chain, step, workflow, attempt, comfyui)
+            wait = prompts.send(chain, step, attempt)
+        else:
+            wait = prompts.follow(chain, step, attempt)
         chain.away.pop(attempt.server_address, None)
         return wait
     except PromptRefused as error:
@@ -209,8 +153,8 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         if attempt.workflow_definition is None and (other := _elsewhere(chain, step, attempt)) is not None:
             executing.move(chain.library, attempt.id, server=other)
             return 0.0
-        wait = _patience(chain, attempt.server_address, SOONEST)
-        if fetching.may_pass(error) and _waited(chain, attempt.server_address) < AWAY:
+        wait = chain.patience(attempt.server_address, prompts.SOONEST)
+        if fetching.may_pass(error) and chain.waited(attempt.server_address) < AWAY:
             logger.info("step %s of chain %s waits: %s", step.id, chain.id, error)
             return wait
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
@@ -224,7 +168,7 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         return 0.0
 
 
-def _settle_last(chain: Chain, workflow: Workflow, attempt: Attempt) -> float | None:
+def _settle_last(chain: Chain, attempt: Attempt) -> float | None:
     """Before a step runs again: see whether its server can tell by now what became of the attempt before.
 
     Returns:
@@ -241,8 +185,7 @@ def _settle_last(chain: Chain, workflow: Workflow, attempt: Attempt) -> float | 
             return None  # Somebody wants another one.
     else:
         try:
-            with client(chain.library.config.server(last.server_address)) as comfyui:
-                history, place = _asked(comfyui, last.prompt_id)
+            history, place = prompts.ask(chain, last)
         except UnknownServer:
             return None
         except ServerFailed:
@@ -250,11 +193,11 @@ def _settle_last(chain: Chain, workflow: Workflow, attempt: Attempt) -> float | 
                 raise
             return None
         if place is not None:
-            return LATEST
+            return prompts.LATEST
         if history is None or history.ending != "success":
             return None
         try:
-            _collect(chain, workflow, last, patient=False)
+            prompts.collect(chain, last, history, patient=False)
         except Incomplete as error:
             return None if error.data["lasting"] else _ask_again(chain, attempt, last, error)
     reason = f"not run: what attempt {last.number} made could be collected after all"
@@ -264,8 +207,8 @@ def _settle_last(chain: Chain, workflow: Workflow, attempt: Attempt) -> float | 
 
 def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplete) -> float:
     """Outputs of the prompt that `holder` has are missing: seconds after which to ask again, for `attempt`."""
-    wait = _patience(chain, holder.id, LATEST, 30.0)
-    if _waited(chain, holder.id) >= COLLECTING:
+    wait = chain.patience(holder.id, prompts.LATEST, 30.0)
+    if chain.waited(holder.id) >= prompts.COLLECTING:
         chain.given_up.add(attempt.id)
         executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
         return 0.0
@@ -314,70 +257,6 @@ def _deliver(chain: Chain, artifact: Artifact, server: str, workflow: Workflow) 
     return delivered.target_filename
 
 
-def _follow(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, comfyui: ComfyUIServer) -> float:
-    history, place = _asked(comfyui, attempt.prompt_id)
-    if history is not None:
-        _collect(chain, workflow, attempt, patient=_waited(chain, attempt.id) < COLLECTING)
-        return 0.0
-    if chain.hearing is not None:
-        chain.hearing.follow(chain.id, step.id, attempt, comfyui.server, _client_id(attempt))
-    if place is None:
-        if attempt.status == "executing":
-            message = f"{comfyui.server.name!r} knows nothing of the prompt any more: it was started again, or cleared"
-            executing.conclude(chain.library, attempt.id, status="outcome_unknown", error=message)
-            return 0.0
-        _queue(attempt, comfyui)
-    if attempt.status == "queued":
-        executing.acknowledge(chain.library, attempt.id)
-    ran = _since(attempt.queued_at)
-    if step.timeout is not None and ran > step.timeout:
-        comfyui.interrupt(attempt.prompt_id)
-        executing.conclude(
-            chain.library, attempt.id, status="failed", error=f"it took longer than {step.timeout:g} s, and was ended"
-        )
-        return 0.0
-    return min(LATEST, max(SOONEST, ran / 10))
-
-
-def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:
-    """What a server says of a prompt: its history, or where in the queue it is; neither where it does not know it."""
-    history = comfyui.history(prompt_id)
-    place = None if history else comfyui.place_in_queue(prompt_id)
-    if history is None and place is None:
-        history = comfyui.history(prompt_id)  # It may have ended between the two questions.
-    return history, place
-
-
-def _collect(chain: Chain, workflow: Workflow, attempt: Attempt, *, patient: bool) -> None:
-    collecting.download_and_store_artifacts(
-        *(chain.library, workflow.id),
-        server=attempt.server_address,
-        prompt_id=attempt.prompt_id,
-        by=DRIVER,
-        patient=patient,
-    )
-
-
-def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
-    assert attempt.workflow_definition is not None
-    try:
-        comfyui.queue_prompt(
-            attempt.workflow_definition,
-            prompt_id=attempt.prompt_id,
-            client_id=_client_id(attempt),
-            extra_data={"artifact_db": {"actor": attempt.requested_by or DRIVER}},
-        )
-    except PromptRefused as error:
-        if error.data.get("queued"):
-            comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
-        raise
-
-
-def _client_id(attempt: Attempt) -> str:
-    """As whom it is queued: without one ComfyUI says nothing of what a cached prompt made, and tells of no progress."""
-    return f"artifact-db-{attempt.workflow_id}"
-
-
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
     assert step.condition is not None
     return expressions.holds(step.condition, _context(chain, done, lambda artifact: artifact.filename))
@@ -393,20 +272,3 @@ def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: s
         executing.conclude(chain.library, attempt.id, status="failed", error=error)
     else:
         executing.fail(chain.library, workflow.id, error=error)
-
-
-def _patience(chain: Chain, what: str, soonest: float, longest: float = 5.0) -> float:
-    """How long to wait for what is away; longer with time."""
-    chain.away.setdefault(what, time.monotonic())
-    return min(longest, max(soonest, _waited(chain, what) / 4))
-
-
-def _waited(chain: Chain, what: str) -> float:
-    """Seconds for which it has been away; 0 for what is there."""
-    now = time.monotonic()
-    return now - chain.away.get(what, now)
-
-
-def _since(at: str | None) -> float:
-    """Seconds since a time; 0 for one that is not known, or still to come."""
-    return max(0.0, identities.seconds_since(at)) if at else 0.0

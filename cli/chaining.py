@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..chains import checking, control, files, progress, rerunning, starting, steps
+from ..chains import checking, control, driven, files, progress, rerunning, starting
 from ..chains.driver import Driver
 from ..chains.problems import ChainInvalid
 from ..chains.servers import Servers
@@ -215,7 +215,7 @@ def _watch(library: Library, chain: Chain, options: argparse.Namespace) -> int:
     try:
         while not teller.ended.wait(0.2):
             if driving.driver_of(library, chain.id) not in (None, driver.holder):
-                teller(chain.id, progress.look(steps.Chain.load(library, chain.id, Servers(library.config))))
+                teller(chain.id, progress.look(driven.Chain.load(library, chain.id, Servers(library))))
     except KeyboardInterrupt:
         shells.say(f"left as it is; go on with: artifact-db chain resume {chain.id}")
         return 1

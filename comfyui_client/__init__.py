@@ -5,6 +5,7 @@ It refuses to know the database, the library, and which artifact is which: names
 | module | owns |
 | --- | --- |
 | `servers` | the calls of a server's HTTP interface |
+| `connections` | clients that are kept for a while after their use |
 | `health` | how servers are |
 | `histories` | what a server's history reports of a prompt, by shape |
 | `sessions` | the HTTP edge: one origin, no redirects, an end to every wait, every failure as one of our errors |

@@ -44,10 +44,16 @@ class NodeProgress:
 
 
 Tell = Callable[["NodeProgress | None"], None]
+End = Callable[[], None]
 
 
-async def listen(server: Server, client_id: str, prompt_id: str, graph: Mapping[str, Any], tell: Tell) -> None:
-    """Tell of each change of a prompt that this client queued or is about to, until cancelled. It raises nothing."""
+async def listen(
+    server: Server, client_id: str, prompt_id: str, graph: Mapping[str, Any], tell: Tell, ended: End
+) -> None:
+    """Tell of each change of a prompt that this client queued or is about to, until cancelled. It raises nothing.
+
+    `ended` is called once the prompt stands in the server's history.
+    """
     tries = 0
     while True:
         try:
@@ -57,7 +63,7 @@ async def listen(server: Server, client_id: str, prompt_id: str, graph: Mapping[
                     tries = 0
                     async for message in socket:
                         if message.type == aiohttp.WSMsgType.TEXT:
-                            _hear(message.data, prompt_id, graph, tell)
+                            _hear(message.data, prompt_id, graph, tell, ended)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             # Only what kind of error it is: its text may hold what was sent.
             logger.debug("server %r is not heard: %s", server.name, type(error).__name__)
@@ -113,10 +119,13 @@ def _number(value: Any) -> float | None:
     return value
 
 
-def _hear(text: str, prompt_id: str, graph: Mapping[str, Any], tell: Tell) -> None:
+def _hear(text: str, prompt_id: str, graph: Mapping[str, Any], tell: Tell, ended: End) -> None:
     told, node = read(text, prompt_id, graph)
     if told:
         tell(node)
+        # The last that ComfyUI says of a prompt, after it has written its history.
+        if node is None and '"executing"' in text:
+            ended()
 
 
 def _session(server: Server) -> aiohttp.ClientSession:

@@ -30,6 +30,7 @@ def download_and_store_artifacts(
     by: str,
     include_temp: bool = False,
     patient: bool = False,
+    history: History | None = None,
 ) -> list[Artifact]:
     """Download every output of a prompt that has ended, and record what is not recorded yet.
 
@@ -41,6 +42,7 @@ def download_and_store_artifacts(
         workflow_id: the workflow that the prompt is an attempt of; a prompt that no attempt holds becomes one.
         server: a configured server's name.
         include_temp: previews as well, which ComfyUI keeps in its temp folder until it starts again.
+        history: what the server was just heard to say of the prompt; None: it is asked.
         patient: the caller collects again: an attempt of which some outputs may come yet is left executing.
     Returns:
         The artifacts of the prompt, those that were recorded before included, without those in the trash.
@@ -61,7 +63,7 @@ def download_and_store_artifacts(
         if len(library.deferred):
             raise Unavailable("records of this hub still wait for the database; collect when they are done")
         held = _attempt(library, workflow_id, target, prompt_id)
-        history = _history(library, target, prompt_id, by)
+        history = history or _history(library, target, prompt_id, by)
         attempt_id = held["id"] if held else _begin(library, workflow_id, target, prompt_id, by)
         with library.reading():
             known = runs.recorded_outputs(attempt_id)
@@ -101,7 +103,7 @@ def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str)
 
 
 def _history(library: Library, server: Server, prompt_id: str, by: str) -> History:
-    with fetching.client(server) as comfyui:
+    with fetching.client(library, server) as comfyui:
         found = fetching.again(lambda: comfyui.history(prompt_id))
         state = None if found else fetching.again(lambda: comfyui.place_in_queue(prompt_id))
         if found is None and state is None:
@@ -160,7 +162,7 @@ def _inputs(
     made_by = dict.fromkeys(output.node_id for output in wanted)
     if not made_by or history.graph is None:
         return {}
-    with fetching.client(server) as comfyui:
+    with fetching.client(library, server) as comfyui:
         return inputs.of_server(library, comfyui, history.graph, made_by, prompt_id)
 
 

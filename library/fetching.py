@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,9 +36,9 @@ WAITS = (0.5, 2.0)
 _PASSING = (408, 429)
 
 
-def client(server: Server) -> ComfyUIServer:
+def client(library: Library, server: Server) -> AbstractContextManager[ComfyUIServer]:
     """A client whose patience is that of a collection. For one thread at a time."""
-    return ComfyUIServer(server, timeout=TIMEOUT, deadline=DEADLINE)
+    return library.connections.client(server, timeout=TIMEOUT, deadline=DEADLINE)
 
 
 def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
@@ -70,7 +70,7 @@ def fetch(
     crew = _Crew(library, graph)
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-fetch") as pool:
         for _ in range(min(AT_ONCE, len(outputs))):
-            crew.clients.put(stack.enter_context(client(server)))
+            crew.clients.put(stack.enter_context(client(library, server)))
         try:
             # Ids are given in the order of the outputs, so that the artifacts sort as they do.
             jobs = [pool.submit(crew.bring, output, identities.new_id()) for output in outputs]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ..comfyui_client.connections import Connections
 from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
@@ -97,6 +98,7 @@ class Library:
         self.collections = underway.Underway()
         self.deliveries = underway.Underway()
         self.adoptions = adoptions.Adoptions()
+        self.connections = Connections()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.RLock()  # Recovery, which is a part of it, asks again.
         self._prepared: FileId | None = None
@@ -171,6 +173,7 @@ class Library:
     def close(self) -> None:
         """Give everything back; a library that is closed is not used again."""
         self.adoptions.close()
+        self.connections.close()
         self.deferred.stop()
         self.ahead.stop()
         self.thumbnails.close()

@@ -202,6 +202,14 @@ def serving(folder: Path, certificate: Path | None = None) -> Iterator[ComfyUI]:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
 
+    async def end() -> None:
+        assert runner.server is not None
+        for connection in runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()  # One that is kept would wait for the other side to end its TLS.
+        await asyncio.sleep(0)
+        await runner.cleanup()
+
     loop.run_until_complete(start())
     server.url = "http{}://{}:{}".format("s" if tls else "", *runner.addresses[0][:2])
     thread = threading.Thread(target=loop.run_forever)
@@ -209,7 +217,7 @@ def serving(folder: Path, certificate: Path | None = None) -> Iterator[ComfyUI]:
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        asyncio.run_coroutine_threadsafe(end(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

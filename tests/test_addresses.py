@@ -91,7 +91,7 @@ def test_a_token_that_no_header_can_carry_is_refused_without_quoting_it(token: s
 
 
 def test_the_repr_of_a_server_does_not_show_its_token() -> None:
-    assert repr(Server("gpu-b", "http://gpu-b", SECRET)) == "Server(name='gpu-b', url='http://gpu-b')"
+    assert repr(Server("gpu-b", "http://gpu-b", SECRET)) == "Server(name='gpu-b', url='http://gpu-b', ca_file=None)"
 
 
 @pytest.mark.parametrize("name", ["a.png", "A-b_c.d", "x", "a" * 255])

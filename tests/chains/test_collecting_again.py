@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 from chaining import Studio, step, until
-from comfyui_artifact_db.chains import steps
+from comfyui_artifact_db.chains import prompts, steps
 from comfyui_artifact_db.library import collecting, executing, fetching
 from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import ComfyUI
@@ -21,7 +21,7 @@ FILE = "made_00001_.png"
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long before the next try."""
     monkeypatch.setattr(fetching, "WAITS", (0.01,))
-    monkeypatch.setattr(steps, "LATEST", 0.05)
+    monkeypatch.setattr(prompts, "LATEST", 0.05)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_file_that_is_gone_fails_the_step_by_its_name(studio: Studio, gpu_a: C
 def test_what_was_given_up_is_collected_when_somebody_says_so(
     studio: Studio, gpu_a: ComfyUI, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    monkeypatch.setattr(steps, "COLLECTING", 0.0)
+    monkeypatch.setattr(prompts, "COLLECTING", 0.0)
     gpu_a.instead[FILE] = refuses(500)
     one = step("one", server="gpu-a", retry={"attempts": 3, "backoff": 0.01})
     chain = studio.run(one, step("two", "one", server="gpu-a"), status="failed")
@@ -172,7 +172,7 @@ def test_what_was_given_up_is_collected_when_somebody_says_so(
 def test_with_other_parameters_it_is_another_prompt(
     studio: Studio, gpu_a: ComfyUI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "COLLECTING", 0.0)
+    monkeypatch.setattr(prompts, "COLLECTING", 0.0)
     gpu_a.instead[FILE] = refuses(500)
     chain = studio.run(step("one", server="gpu-a"), status="failed")
     executing.retry(studio.library, studio.workflow(chain, "one").id, parameters={"7.seed": 5}, by="anna")

@@ -128,7 +128,7 @@ def test_a_message_that_says_nothing_of_the_prompt_is_passed_over(kind: Any, dat
 
 @pytest.fixture
 def hearing() -> Iterator[Hearing]:
-    hearing = Hearing()
+    hearing = Hearing(None, lambda chain_id, step_id: None)
     yield hearing
     hearing.close()
 

@@ -9,6 +9,7 @@ from sources import ROOT, imported_packages, imports, modules, package_of
 
 FLOORS = [
     {"errors"},
+    {"servers"},
     {"config"},
     {"db", "storage", "media", "graphs", "comfyui_client"},
     {"library"},

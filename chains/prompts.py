@@ -1,0 +1,123 @@
+"""Owns the prompt of an attempt on its server: sent once, followed to its end, and what it made collected.
+
+A prompt is never queued again while its server can tell what became of it.
+"""
+
+from __future__ import annotations
+
+from ..comfyui_client import ComfyUIServer, History
+from ..errors import PromptRefused
+from ..library import collecting, executing, identities
+from ..library.driving import DRIVER
+from ..library.views import Attempt
+from .definitions import Step
+from .driven import Chain
+from .servers import client
+
+SOONEST, LATEST = 0.02, 1.0
+"""Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
+
+COLLECTING = 600.0
+"""Seconds for which outputs of a prompt that has ended are asked for again and again, before the attempt has failed."""
+
+
+def send(chain: Chain, step: Step, attempt: Attempt) -> float:
+    """Queue a prompt that was written down just now, and that its server cannot have; seconds after which to look."""
+    with client(chain.library, attempt.server_address) as comfyui:
+        _listen(chain, step, attempt)
+        _queue(attempt, comfyui)
+    executing.acknowledge(chain.library, attempt.id)
+    return SOONEST
+
+
+def follow(chain: Chain, step: Step, attempt: Attempt) -> float:
+    """Look how a prompt gets on that may have come to its server, and collect what it made once it has ended.
+
+    Returns:
+        Seconds after which to look again.
+    Raises:
+        PromptRefused: its server will not run it. Incomplete: outputs are missing. ServerFailed: nothing is told.
+    """
+    with client(chain.library, attempt.server_address) as comfyui:
+        history, place = _asked(comfyui, attempt.prompt_id)
+        if history is not None:
+            collect(chain, attempt, history, patient=chain.waited(attempt.id) < COLLECTING)
+            return 0.0
+        _listen(chain, step, attempt)
+        if place is None:
+            if attempt.status == "executing":
+                name = comfyui.server.name
+                message = f"{name!r} knows nothing of the prompt any more: it was started again, or cleared"
+                executing.conclude(chain.library, attempt.id, status="outcome_unknown", error=message)
+                return 0.0
+            _queue(attempt, comfyui)
+        if attempt.status == "queued":
+            executing.acknowledge(chain.library, attempt.id)
+        ran = since(attempt.queued_at)
+        if step.timeout is not None and ran > step.timeout:
+            comfyui.interrupt(attempt.prompt_id)
+            error = f"it took longer than {step.timeout:g} s, and was ended"
+            executing.conclude(chain.library, attempt.id, status="failed", error=error)
+            return 0.0
+    return min(LATEST, max(SOONEST, ran / 10))
+
+
+def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:
+    """What a server says of an attempt's prompt: its history, or where in the queue it is; neither: it knows it not.
+
+    Raises:
+        UnknownServer, ServerFailed.
+    """
+    with client(chain.library, attempt.server_address) as comfyui:
+        return _asked(comfyui, attempt.prompt_id)
+
+
+def collect(chain: Chain, attempt: Attempt, history: History, *, patient: bool) -> None:
+    """Record what a prompt made, by what its server's history says; raises what `collecting` says."""
+    collecting.download_and_store_artifacts(
+        *(chain.library, attempt.workflow_id),
+        server=attempt.server_address,
+        prompt_id=attempt.prompt_id,
+        by=DRIVER,
+        patient=patient,
+        history=history,
+    )
+
+
+def since(at: str | None) -> float:
+    """Seconds since a time; 0 for one that is not known, or still to come."""
+    return max(0.0, identities.seconds_since(at)) if at else 0.0
+
+
+def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:
+    history = comfyui.history(prompt_id)
+    place = None if history else comfyui.place_in_queue(prompt_id)
+    if history is None and place is None:
+        history = comfyui.history(prompt_id)  # It may have ended between the two questions.
+    return history, place
+
+
+def _listen(chain: Chain, step: Step, attempt: Attempt) -> None:
+    if chain.hearing is not None:
+        server = chain.library.config.server(attempt.server_address)
+        chain.hearing.follow(chain.id, step.id, attempt, server, _client_id(attempt))
+
+
+def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
+    assert attempt.workflow_definition is not None
+    try:
+        comfyui.queue_prompt(
+            attempt.workflow_definition,
+            prompt_id=attempt.prompt_id,
+            client_id=_client_id(attempt),
+            extra_data={"artifact_db": {"actor": attempt.requested_by or DRIVER}},
+        )
+    except PromptRefused as error:
+        if error.data.get("queued"):
+            comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
+        raise
+
+
+def _client_id(attempt: Attempt) -> str:
+    """As whom it is queued: without one ComfyUI says nothing of what a cached prompt made, and tells of no progress."""
+    return f"artifact-db-{attempt.workflow_id}"
