@@ -19,8 +19,12 @@ from .table import answers
 logger = logging.getLogger("artifact_db.server_routes")
 
 
-def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> None:
-    """Add the routes to ComfyUI's `PromptServer`, and open the library in the background once it runs."""
+def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> Hub:
+    """Add the routes to ComfyUI's `PromptServer`, and open the library in the background once it runs.
+
+    Returns:
+        The hub, which lives as long as the process; whoever ends it sooner closes it.
+    """
     hub = Hub(shared, version)
     for method, path, answer in answers(hub):
         prompt_server.routes.route(method, path)(answer)
@@ -35,6 +39,7 @@ def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> None:
 
     prompt_server.app.on_startup.append(open_early)
     _warn_of_folder(Path(__file__).parent.parent.name)
+    return hub
 
 
 def _warn_of_folder(name: str) -> None:

@@ -257,7 +257,7 @@ class Scene:
 
     def ask_what_went_in(self) -> object:
         graph = {"9": {"class_type": "LoadImage", "inputs": {"image": "a.png [output]"}}}
-        with self.server(), fetching.client(self.library.config.server("gpu-a")) as comfyui:
+        with self.server(), fetching.client(self.library, self.library.config.server("gpu-a")) as comfyui:
             return inputs.of_server(self.library, comfyui, graph, ["9"], "p9")
 
     def drive(self) -> object:
@@ -340,6 +340,7 @@ CALLS: dict[str, Call] = {
     "adopting.complete": changes(lambda s, intent: adopting.complete(s.library, intent), Scene.interrupted_adoption),
     "adopting_files.forget": reads(lambda s, taken: adopting_files.forget(s.library, taken), Scene.staged),
     "artifacts.get_artifact": reads(lambda s: artifacts.get_artifact(s.library, s.usable.id)),
+    "artifacts.get_downloadable": reads(lambda s: artifacts.get_downloadable(s.library, s.usable.id)),
     "artifacts.get_latest_artifact": reads(lambda s: artifacts.get_latest_artifact(s.library, s.workflow_id)),
     "artifacts.get_latest_artifact_by_flag": reads(
         lambda s: artifacts.get_latest_artifact_by_flag(s.library, s.workflow_id)
@@ -462,6 +463,7 @@ CALLS: dict[str, Call] = {
     "events.history": reads(lambda s: events.history(s.library, s.usable.id)),
     "exporting.find_root": reads(lambda s: exporting.find_root(s.library, "film")),
     "exporting.export_folder": reads(lambda s: exporting.export_folder(s.library, s.root, s.folder / "film")),
+    "fetching.client": reads(lambda s: fetching.client(s.library, s.library.config.server("gpu-a"))),
     "fetching.fetch": reads(Scene.fetch),
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),

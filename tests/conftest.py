@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.path.relative_to(TESTS).as_posix()
         item.add_marker(pytest.mark.xdist_group(TOGETHER.get(folder(item), file)))
     items.sort(key=lambda item: LONGEST.index(folder(item)) if folder(item) in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(autouse=True)
+def no_driver_is_left() -> Iterator[None]:
+    """What drives chains ends with its test: it would disturb all that come after it."""
+
+    def drivers() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "artifact-db-driver"}
+
+    before = drivers()
+    yield
+    assert drivers() <= before
 
 
 @pytest.fixture

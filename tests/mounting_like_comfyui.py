@@ -39,7 +39,7 @@ def like_comfyui(shared: SharedLibrary, version: str) -> web.Application:
     """An application with the routes at /artifact-db and at /api/artifact-db."""
     app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[enable_cors_header, disable_api_nodes])
     server = SimpleNamespace(app=app, routes=web.RouteTableDef())
-    mount(server, shared, version)
+    hub = mount(server, shared, version)
     twins = web.RouteTableDef()
     for route in server.routes:
         assert isinstance(route, web.RouteDef)
@@ -48,6 +48,7 @@ def like_comfyui(shared: SharedLibrary, version: str) -> web.Application:
     app.add_routes(server.routes)
 
     async def close(_: web.Application) -> None:
+        hub.close()
         shared.close()
 
     app.on_cleanup.append(close)

@@ -21,6 +21,7 @@ FORBIDDEN = re.compile(
 CALL = re.compile(r"""\bt\(\s*(?P<quote>["'`])(?P<key>.*?)(?P=quote)""")
 KEY = re.compile(r"""["'`](?P<key>[a-z_0-9]+\.[a-z_0-9]+)["'`]""")
 FAMILIES = {
+    "servers.${status}": {"up", "away", "wrong"},
     "status.${state}": {"pending", "approved", "auto_approved", "edited", "rejected"},
     "status.${state.key}": {"changed", "deleted"},
     "status.${stateOf(artifact).key}": {"changed", "deleted"},

@@ -25,7 +25,7 @@ async def test_a_new_chain_has_what_was_sent_and_can_be_found_where_it_is(hub: H
     assert made.etag == '"1"'
     assert made.headers["Location"] == f"/artifact-db/chains/{made.json['id']}"
     found = await hub.get(f"/chains/{made.json['id']}")
-    assert found.json == {**made.json, "workflows": [], "drive": None, "undelivered": []}
+    assert found.json == {**made.json, "workflows": [], "drive": None, "progress": [], "undelivered": []}
     assert found.etag == made.etag
 
 
