@@ -265,6 +265,7 @@ def test_the_keys_lead_along_the_steps(hub: ChainHub, view: ChainScreen) -> None
     until(lambda: view.screen.focused().startswith("extract"))
     view.screen.press("Enter")
     expect(view.page.locator(".adb-step-told h3")).to_have_text("extract")
+    expect(view.page.locator('.adb-step-told [data-do="retry"]')).to_be_visible()
     view.screen.press("t")
     expect(view.page.locator(".adb-again")).to_be_visible()
     view.screen.press("Escape")
