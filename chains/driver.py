@@ -95,6 +95,7 @@ class Driver:
         self._unsubscribe: Callable[[], None] | None = None
         self._renewed = 0.0
         self._sought = 0.0
+        self._took = 0.0
 
     @property
     def driven(self) -> list[str]:
@@ -154,8 +155,10 @@ class Driver:
         now = time.monotonic()
         if now - self._sought >= LOOK_SECONDS:
             self._sought = now
-            self._hear()
-            self._take()
+            # What this driver wrote brings it no chain.
+            if self._hear() or now - self._took >= LOOK_SECONDS:
+                self._took = now
+                self._take()
         if self._driven and now - self._renewed >= driving.LEASE / 3:
             self._renewed = now
             kept = set(driving.keep(self._library, self.holder, list(self._driven)))
@@ -173,8 +176,13 @@ class Driver:
             waits.append(max(0.0, driven.next_look - time.monotonic()))
         return min(waits)
 
-    def _hear(self) -> None:
-        """Look at the chains of which the log tells something new; what a driver did is seen as its work ends."""
+    def _hear(self) -> bool:
+        """Look at the chains of which the log tells something new; what a driver did is seen as its work ends.
+
+        Returns:
+            Whether somebody else than a driver did something.
+        """
+        others = False
         if self._seen is None:
             self._seen = events.last_seq(self._library)
         while heard := events.list_events(self._library, after=self._seen, limit=HEARD):
@@ -182,11 +190,13 @@ class Driver:
             for event in heard:
                 if event.actor == driving.DRIVER:
                     continue
+                others = True
                 chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
                 if (driven := self._driven.get(chain_id)) is not None:
                     driven.next_look = 0.0
             if len(heard) < HEARD:
                 break
+        return others
 
     def _take(self) -> None:
         room = MOST - len(self._driven)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
-from ..library import artifacts, attempts, chains
-from ..library.opening import Library
+from ..library import chains
+from ..library.standings import get_standings
 from ..library.views import Artifact, Attempt, Workflow
 from . import steps
 from .definitions import Step
 from .driven import Chain
+
+Rows = tuple["Workflow | None", "Attempt | None", "Artifact | None"]
+"""The rows that a step has."""
 
 
 class Phase(Enum):
@@ -71,7 +74,9 @@ def look(chain: Chain) -> Progress:
         NotFound: it is gone, or in the trash.
     """
     definition, library = chain.definition, chain.library
-    rows = {step.id: _rows(library, chain, step) for level in definition.levels for step in level}
+    there = get_standings(library, chain.id)
+    nothing: Rows = (None, None, None)
+    rows = {step.id: there.get(chain.workflow_id(step), nothing) for level in definition.levels for step in level}
     standings: dict[str, Standing] = {}
     levels = []
     for level in definition.levels:
@@ -122,13 +127,6 @@ def _stopped_by(one: Standing, standings: Mapping[str, Standing]) -> str | None:
 def _why(one: Standing) -> str:
     assert one.workflow is not None
     return one.workflow.error_message or one.workflow.status
-
-
-def _rows(library: Library, chain: Chain, step: Step) -> tuple[Workflow | None, Attempt | None, Artifact | None]:
-    workflow = steps.find(chain, step)
-    if workflow is None:
-        return None, None, None
-    return workflow, attempts.newest(library, workflow.id), artifacts.get_latest_artifact(library, workflow.id)
 
 
 def _standing(chain: Chain, step: Step, rows: tuple[Workflow | None, Attempt | None, Artifact | None]) -> Standing:

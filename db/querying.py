@@ -33,7 +33,12 @@ def all_tuples(query: Any) -> list[tuple[Any, ...]]:
 
 def listed(values: Sequence[Any]) -> Any:
     """Texts or whole numbers for a query's `in_`, as one value of it: building the text of many takes its time."""
-    return NodeList((SQL("(SELECT value FROM json_each("), Value(json.dumps(values), converter=False), SQL("))")))
+    return listed_by(Value(json.dumps(values), converter=False))
+
+
+def listed_by(value: Any) -> Any:
+    """As `listed`, of a value that is JSON already, such as one that comes with each call."""
+    return NodeList((SQL("(SELECT value FROM json_each("), value, SQL("))")))
 
 
 def insert(model: Any, row: Row) -> None:

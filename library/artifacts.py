@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from peewee import SQL
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row, prepared
+from ..db.querying import all_rows, all_tuples, first_row, listed_by, prepared
 from ..errors import Gone, Invalid, NotFound, NotUsable, StaleRevision
 from ..storage.files import FileState
 from . import conditions, identities, pages, pointers, revisions, searches, workflows
@@ -318,9 +319,8 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
     rows = list(rows)
     tags: dict[str, list[str]] = {row["id"]: [] for row in rows}
     if rows:
-        query = models.Tag.select(models.Tag.artifact_id, models.Tag.tag).where(models.Tag.artifact_id.in_(list(tags)))
-        for artifact_id, tag in all_tuples(query.order_by(models.Tag.tag)):
-            tags[artifact_id].append(tag)
+        for row in _tags.rows(json.dumps(list(tags))):
+            tags[row["artifact_id"]].append(row["tag"])
     return [
         Artifact.of(
             {**row, "local_path": str(library.store.root / row["local_path"]), "metadata": row["metadata"] or {}},
@@ -329,6 +329,13 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
         )
         for row in rows
     ]
+
+
+@prepared
+def _tags(artifact_ids: Any) -> Any:
+    table = models.Tag
+    query = table.select(table.artifact_id, table.tag).where(table.artifact_id.in_(listed_by(artifact_ids)))
+    return query.order_by(table.tag)
 
 
 def unchanged(library: Library, row: Row) -> bool:

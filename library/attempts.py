@@ -228,10 +228,15 @@ def row_of(attempt_id: str) -> dict[str, Any]:
     Raises:
         NotFound: there is none with this id.
     """
-    row = first_row(models.Attempt.select().where(models.Attempt.id == attempt_id))
+    row = _by_id.row(attempt_id)
     if row is None:
         raise NotFound(f"no attempt {attempt_id}")
     return row
+
+
+@prepared
+def _by_id(attempt_id: Any) -> Any:
+    return models.Attempt.select().where(models.Attempt.id == attempt_id)
 
 
 def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:
@@ -253,11 +258,11 @@ def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | N
 
 def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = None) -> None:
     """Give a workflow the status of its attempt, or `awaiting_approval` while what it offers is pending."""
-    (workflow,) = all_rows(models.Workflow.select().where(models.Workflow.id == workflow_id))
-    if status == "completed" and workflow["latest_artifact_id"]:
-        current = models.Artifact.select(models.Artifact.approval_status)
-        if current.where(models.Artifact.id == workflow["latest_artifact_id"]).scalar() == "pending":
-            status = "awaiting_approval"
+    workflow = _workflow.row(workflow_id)
+    assert workflow is not None
+    offered = workflow["latest_artifact_id"]
+    if status == "completed" and offered and _approval.value(offered) == "pending":
+        status = "awaiting_approval"
     if workflow["status"] == status and workflow["error_message"] == error:
         return
     completed_at = tx.at if status in ("completed", "failed", "cancelled") else None
@@ -277,6 +282,18 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
         before={"status": workflow["status"]},
         after={"status": status, "error_message": error},
     )
+
+
+@prepared
+def _workflow(workflow_id: Any) -> Any:
+    table = models.Workflow
+    columns = (table.chain_id, table.status, table.error_message, table.latest_artifact_id)
+    return table.select(*columns).where(table.id == workflow_id)
+
+
+@prepared
+def _approval(artifact_id: Any) -> Any:
+    return models.Artifact.select(models.Artifact.approval_status).where(models.Artifact.id == artifact_id)
 
 
 def follow_current(tx: Transaction, workflow_id: str) -> None:

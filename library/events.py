@@ -90,8 +90,12 @@ def append(previous: tuple[int, str] | None, **row: Any) -> tuple[int, str]:
 def list_events(library: Library, *, after: int = 0, limit: int = 50) -> list[Event]:
     """The events whose number is greater than `after`, oldest first, `limit` at most."""
     with library.reading():
-        query = models.Event.select().where(models.Event.seq > after).order_by(models.Event.seq).limit(limit)
-        return [Event.of_stored(row) for row in all_rows(query)]
+        return [Event.of_stored(row) for row in _after.rows(after, limit)]
+
+
+@prepared
+def _after(seq: Any, limit: Any) -> Any:
+    return models.Event.select().where(models.Event.seq > seq).order_by(models.Event.seq).limit(limit)
 
 
 def last_seq(library: Library) -> int:
