@@ -17,6 +17,9 @@ from .servers import client
 SOONEST, LATEST = 0.02, 1.0
 """Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
 
+HEARD = 0.1
+"""Seconds after which to look again at the soonest where its server says by itself when it has ended."""
+
 COLLECTING = 600.0
 """Seconds for which outputs of a prompt that has ended are asked for again and again, before the attempt has failed."""
 
@@ -59,7 +62,7 @@ def follow(chain: Chain, step: Step, attempt: Attempt) -> float:
             error = f"it took longer than {step.timeout:g} s, and was ended"
             executing.conclude(chain.library, attempt.id, status="failed", error=error)
             return 0.0
-    return min(LATEST, max(SOONEST, ran / 10))
+    return min(LATEST, max(SOONEST if chain.hearing is None else HEARD, ran / 10))
 
 
 def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:
