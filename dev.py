@@ -20,7 +20,7 @@ from devtools import environment
 
 ROOT = Path(__file__).resolve().parent
 
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 """How all tests run: on several cores, in the groups and the order that tests/conftest.py makes."""
 
 
