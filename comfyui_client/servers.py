@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from ..config import Server
 from ..errors import DeliveryFailed, Invalid, PromptRefused, ServerFailed
+from .contents import Digests, told_hash
 from .filenames import is_plain_name, is_plain_subfolder
 from .histories import History, TooMany
 from .node_types import NodeTypes, refused_nodes
@@ -32,6 +33,9 @@ BLOCK = 256 * 1024  # bytes read at a time
 SLOWEST = 64 * 1024
 """Bytes a second: what comes faster than this may take longer than `deadline`."""
 
+STORING = 16 * 1024 * 1024
+"""Bytes a second that a server is given to store what it was sent, before it counts as silent."""
+
 LONGEST_LIST = 8
 """How many nodes that were refused a message names."""
 
@@ -40,10 +44,14 @@ _FOLDER_TYPES = ("input", "output", "temp")
 
 @dataclass(frozen=True)
 class Uploaded:
-    """Where a server put a file, in its input folder: it chooses another name when the one asked for is taken."""
+    """Where a server put a file, in its input folder: it chooses another name when the one asked for is taken.
+
+    `proven` is the sha256, in hexadecimal, of what it stored, where it told the hash of that by itself.
+    """
 
     filename: str
     subfolder: str
+    proven: str | None = None
 
 
 class ComfyUIServer:
@@ -75,16 +83,27 @@ class ComfyUIServer:
     def upload(self, source: BinaryIO, *, filename: str, subfolder: str, size: int) -> Uploaded:
         """Put the `size` bytes of `source` into the server's input folder, streamed; never replaces a file there.
 
-        The answer says where the file went, not that it arrived whole: `fetch_digest` does. Raises ValueError for a
-        `filename` beyond ASCII letters, digits and `-_.`, Invalid for a `subfolder` that leads elsewhere,
-        StoreFailed when `source` cannot be read or has not `size` bytes, and what the class says.
+        The answer says where the file went, and that it arrived whole only where it is `proven`: else `fetch_digest`
+        does. A large file may take longer than `deadline`, as `download` says. Raises ValueError for a `filename`
+        beyond ASCII letters, digits and `-_.`, Invalid for a `subfolder` that leads elsewhere, StoreFailed when
+        `source` cannot be read or has not `size` bytes, and what the class says.
         """
+        digests, left, longer = Digests(), size, size // STORING
+
+        def sent(block: bytes) -> None:
+            nonlocal left
+            digests.update(block)
+            left -= len(block)
+            if left:
+                self._session.grant(len(block) / SLOWEST)
+            else:
+                self._session.restart(longer)
+
         self._refuse_subfolder(subfolder)
         fields = {"type": "input", "subfolder": subfolder, "overwrite": "false"}
-        body = MultipartUpload(source, filename=filename, size=size, fields=fields)
-        with self._session.exchange(
-            "POST", "/upload/image", headers={"Content-Type": body.content_type}, body=body
-        ) as response:
+        body = MultipartUpload(source, filename=filename, size=size, fields=fields, sent=sent)
+        headers = {"Content-Type": body.content_type}
+        with self._session.exchange("POST", "/upload/image", headers=headers, body=body, longer=longer) as response:
             answer = self._json_object(response)
         taken, where = answer.get("name"), answer.get("subfolder", "")
         if not isinstance(taken, str) or not is_plain_name(taken):
@@ -93,14 +112,16 @@ class ComfyUIServer:
             raise self._delivery_failed("answered the upload with a subfolder that is not a plain one")
         if answer.get("type", "input") != "input":
             raise self._delivery_failed("put the upload into another folder than its input folder")
-        return Uploaded(filename=taken, subfolder=where)
+        proven = digests.sha256 if digests.are(told_hash(answer)) else None
+        return Uploaded(filename=taken, subfolder=where, proven=proven)
 
     def fetch_digest(self, *, filename: str, subfolder: str, folder_type: str, size: int) -> str | None:
         """The sha256, in hexadecimal, of what the server gives for this file; None when it has no such file.
 
-        Streamed, at most `size` bytes and one block. Raises DeliveryFailed when the file is longer or shorter than
-        `size` bytes, ValueError for a `filename` that is not plain or a `folder_type` other than input, output,
-        temp, Invalid for a `subfolder` that leads elsewhere, and what the class says.
+        Streamed, at most `size` bytes and one block; a large one may take longer than `deadline`, as `download` says.
+        Raises DeliveryFailed, with `data["lasting"]`, when the file is longer or shorter than `size` bytes, ValueError
+        for a `filename` that is not plain or a `folder_type` other than input, output, temp, Invalid for a `subfolder`
+        that leads elsewhere, and what the class says.
         """
         self._refuse_subfolder(subfolder)
         if not is_plain_name(filename) or folder_type not in _FOLDER_TYPES:
@@ -113,10 +134,12 @@ class ComfyUIServer:
             for block in response.iter_content(BLOCK):
                 length += len(block)
                 if length > size:
-                    raise self._delivery_failed(f"gives a file that is longer than the {size} bytes sent")
+                    raise self._delivery_failed(f"gives a file that is longer than the {size} bytes sent", lasting=True)
+                self._session.grant(len(block) / SLOWEST)
                 digest.update(block)
         if length < size:
-            raise self._delivery_failed(f"gives a file of {length} bytes, shorter than the {size} sent")
+            told = f"gives a file of {length} bytes, shorter than the {size} sent"
+            raise self._delivery_failed(told, lasting=True)
         return digest.hexdigest()
 
     def download(

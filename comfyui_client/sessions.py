@@ -53,6 +53,11 @@ class OriginSession:
         """Give the exchange under way so many seconds more: it brings what it was asked for."""
         self._deadline.extend(seconds)
 
+    def restart(self, longer: float) -> None:
+        """What was to be sent is on its way: the answer has the deadline of a whole exchange, and so many seconds."""
+        self._deadline.restart()
+        self._deadline.extend(longer)
+
     @contextmanager
     def exchange(
         self,
@@ -64,16 +69,17 @@ class OriginSession:
         body: Iterable[bytes] | bytes | None = None,
         also: Container[int] = (),
         timeout: float | None = None,
+        longer: float = 0.0,
     ) -> Iterator[requests.Response]:
         """Send a request; give its answer, of status 200 or one of `also`, with the body still to be read.
 
-        `timeout` stands in place of the session's own, in seconds.
+        `timeout` stands in place of the session's own, in seconds; `longer` is added to it.
 
         The body is read inside the `with`, where its failures become our errors too. Raises ServerUnreachable,
         DeliveryFailed when the answer breaks off or the upload is too large, ServerFailed for any other status.
         """
         self._deadline.restart()
-        patience = self._timeout if timeout is None else timeout
+        patience = (self._timeout if timeout is None else timeout) + longer
         label = f"server {self._server.name!r}"
         known: dict[str, Any] = {"server": self._server.name}
         try:
@@ -129,6 +135,12 @@ class OriginSession:
                 server=name,
                 status=status,
             )
+        if status == 507:
+            raise DeliveryFailed(
+                f"server {name!r} answered 507: its disk is full; make room there, then retry",
+                server=name,
+                status=status,
+            )
         if 300 <= status < 400:
             raise ServerFailed(
                 f"server {name!r} answered {status}, a redirect, which is not followed; "
@@ -137,7 +149,8 @@ class OriginSession:
                 status=status,
             )
         if status != 200:
-            raise ServerFailed(f"server {name!r} answered with status {status}", server=name, status=status)
+            why = "; its own log says why" if status >= 500 else ""
+            raise ServerFailed(f"server {name!r} answered with status {status}{why}", server=name, status=status)
 
 
 _UNKNOWN_AUTHORITY = (18, 19, 20, 21)

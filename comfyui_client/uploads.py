@@ -7,7 +7,7 @@ needs escaping.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -27,8 +27,20 @@ class MultipartBody:
     boundary was given out, so that the server cannot take what it has for a whole upload.
     """
 
-    def __init__(self, source: BinaryIO, *, name: str, filename: str, size: int, fields: Mapping[str, str]) -> None:
-        """`name` is the field of the file, `size` in bytes; a `filename` beyond plain ASCII is sent as UTF-8."""
+    def __init__(
+        self,
+        source: BinaryIO,
+        *,
+        name: str,
+        filename: str,
+        size: int,
+        fields: Mapping[str, str],
+        sent: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """`name` is the field of the file, `size` in bytes; a `filename` beyond plain ASCII is sent as UTF-8.
+
+        `sent` is given each block of the file before it goes.
+        """
         boundary = secrets.token_hex(16)
         plain = is_sendable_name(filename)
         called = f'filename="{filename}"' if plain else f"filename*=UTF-8''{quote(filename, safe='')}"
@@ -45,6 +57,7 @@ class MultipartBody:
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self._source = source
         self._size = size
+        self._sent = sent
 
     def __len__(self) -> int:
         return len(self._head) + self._size + len(self._tail)
@@ -57,6 +70,8 @@ class MultipartBody:
             if not block:
                 raise StoreFailed(f"the file to send ended {remaining} bytes before the {self._size} it should have")
             remaining -= len(block)
+            if self._sent is not None:
+                self._sent(block)
             yield block
         if self._read(1):
             raise StoreFailed(f"the file to send is longer than the {self._size} bytes it should have")
@@ -72,8 +87,16 @@ class MultipartBody:
 class MultipartUpload(MultipartBody):
     """The body of an upload to ComfyUI, whose file is the field `image`."""
 
-    def __init__(self, source: BinaryIO, *, filename: str, size: int, fields: Mapping[str, str]) -> None:
-        """`filename` may hold ASCII letters, digits and `-_.` only: ValueError otherwise."""
+    def __init__(
+        self,
+        source: BinaryIO,
+        *,
+        filename: str,
+        size: int,
+        fields: Mapping[str, str],
+        sent: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """As a body of any form; `filename` may hold ASCII letters, digits and `-_.` only: ValueError otherwise."""
         if not is_sendable_name(filename):
             raise ValueError(f"not a name that we send to a server: {filename!r}")
-        super().__init__(source, name="image", filename=filename, size=size, fields=fields)
+        super().__init__(source, name="image", filename=filename, size=size, fields=fields, sent=sent)

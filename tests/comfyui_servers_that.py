@@ -21,13 +21,17 @@ LARGEST_UPLOAD = 100 * 1024 * 1024  # bytes; ComfyUI's default for --max-upload-
 
 
 class ComfyUI:
-    """The routes that we ask, with the semantics that ComfyUI 0.3.75 was seen to have; `histories` are its prompts."""
+    """The routes that we ask, with the semantics that ComfyUI 0.3.75 was seen to have; `histories` are its prompts.
+
+    With `hashes` it answers an upload as later ones do with `--enable-assets`: with the hash of what it stored.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.requests: list[web.Request] = []
         self.fields: list[dict[str, str]] = []
         self.after_storing: Callable[[Path], None] = lambda path: None
+        self.hashes: Callable[[Path], str] | None = None
         self.histories: dict[str, dict[str, Any]] = {}
         self.queue: dict[str, list[Any]] = {"queue_running": [], "queue_pending": []}
         self.on_queue: Callable[[], None] = lambda: None
@@ -104,7 +108,10 @@ class ComfyUI:
             while block := file.file.read(65536):
                 stored.write(block)
         self.after_storing(path)
-        return web.json_response({"name": path.name, "subfolder": subfolder, "type": post.get("type", "input")})
+        answer = {"name": path.name, "subfolder": subfolder, "type": post.get("type", "input")}
+        if self.hashes is not None:
+            answer["asset"] = {"id": "1", "name": path.name, "asset_hash": self.hashes(path), "tags": ["input"]}
+        return web.json_response(answer)
 
     async def _view(self, request: web.Request) -> web.StreamResponse:
         asked = request.query

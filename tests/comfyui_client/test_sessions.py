@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import socket
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 from certifying import authority
 from comfyui_artifact_db import errors
-from comfyui_artifact_db.comfyui_client import ComfyUIServer, Server, Uploaded
+from comfyui_artifact_db.comfyui_client import ComfyUIServer, Server, Uploaded, servers
 
 Connect = Callable[..., ComfyUIServer]
 Call = Callable[[ComfyUIServer], object]
@@ -376,8 +377,10 @@ def test_a_server_that_drips_is_left_after_the_deadline(
 
 
 def test_a_server_that_reads_the_upload_in_sips_is_left_after_the_deadline(
-    server_that: ServerThat, connect: Connect
+    server_that: ServerThat, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(servers, "SLOWEST", 1024**3)  # no upload is faster than that
+
     def sip(request: Any) -> None:
         while not request.server.over.wait(0.01) and request.rfile.read(100_000):
             pass
@@ -390,6 +393,33 @@ def test_a_server_that_reads_the_upload_in_sips_is_left_after_the_deadline(
     ):
         upload(server, 64 * 1024 * 1024)
     assert time.monotonic() - began < 3
+
+
+def test_a_large_upload_and_its_reading_back_may_take_longer_than_the_deadline(
+    server_that: ServerThat, connect: Connect
+) -> None:
+    """Socket buffers take in the first megabytes; what is beyond them has to wait for the server."""
+    part, parts = 4 * 1024 * 1024, 6
+    size = part * parts
+
+    def take_time(request: Any) -> None:
+        if request.command == "GET":
+            request.answer(200, b"", Content_Length=str(size))
+        for _ in range(parts):
+            time.sleep(0.3)
+            if request.command == "GET":
+                request.wfile.write(bytes(part))
+            else:
+                request.rfile.read(part)
+        if request.command == "POST":
+            request.headers.replace_header("Content-Length", str(int(request.headers["Content-Length"]) - size))
+            request.answer(200, b'{"name": "v1.png"}')
+
+    there = server_that(take_time)
+    with connect(there.url, timeout=1, deadline=1) as server:
+        assert upload(server, size) == Uploaded("v1.png", "")
+        digest = server.fetch_digest(filename="v1.png", subfolder="", folder_type="input", size=size)
+    assert digest == hashlib.sha256(bytes(size)).hexdigest()
 
 
 def test_each_call_has_the_whole_deadline(server_that: ServerThat, connect: Connect) -> None:
