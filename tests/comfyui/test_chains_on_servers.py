@@ -14,9 +14,9 @@ import pytest
 import requests
 from chaining import until
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.library import artifacts, attempts, chains, decisions, lineage, pages, workflows
+from comfyui_artifact_db.library import artifacts, attempts, chains, decisions, lineage, pages, transfers, workflows
 from comfyui_artifact_db.library.opening import Library, open_library
-from comfyui_artifact_db.library.views import Artifact, Attempt, Chain
+from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Transfer
 from comfyui_studio import add_pack
 from commanding import Shell
 from PIL import Image
@@ -115,6 +115,12 @@ class Pipeline:
         row = workflows.get_workflow_by_step(self.library, chain.id, step_id)
         return list(artifacts.list_workflow_artifacts(self.library, row.id, pages.Ask(100, None)).items)
 
+    def transfers(self, chain: Chain, step_id: str) -> list[Transfer]:
+        """The deliveries of what a step made, the oldest first."""
+        made = [one for one in workflows.get_workflows_by_chain(self.library, chain.id) if one.step_id == step_id]
+        listed = transfers.list_transfers(self.library, pages.Ask(500, None)).items
+        return [one for one in listed if one.source_workflow_id in {row.id for row in made}][::-1]
+
     def ends_with_everything_once(self, chain: Chain, *steps: str) -> None:
         self.until(chain, "completed")
         assert {step_id: len(self.made(chain, step_id)) for step_id in steps} == dict.fromkeys(steps, 1)
@@ -202,6 +208,29 @@ def test_a_runner_that_is_killed_runs_no_prompt_twice(pipeline: Pipeline, moment
     assert done.returncode == 0, (out, err)
     pipeline.ends_with_everything_once(chain, "one", "two", "three")
     assert [len(pipeline.attempts(chain, name)) for name in ("one", "two", "three")] == [1, 1, 1]
+
+
+def test_a_server_that_dies_before_its_prompt_began_is_waited_for(pipeline: Pipeline) -> None:
+    """One transfer is tried until the server is back, and its prompt is queued once."""
+    file = pipeline.write(
+        step("one", start_graph(), server="gpu-a"),
+        step("two", next_graph(), "one", server="gpu-b", retry={"attempts": 5, "backoff": 0.1}),  # on a slow machine
+    )
+    before = pipeline.known()
+    pipeline.servers["gpu-b"].kill()
+    process = pipeline.start("run", file)
+    chain = pipeline.newest(before)
+    until(lambda: any(one.status == "failed" for one in pipeline.transfers(chain, "one")), SECONDS)
+    pipeline.servers["gpu-b"].start()
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, (out, err)
+    pipeline.ends_with_everything_once(chain, "one", "two")
+    *given_up, last = pipeline.attempts(chain, "two")
+    assert last.status == "completed"
+    assert {one.status for one in given_up} <= {"failed"}, "no prompt's fate is unknown"
+    (delivery,) = [one for one in pipeline.transfers(chain, "one") if one.created_at >= last.created_at]
+    assert delivery.status == "completed"
+    assert delivery.attempts > 1 or given_up
 
 
 def test_a_server_that_dies_in_the_middle_leaves_an_outcome_that_is_tried_again_where_that_is_allowed(
