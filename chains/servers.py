@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -47,15 +47,15 @@ class Servers:
         self._lock = threading.Lock()
         self._types: dict[str, tuple[float, NodeTypes]] = {}
 
-    def choose(self, name: str, graph: Mapping[str, Any]) -> str:
-        """The name of the server for a graph.
+    def choose(self, name: str, graph: Mapping[str, Any], *, besides: Container[str] = ()) -> str:
+        """The name of the server for a graph; where it may run on any, not one of `besides`.
 
         Raises:
             UnknownServer: it is not configured any more. NoServer: none is up that has what the graph needs.
         """
         if name != ANY:
             return self._config.server(name).name
-        names = sorted(self._config.servers)
+        names = sorted(one for one in self._config.servers if one not in besides)
         with ThreadPoolExecutor(max(1, len(names)), thread_name_prefix="artifact-db-servers") as pool:
             answers = list(pool.map(lambda one: self._load(one, graph), names))
         loads = [(load, one) for one, load in zip(names, answers, strict=True) if isinstance(load, int)]

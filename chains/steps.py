@@ -17,9 +17,9 @@ from ..db.statuses import UNDER_WAY
 from ..errors import (
     ArtifactDBError,
     Conflict,
-    DeliveryFailed,
     Incomplete,
     NotFound,
+    NotUsable,
     PromptRefused,
     ServerFailed,
     StoreFailed,
@@ -101,7 +101,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None
         return None
     except Conflict as error:
         logger.info("step %s of chain %s changed meanwhile: %s", step.id, chain.id, error)
-        return prompts.SOONEST
+        return prompts.SOONEST * 10
 
 
 def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
@@ -138,7 +138,7 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         if attempt.workflow_definition is None:
             if (wait := _settle_last(chain, attempt)) is not None:
                 return wait
-            attempt = _prepare(chain, step, workflow, attempt, done)
+            attempt = _prepare(chain, step, attempt, done)
             wait = prompts.send(chain, step, attempt)
         else:
             wait = prompts.follow(chain, step, attempt)
@@ -151,6 +151,7 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         return _ask_again(chain, attempt, attempt, error)
     except ServerFailed as error:
         if attempt.workflow_definition is None and (other := _elsewhere(chain, step, attempt)) is not None:
+            chain.left.setdefault(attempt.id, set()).add(attempt.server_address)
             executing.move(chain.library, attempt.id, server=other)
             return 0.0
         wait = chain.patience(attempt.server_address, prompts.SOONEST)
@@ -160,6 +161,11 @@ def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done:
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
         status = "outcome_unknown" if attempt.status == "executing" else "failed"
         executing.conclude(chain.library, attempt.id, status=status, error=str(error))
+        return 0.0
+    except NotUsable as error:
+        if artifacts.why_not_usable(error.data["artifact"]) is not None:
+            raise  # Somebody has decided otherwise meanwhile.
+        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
         return 0.0
     except (BadExpression, Conflict, StoreFailed, TooNew, Unavailable):
         raise  # The disk or the database is away: that is not the attempt's fault, and passes.
@@ -217,20 +223,20 @@ def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplet
 
 
 def _elsewhere(chain: Chain, step: Step, attempt: Attempt) -> str | None:
-    """Another server that can run a step which may run on any; None where there is none now."""
+    """Another server that can run a step which may run on any; None where there is none now that it has not left."""
     if step.server != ANY:
         return None
     with suppress(ServerFailed):
-        chosen = chain.servers.choose(ANY, step.workflow)
-        return chosen if chosen != attempt.server_address else None
+        besides = {attempt.server_address, *chain.left.get(attempt.id, ())}
+        return chain.servers.choose(ANY, step.workflow, besides=besides)
     return None
 
 
-def _prepare(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> Attempt:
+def _prepare(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]) -> Attempt:
     """Fill in the graph, and deliver what it names."""
 
     def deliver(artifact: Artifact) -> str:
-        return _deliver(chain, artifact, attempt.server_address, workflow)
+        return transfers.deliver_for(chain.library, attempt, artifact.id, by=DRIVER)
 
     context = _context(chain, done, deliver)
     overrides = executing.get_overrides(chain.library, attempt.id)
@@ -245,16 +251,6 @@ def _prepare(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, don
         node_id, _, name = key.partition(".")
         graph[node_id]["inputs"][name] = value
     return executing.prepare(chain.library, attempt.id, parameters=values, workflow_definition=graph)
-
-
-def _deliver(chain: Chain, artifact: Artifact, server: str, workflow: Workflow) -> str:
-    transfer = transfers.create_transfer(
-        chain.library, artifact.id, server=server, by=DRIVER, target_workflow_id=workflow.id
-    )
-    delivered = transfers.deliver(chain.library, transfer.id, by=DRIVER)
-    if delivered.status != "completed" or delivered.target_filename is None:
-        raise DeliveryFailed(delivered.error_message or "the delivery failed", server=server)
-    return delivered.target_filename
 
 
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:

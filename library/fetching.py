@@ -33,7 +33,8 @@ TIMEOUT, DEADLINE = 30.0, 60.0
 WAITS = (0.5, 2.0)
 """Seconds before the second and before the third try."""
 
-_PASSING = (408, 429)
+_PASSING, _LASTING = (408, 429), (507,)
+"""Statuses below 500 that pass by themselves; and from there on ones that do not: a full disk waits for somebody."""
 
 
 def client(library: Library, server: Server) -> AbstractContextManager[ComfyUIServer]:
@@ -156,5 +157,5 @@ def may_pass(error: ArtifactDBError) -> bool:
     if isinstance(error, StoreFailed):
         return True
     status = error.data.get("status")
-    passes = status is None or status >= 500 or status in _PASSING
+    passes = status is None or status in _PASSING or (status >= 500 and status not in _LASTING)
     return passes and not error.data.get("lasting")

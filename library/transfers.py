@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,17 @@ from ..comfyui_client.filenames import is_plain_subfolder
 from ..db import models
 from ..db.querying import all_rows, first_row
 from ..db.statuses import TRANSFER_STATUSES
-from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound
+from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound, StoreFailed
 from . import artifacts, attempts, identities, names, pages, workflows
-from .views import Artifact, Transfer
+from .views import Artifact, Attempt, Transfer
 
 if TYPE_CHECKING:
     from .opening import Library
 
 logger = logging.getLogger("artifact_db.library")
 
-ABANDONED_AFTER = timedelta(minutes=15)
-"""A transfer that says `uploading` for longer than this belongs to no living process and may be tried again."""
+BEGUN_WITHIN = 5.0
+"""Seconds within which a transfer that was asked for is begun, unless its process has died."""
 
 
 def create_transfer(
@@ -78,28 +79,63 @@ def create_transfer(
 def deliver(library: Library, transfer_id: str, *, by: str) -> Transfer:
     """Deliver, and prove it: nothing is sent when the server has those bytes; what was sent is read back and hashed.
 
-    The artifact is proven usable again first, since time may have passed. A failure is in the transfer that comes back.
+    It is not read back where the server tells by itself the hash of what it stored. The artifact is proven usable again
+    first, since time may have passed. A failure is in the transfer that comes back. One that says `uploading` and whose
+    process has died goes on.
 
     Raises:
         NotFound. Conflict: it is being delivered at this moment, or was already.
     """
-    row = _start(library, transfer_id, by)
-    try:
-        artifact = artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
-        name = _delivered_name(library, row, artifact)
-    except ArtifactDBError as error:
-        logger.warning("transfer %s to %s failed: %s", transfer_id, row["target_server"], error)
-        return _finish(library, row, by, status="failed", error_message=str(error))
-    return _finish(
-        library, row, by, status="completed", error_message=None, target_filename=name, receipt_sha256=artifact.sha256
+    ended, _ = _try(library, transfer_id, by)
+    return ended
+
+
+def deliver_for(library: Library, attempt: Attempt, artifact_id: str, *, by: str) -> str:
+    """Deliver what an attempt of a workflow needs to its server.
+
+    It is one transfer for the attempt, however often and by whomever this is called: one that failed is tried again,
+    one that was cut short goes on, and one that was completed stays so.
+
+    Returns:
+        What a LoadImage-like widget of the server calls it.
+    Raises:
+        Whatever made it fail, once that is written down; what `create_transfer` raises. DeliveryFailed: also where the
+        store could not give the bytes. Conflict: it is being delivered at this moment.
+    """
+    transfer = _latest_for(library, attempt, artifact_id) or create_transfer(
+        library, artifact_id, server=attempt.server_address, by=by, target_workflow_id=attempt.workflow_id
     )
+    if transfer.status != "completed":
+        transfer, error = _try(library, transfer.id, by)
+        if isinstance(error, StoreFailed):
+            raise DeliveryFailed(str(error), server=transfer.target_server) from error
+        if error is not None:
+            raise error
+    if transfer.target_filename is None:
+        raise Conflict("it is being delivered at this moment", transfer=transfer)
+    return transfer.target_filename
+
+
+def list_interrupted(library: Library) -> list[Transfer]:
+    """Transfers that have not ended, oldest first: `deliver` goes on with those of them whose process has died.
+
+    One that was asked for a moment ago is none: whoever asked for it is about to begin.
+    """
+    table = models.Transfer
+    moment_ago = identities.later(identities.now(), -BEGUN_WITHIN)
+    open_ones = (table.status == "uploading") | ((table.status == "pending") & (table.created_at < moment_ago))
+    with library.reading():
+        return [
+            Transfer.of(row)
+            for row in all_rows(table.select().where(open_ones & _source_is_there()).order_by(table.id))
+        ]
 
 
 def require_retryable(library: Library, transfer_id: str) -> Transfer:
     """A transfer that may be tried again, now.
 
     Raises:
-        NotFound. Conflict: it was delivered already, or is being delivered at this moment.
+        NotFound. Conflict: it was delivered already. (One that is being delivered at this moment `deliver` refuses.)
         NotUsable, Gone: its artifact may not travel any more. UnknownServer: its server is not configured any more.
     """
     with library.reading():
@@ -148,13 +184,53 @@ def content_name(artifact: Artifact) -> str:
     return artifact.sha256 + PurePosixPath(artifact.local_filename).suffix
 
 
+def _latest_for(library: Library, attempt: Attempt, artifact_id: str) -> Transfer | None:
+    """The newest delivery of an artifact that was begun for an attempt."""
+    table = models.Transfer
+    with library.reading():
+        query = table.select().where(
+            (table.target_workflow_id == attempt.workflow_id)
+            & (table.artifact_id == artifact_id)
+            & (table.target_server == attempt.server_address)
+            & (table.target_subfolder == "")
+            & (table.created_at >= attempt.created_at)
+        )
+        row = first_row(query.order_by(table.id.desc()).limit(1))
+        return Transfer.of(row) if row is not None else None
+
+
+def _try(library: Library, transfer_id: str, by: str) -> tuple[Transfer, ArtifactDBError | None]:
+    """Deliver once, and write down how that ended; returns the transfer, and why it failed."""
+    with _alone(library, transfer_id):
+        row = _start(library, transfer_id, by)
+        try:
+            artifact = artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
+            name = _delivered_name(library, row, artifact)
+        except ArtifactDBError as error:
+            logger.warning("transfer %s to %s failed: %s", transfer_id, row["target_server"], error)
+            return _finish(library, row, by, status="failed", error_message=str(error)), error
+        receipt = {"target_filename": name, "receipt_sha256": artifact.sha256}
+        return _finish(library, row, by, status="completed", error_message=None, **receipt), None
+
+
+@contextmanager
+def _alone(library: Library, transfer_id: str) -> Iterator[None]:
+    """Nobody else delivers it within this block, in no process; whoever did and has died holds it no longer."""
+    transfer = get_transfer(library, transfer_id)
+    with library.store.alone(f"transfer-{transfer.id}") as free:
+        if not free:
+            raise Conflict("it is being delivered at this moment", transfer=get_transfer(library, transfer_id))
+        yield
+
+
 def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
     with library.writing(by) as tx:
         row = _get(transfer_id)
         _refuse_delivered(row)
-        models.Transfer.update(
-            status="uploading", attempts=row["attempts"] + 1, error_message=None, updated_at=tx.at
-        ).where(models.Transfer.id == row["id"]).execute()
+        begun = {"status": "uploading", "attempts": row["attempts"] + 1}
+        models.Transfer.update(error_message=None, updated_at=tx.at, **begun).where(
+            models.Transfer.id == row["id"]
+        ).execute()
         tx.log(
             "transfer.updated",
             "transfer",
@@ -163,19 +239,12 @@ def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
             before={"status": row["status"]},
             after={"status": "uploading"},
         )
-        return {**row, "status": "uploading"}
+        return {**row, **begun}
 
 
 def _refuse_delivered(row: dict[str, Any]) -> None:
     if row["status"] == "completed":
         raise Conflict(f"it was delivered already, as {row['target_filename']}", transfer=Transfer.of(row))
-    if row["status"] == "uploading" and not _is_abandoned(row):
-        raise Conflict("it is being delivered at this moment", transfer=Transfer.of(row))
-
-
-def _is_abandoned(row: dict[str, Any]) -> bool:
-    since = datetime.fromisoformat(row["updated_at"].replace("Z", "+00:00"))
-    return datetime.now(timezone.utc) - since > ABANDONED_AFTER
 
 
 def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -> str:
@@ -192,9 +261,10 @@ def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -
             uploaded = server.upload(
                 source, filename=content_name(artifact), subfolder=subfolder, size=artifact.file_size
             )
-        if not _holds(server, artifact, uploaded.filename, uploaded.subfolder):
+        if uploaded.proven != artifact.sha256 and not _holds(server, artifact, uploaded.filename, uploaded.subfolder):
             raise DeliveryFailed(
-                f"{target.name} took the file but does not give the same bytes back; check its disk, then retry"
+                f"{target.name} took the file but does not give the same bytes back; check its disk, then retry",
+                **{"server": target.name, "lasting": True},
             )
         return f"{uploaded.subfolder}/{uploaded.filename}".lstrip("/")
 
@@ -202,9 +272,10 @@ def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -
 def _holds(server: ComfyUIServer, artifact: Artifact, name: str, folder: str) -> bool:
     try:
         there = server.fetch_digest(filename=name, subfolder=folder, folder_type="input", size=artifact.file_size)
-    except DeliveryFailed:
-        # Longer or shorter than ours: some other file of that name.
-        return False
+    except DeliveryFailed as error:
+        if error.data.get("lasting"):  # Longer or shorter than ours: some other file of that name.
+            return False
+        raise
     return there == artifact.sha256
 
 
@@ -230,22 +301,25 @@ def _known_names(library: Library, row: dict[str, Any], artifact: Artifact) -> l
 
 
 def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> Transfer:
+    """Write down how a try ended, unless a later one has taken the transfer over: then that one has the last word."""
+    table = models.Transfer
     with library.writing(by) as tx:
         if columns["status"] == "completed":
             columns["uploaded_at"] = tx.at
-        models.Transfer.update(updated_at=tx.at, **columns).where(models.Transfer.id == row["id"]).execute()
-        tx.log(
-            "transfer.updated",
-            "transfer",
-            row["id"],
-            workflow_id=row["source_workflow_id"],
-            before={"status": row["status"]},
-            after=columns,
-        )
-        if columns["status"] == "completed" and row["target_workflow_id"] is not None:
-            attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
+        is_ours = (table.status == "uploading") & (table.attempts == row["attempts"])
+        if table.update(updated_at=tx.at, **columns).where((table.id == row["id"]) & is_ours).execute():
+            tx.log(
+                "transfer.updated",
+                "transfer",
+                row["id"],
+                workflow_id=row["source_workflow_id"],
+                before={"status": row["status"]},
+                after=columns,
+            )
+            if columns["status"] == "completed" and row["target_workflow_id"] is not None:
+                attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
         # Its chain may have gone into the trash in the meantime: how it ended is told all the same.
-        return Transfer.of(all_rows(models.Transfer.select().where(models.Transfer.id == row["id"]))[0])
+        return Transfer.of(all_rows(table.select().where(table.id == row["id"]))[0])
 
 
 def _source_is_there() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,13 @@ from typing import Any, TypeVar
 from ..chains.driver import Driver
 from ..chains.hearing import Heard
 from ..config import Config
-from ..library import identities
+from ..errors import ArtifactDBError
+from ..library import identities, transfers
 from ..library.opening import Library, SharedLibrary
 from .events import News
 from .servers import Checkups
+
+logger = logging.getLogger("artifact_db.server_routes")
 
 T = TypeVar("T")
 
@@ -84,6 +88,16 @@ class Hub:
         with self._starting:
             if self._driver is None and self._drives and self.config.servers:
                 self._driver = Driver(library).start()
+                self._slow.submit(self._go_on, library)
+
+    def _go_on(self, library: Library) -> None:
+        """Begin again with the deliveries that others were at when they died."""
+        try:
+            for transfer in transfers.list_interrupted(library):
+                by = transfer.requested_by or "hub"
+                self._slow.submit(transfers.deliver, library, transfer.id, by=by)  # refused where its process lives
+        except ArtifactDBError as error:
+            logger.warning("interrupted deliveries go on at the next start: %s", error)
 
     def close(self) -> None:
         """End the pools once what runs in them is done."""

@@ -3,6 +3,7 @@
 files/2026-11-22/<generated>.png     the artifacts, read-only, one folder a day
 staging/<process>/                   parts being written and intents not yet completed, one folder a process
 staging/<process>.lock               held as long as that process lives
+staging/<name>.alone                 held by whoever is alone with something, such as a delivery
 quarantine/                          what recovery could not complete; never deleted by itself
 store-id                             see `storage.identities`
 thumbnails/                          see `storage.thumbnails`; all of it can be made again
@@ -17,7 +18,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
@@ -95,6 +96,10 @@ class Store:
     def close(self) -> None:
         """Give the staging folder back. What is unfinished stays for the next process to complete."""
         self._staging.close()
+
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, in any process, is in a block of this name; see `Staging.alone`."""
+        return self._staging.alone(name)
 
     @property
     def staging(self) -> Path:

@@ -9,7 +9,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,6 +19,7 @@ from .files import remove, store_errors, sync_folder
 from .identities import identity
 
 STAGING = "staging"
+ALONE_SUFFIX = ".alone"
 
 
 class Staging:
@@ -67,6 +68,24 @@ class Staging:
             self._come_back()
         return self._folder
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Whether nobody else, in this process or another, is in a block of this name; then it is ours until its end.
+
+        Raises:
+            StoreFailed: as `folder`.
+        """
+        lock = FileLock(self.folder.parent / f"{name}{ALONE_SUFFIX}", thread_local=False)
+        with store_errors("taking a lock"), suppress(Timeout):
+            lock.acquire(timeout=0)
+        try:
+            yield lock.is_locked
+        finally:
+            if lock.is_locked:
+                if os.name != "nt":
+                    remove(Path(lock.lock_file))
+                lock.release()
+
     def is_own(self, folder: Path) -> bool:
         return folder == self._folder
 
@@ -97,6 +116,7 @@ def abandoned(root: Path, own: Staging, intent_suffix: str) -> Iterator[list[Pat
 
     At the end of the block, those in which no intent is left are removed with their unfinished parts.
     """
+    _tidy(root)
     taken: list[tuple[Path, FileLock]] = []
     with store_errors("looking for interrupted records"):
         folders = sorted((root / STAGING).iterdir())
@@ -117,6 +137,16 @@ def abandoned(root: Path, own: Staging, intent_suffix: str) -> Iterator[list[Pat
     finally:
         for _, lock in taken:
             lock.release()
+
+
+def _tidy(root: Path) -> None:
+    """Remove the locks that processes left behind which died while they were alone with something."""
+    if os.name == "nt":
+        return
+    with store_errors("looking for locks that nobody holds"):
+        for lock_file in (root / STAGING).glob(f"*{ALONE_SUFFIX}"):
+            with suppress(Timeout), FileLock(lock_file, timeout=0):
+                remove(lock_file)
 
 
 def _remove(folder: Path, lock_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import signal
@@ -14,6 +15,9 @@ from typing import Any
 import first_release
 import loading  # noqa: F401  makes the checkout importable, once
 import reviewing
+from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.comfyui_client import servers, sessions
+from comfyui_artifact_db.comfyui_client import uploads as sending
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db.connections import Database
 from comfyui_artifact_db.db.migrating import migrate
@@ -29,6 +33,7 @@ from comfyui_artifact_db.library import (
     importing,
     recording,
     runs,
+    transfers,
     trash,
     workflows,
 )
@@ -112,6 +117,23 @@ def recording_one(folder: Path) -> None:
     library.close()
 
 
+def delivering(folder: Path, transfer_id: str) -> None:
+    """Be at a delivery for as long as nobody says otherwise."""
+    library = open_library(load_config(folder, {}))
+    with transfers._alone(library, transfer_id):
+        wait()
+    library.close()
+
+
+def driving(folder: Path) -> None:
+    """Drive chains for as long as nobody says otherwise."""
+    library = open_library(load_config(folder, {}))
+    driver = Driver(library).start()
+    wait()
+    driver.stop()
+    library.close()
+
+
 def dying(folder: Path) -> None:
     """In a process of its own for each step: record, edit and delete a chain, and be killed right before that step.
 
@@ -133,6 +155,11 @@ def dying_adoptions(folder: Path, outputs: str) -> None:
 def dying_collections(folder: Path, url: str) -> None:
     """The same of a collection from the server at a URL."""
     _until_one_lives(folder, lambda own, steps: _collect(own, steps, url))
+
+
+def dying_deliveries(folder: Path, url: str) -> None:
+    """The same of a delivery to the server at a URL, each of a picture of its own."""
+    _until_one_lives(folder, lambda own, steps: _deliver(own, steps, url))
 
 
 def dying_emptyings(folder: Path) -> None:
@@ -180,8 +207,11 @@ def _migrate_mortally(folder: Path, steps: int) -> None:
     library.close()
 
 
-def _mortal(folder: Path, steps: int) -> tuple[Library, Callable[..., None]]:
-    """A library of a process that is killed right before a step; and what writes down what was acknowledged."""
+def _mortal(folder: Path, steps: int, *further: tuple[type, str]) -> tuple[Library, Callable[..., None]]:
+    """A library of a process that is killed right before a step; and what writes down what was acknowledged.
+
+    Steps are what changes files, the commits of the database, and `further` methods.
+    """
     step = _counting_down(steps)
     write = os.write
     log = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -201,8 +231,9 @@ def _mortal(folder: Path, steps: int) -> tuple[Library, Callable[..., None]]:
     library.prepare()
     library.database.close()
     sqlite3.connect = connecting(step)  # type: ignore[assignment]
-    for name in ("rename", "fsync", "unlink", "mkdir", "rmdir", "link", "fchmod"):
-        setattr(os, name, counted(getattr(os, name)))
+    system = ((os, name) for name in ("rename", "fsync", "unlink", "mkdir", "rmdir", "link", "fchmod"))
+    for owner, name in (*system, *further):
+        setattr(owner, name, counted(getattr(owner, name)))
     files._flush = os.fsync
     os.open = counted(os.open, lambda path, flags, *_: bool(flags & os.O_CREAT))
     return library, acknowledge
@@ -246,6 +277,21 @@ def _collect(folder: Path, steps: int, url: str) -> None:
     library, acknowledge = _mortal(folder, steps)
     collecting.download_and_store_artifacts(library, workflow.id, server="gpu-b", prompt_id="p", by="runner")
     acknowledge("collected")
+    library.close()
+
+
+def _deliver(folder: Path, steps: int, url: str) -> None:
+    (folder / "artifact-db.toml").write_text(f'[servers.gpu-b]\nurl = "{url}"\n')
+    before = open_library(load_config(folder, {}))
+    picture = Pictures(before).one(data=png(1000 + steps))
+    before.close()
+    servers.BLOCK = sending.BLOCK = 40  # so that it goes and comes back in several pieces
+    network = (http.client.HTTPConnection, "send"), (sessions._ClockedStream, "readinto")
+    library, acknowledge = _mortal(folder, steps, *network)
+    transfer = transfers.create_transfer(library, picture.id, server="gpu-b", by="runner")
+    acknowledge("asked")
+    transfers.deliver(library, transfer.id, by="runner")
+    acknowledge("delivered")
     library.close()
 
 
@@ -300,8 +346,9 @@ ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
     for action in (
         *(migrating, locking, recording_many, promising, recording_one, collecting_one),
+        *(delivering, driving),
         *(adopting_one, dying_adoptions),
-        *(dying, dying_imports, dying_collections, dying_emptyings, dying_migrations),
+        *(dying, dying_imports, dying_collections, dying_deliveries, dying_emptyings, dying_migrations),
     )
 }
 

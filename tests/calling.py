@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from comfyui_artifact_db.comfyui_client import History, Reported
 from comfyui_artifact_db.config import Server, load_config
+from comfyui_artifact_db.errors import ServerUnreachable
 from comfyui_artifact_db.library import (
     access,
     adopting,
@@ -66,6 +67,7 @@ from comfyui_artifact_db.library import (
     workflows,
 )
 from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_artifact_db.library.views import Attempt
 from comfyui_artifact_db.media.kinds import PNG
 from comfyui_artifact_db.storage.local import Intent, Placement
 from comfyui_servers_that import ComfyUI, serving
@@ -132,6 +134,11 @@ class Scene:
         gone = open_library(load_config(self.folder, {}))
         shutil.move(intent.path, gone.store.staging)
         gone.close()
+
+    def deliver_in_vain(self, attempt: Attempt) -> None:
+        """A delivery to a server that nobody listens at."""
+        with pytest.raises(ServerUnreachable):
+            transfers.deliver_for(self.library, attempt, self.newer.id, by=BY)
 
     def purge(self) -> Intent:
         """The files of a chain whose rows are gone."""
@@ -509,6 +516,8 @@ CALLS: dict[str, Call] = {
         lambda s: transfers.create_transfer(s.library, s.newer.id, server="gpu-b", by=BY)
     ),
     "transfers.deliver": changes(lambda s: transfers.deliver(s.library, s.transfer_id, by=BY)),
+    "transfers.deliver_for": changes(lambda s, attempt: s.deliver_in_vain(attempt), Scene.execute),
+    "transfers.list_interrupted": reads(lambda s: transfers.list_interrupted(s.library)),
     "transfers.require_retryable": reads(lambda s: transfers.require_retryable(s.library, s.transfer_id)),
     "transfers.get_transfer": reads(lambda s: transfers.get_transfer(s.library, s.transfer_id)),
     "transfers.list_transfers": reads(lambda s: transfers.list_transfers(s.library, ASK)),

@@ -86,7 +86,11 @@ class Found:
         return found
 
     def actions(self, change: Change) -> Counter[str]:
-        return Counter(event["action"] for event in self.by_actor.get(change.actor, ()))
+        """What it did, each as often as it did it; a delivery with which others went on was begun once."""
+        told = self.by_actor.get(change.actor, ())
+        updated = [event for event in told if event["action"] == "transfer.updated"]
+        begun = [event for event in updated if json.loads(event["after"])["status"] == "uploading"]
+        return Counter(event["action"] for event in told) - Counter(event["action"] for event in begun[1:])
 
     def deleted_chains(self) -> set[str]:
         return {event["entity_id"] for event in self.log if event["action"] == "chain.purged"}
@@ -234,7 +238,7 @@ def _what_was_delivered_is_there(found: Found) -> Iterator[str]:
         if row["status"] == "completed":
             path = folder / row["target_filename"]
             artifact = found.artifacts[row["artifact_id"]]
-            if hashlib.sha256(path.read_bytes()).hexdigest() != artifact["sha256"] != row["receipt_sha256"]:
+            if {hashlib.sha256(path.read_bytes()).hexdigest(), row["receipt_sha256"]} != {artifact["sha256"]}:
                 yield f"transfer {row['id']} says that it was delivered"
 
 

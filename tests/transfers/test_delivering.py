@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from blake3 import blake3
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library.transfers import create_transfer
 from comfyui_artifact_db.library.views import Artifact
@@ -16,7 +18,7 @@ from comfyui_artifact_db.server_routes import transfers
 from comfyui_servers_that import TOKEN, ComfyUI
 from hubs import Answer, Hub
 from making import png
-from tampering import kept
+from tampering import kept, tamper
 
 
 async def deliver(hub: Hub, artifact: Artifact, expect: int = 201, **body: Any) -> Answer:
@@ -46,6 +48,60 @@ async def test_a_delivery_puts_the_bytes_under_a_name_made_of_them_and_proves_it
     assert there.read_bytes() == kept(picture)
     assert {request.headers["Authorization"] for request in comfyui.requests} == {f"Bearer {TOKEN}"}
     assert asked(comfyui) == ["GET /view", "POST /upload/image", "GET /view"]
+
+
+def hashed(path: Path) -> str:
+    return f"blake3:{blake3(path.read_bytes()).hexdigest()}"
+
+
+async def test_what_the_server_has_hashed_by_itself_is_not_read_back(hub: Hub, comfyui: ComfyUI) -> None:
+    comfyui.hashes = hashed
+    picture = hub.pictures.one()
+    transfer = (await deliver(hub, picture)).json
+    assert (transfer["status"], transfer["receipt_sha256"]) == ("completed", picture.sha256)
+    assert asked(comfyui) == ["GET /view", "POST /upload/image"]
+
+
+@pytest.mark.parametrize("told", ["blake3:" + "0" * 64, "sha256:" + "0" * 64, "", None, 7])
+async def test_a_hash_that_proves_nothing_is_not_believed_and_the_file_is_read_back(
+    hub: Hub, comfyui: ComfyUI, told: Any
+) -> None:
+    comfyui.hashes = lambda path: told
+    assert (await deliver(hub, hub.pictures.one())).json["status"] == "completed"
+    assert asked(comfyui) == ["GET /view", "POST /upload/image", "GET /view"]
+    comfyui.after_storing = lambda path: path.write_bytes(b"x") and None
+    assert (await deliver(hub, hub.pictures.one())).json["status"] == "failed"
+
+
+async def test_a_server_that_hashes_what_it_has_spoilt_is_found_out(hub: Hub, comfyui: ComfyUI) -> None:
+    comfyui.hashes, comfyui.after_storing = hashed, lambda path: path.write_bytes(bytes(path.stat().st_size)) and None
+    transfer = (await deliver(hub, hub.pictures.one())).json
+    assert transfer["status"] == "failed"
+    assert "same bytes" in transfer["error_message"]
+
+
+async def test_where_nobody_here_can_compute_its_hash_the_file_is_read_back(
+    hub: Hub, comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "blake3", None)  # as when it is not installed
+    comfyui.hashes = hashed
+    assert (await deliver(hub, hub.pictures.one())).json["status"] == "completed"
+    assert asked(comfyui) == ["GET /view", "POST /upload/image", "GET /view"]
+
+
+async def test_what_changed_between_its_proof_and_its_sending_is_not_taken_for_delivered(
+    hub: Hub, comfyui: ComfyUI
+) -> None:
+    """The server may well hash what it got: it is not what was approved."""
+    comfyui.hashes = hashed
+    picture = hub.pictures.one(data=png(1))
+
+    async def change(request: web.Request) -> web.StreamResponse:
+        tamper(picture, png(2), unseen=True)
+        return web.Response(status=404)
+
+    comfyui.instead[f"{picture.sha256}.png"] = change
+    assert (await deliver(hub, picture)).json["status"] == "failed"
 
 
 async def test_every_step_of_a_delivery_is_an_event(hub: Hub) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
+from comfyui_artifact_db.config import Config, Server
+from comfyui_artifact_db.errors import StoreFailed, Unavailable
 from comfyui_artifact_db.library import transfers
+from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Artifact
+from comfyui_artifact_db.server_routes.application import application
 from comfyui_servers_that import TOKEN, ComfyUI, Misbehaving, Request
-from hubs import Hub
+from hubs import Hub, Serve
+from making import Pictures
+from small_disks import filled
 from tampering import kept
 
 HubFor = Callable[[str], Awaitable[Hub]]
@@ -72,22 +80,49 @@ async def test_a_redirect_is_not_followed_with_the_token(hub_for: HubFor, server
     assert other.headers_seen == []
 
 
-@pytest.mark.usefixtures("impatient_client")
-async def test_a_server_that_hangs_is_a_failure(hub_for: HubFor, server_that: ServerThat) -> None:
-    hub = await hub_for(server_that(lambda request: request.server.over.wait(20)).url)
-    assert "did not answer" in (await failed(hub, hub.pictures.one()))["error_message"]
+def hang(request: Request) -> object:
+    return request.server.over.wait(20)
+
+
+def drip(request: Request) -> None:
+    request.read_body()
+    request.send_response(200)
+    request.send_header("Content-Length", "1000000")
+    request.end_headers()
+    request.write_until_hung_up(b"x", pause=0.02)
+
+
+def break_off(request: Request) -> None:
+    request.read_body()
+    request.send_response(200)
+    request.send_header("Content-Length", "1000000")
+    request.end_headers()
+    request.wfile.write(b"x")
+
+
+def when(moment: str, behave: Behave) -> Behave:
+    """A server that does this when it is asked for the file, when one is sent, or when that is read back."""
+
+    def answer(request: Request) -> object:
+        reads, sent = request.command == "GET", len(request.server.headers_seen) > 2
+        if moment == ("read back" if reads and sent else "first look" if reads else "upload"):
+            return behave(request)
+        return request.answer(404) if reads else request.answer(200, b'{"name": "x.png"}')
+
+    return answer
 
 
 @pytest.mark.usefixtures("impatient_client")
-async def test_a_server_that_drips_is_a_failure(hub_for: HubFor, server_that: ServerThat) -> None:
-    def drip(request: Request) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "1000000")
-        request.end_headers()
-        request.write_until_hung_up(b"x", pause=0.02)
-
-    hub = await hub_for(server_that(drip).url)
-    await failed(hub, hub.pictures.one())
+@pytest.mark.parametrize("moment", ["first look", "upload", "read back"])
+@pytest.mark.parametrize("behave", [hang, drip, break_off], ids=lambda behave: behave.__name__)
+async def test_a_server_that_hangs_drips_or_breaks_off_at_any_moment_is_a_failure(
+    hub_for: HubFor, server_that: ServerThat, moment: str, behave: Behave
+) -> None:
+    server = server_that(when(moment, behave))
+    hub = await hub_for(server.url)
+    told = (await failed(hub, hub.pictures.one()))["error_message"]
+    assert any(why in told for why in ("did not answer", "did not finish", "fell silent", "broke off"))
+    assert len(server.headers_seen) == ["first look", "upload", "read back"].index(moment) + 1
 
 
 async def test_a_server_that_is_down_is_a_failure_each_time(hub_for: HubFor) -> None:
@@ -110,6 +145,25 @@ def garble(path: Path) -> None:
 def lengthen(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"x")
+
+
+def fill_its_disk(path: Path) -> None:
+    truncate(path)
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+async def test_a_server_whose_disk_is_full_fails_and_gets_the_whole_file_once_there_is_room(
+    hub: Hub, comfyui: ComfyUI
+) -> None:
+    """ComfyUI answers 500 then, and keeps what it has under the name that was asked for."""
+    comfyui.after_storing = fill_its_disk
+    picture = hub.pictures.one()
+    transfer = await failed(hub, picture)
+    assert "500; its own log says why" in transfer["error_message"]
+    comfyui.after_storing = lambda path: None
+    again = (await hub.post(f"/transfers/{transfer['id']}/retry")).json
+    assert (again["status"], again["target_filename"]) == ("completed", f"{picture.sha256} (1).png")
+    assert (comfyui.folder / "input" / again["target_filename"]).read_bytes() == kept(picture)
 
 
 @pytest.mark.parametrize("spoil", [truncate, garble, lengthen, Path.unlink], ids=lambda spoil: spoil.__name__)
@@ -157,20 +211,52 @@ async def test_of_many_retries_at_once_one_delivers(hub: Hub, comfyui: ComfyUI) 
     assert [request.method for request in comfyui.requests].count("POST") == 1
 
 
-async def test_a_delivery_whose_process_died_can_be_tried_again_after_a_while(hub: Hub) -> None:
-    picture = hub.pictures.one()
-    waiting = transfers.create_transfer(hub.library, picture.id, server="gpu-b", by="runner")
-
-    def uploading_since(minutes: float) -> None:
-        at = datetime.now(timezone.utc) - timedelta(minutes=minutes)
-        text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        hub.change("UPDATE artifact_transfers SET status = 'uploading', attempts = 1, updated_at = ?", text)
-
-    uploading_since(14)
-    assert (await hub.post(f"/transfers/{waiting.id}/retry", 409)).json["transfer"]["status"] == "uploading"
-    uploading_since(16)
-    done = (await hub.post(f"/transfers/{waiting.id}/retry")).json
+async def test_a_delivery_that_a_living_process_is_at_is_refused_and_one_whose_process_died_goes_on(
+    hub: Hub, tmp_path: Path
+) -> None:
+    waiting = transfers.create_transfer(hub.library, hub.pictures.one().id, server="gpu-b", by="runner")
+    hub.change("UPDATE artifact_transfers SET status = 'uploading', attempts = 1")
+    with processes.started("delivering", tmp_path, waiting.id) as other:
+        refused = await hub.post(f"/transfers/{waiting.id}/retry", 409)
+        assert refused.json["transfer"]["status"] == "uploading"
+        other.kill()
+        other.wait()
+        done = (await hub.post(f"/transfers/{waiting.id}/retry")).json
     assert (done["status"], done["attempts"]) == ("completed", 2)
+
+
+@pytest.mark.parametrize("status", ["pending", "uploading"])
+async def test_a_hub_that_starts_goes_on_with_what_another_was_delivering_when_it_died(
+    hub: Hub, serve: Serve, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "BEGUN_WITHIN", 0.0)
+    left = transfers.create_transfer(hub.library, hub.pictures.one().id, server="gpu-b", by="runner")
+    hub.change("UPDATE artifact_transfers SET status = ?", status)
+    following = await serve(hub.config, make=application)
+    for _ in range(1000):
+        done = (await following.get(f"/transfers/{left.id}")).json
+        if done["status"] == "completed":
+            break
+        await asyncio.sleep(0.01)
+    assert (done["status"], done["attempts"], done["requested_by"]) == ("completed", 1, "runner")
+
+
+def test_a_receipt_for_which_there_is_no_room_is_written_by_the_next_try_and_nothing_is_sent_twice(
+    disk: Path, tmp_path: Path, comfyui: ComfyUI
+) -> None:
+    servers = {"gpu-b": Server("gpu-b", comfyui.url)}
+    config = Config(tmp_path, None, f"sqlite:///{disk / 'artifacts.db'}", tmp_path / "store", servers=servers)
+    library = open_library(config)
+    waiting = transfers.create_transfer(library, Pictures(library).one().id, server="gpu-b", by="runner")
+    with ExitStack() as full:
+        comfyui.after_storing = lambda path: full.enter_context(filled(disk)) and None
+        with pytest.raises((StoreFailed, Unavailable)):
+            transfers.deliver(library, waiting.id, by="runner")
+        assert transfers.get_transfer(library, waiting.id).status == "uploading"
+    done = transfers.deliver(library, waiting.id, by="runner")
+    assert (done.status, done.attempts) == ("completed", 2)
+    assert [request.method for request in comfyui.requests].count("POST") == 1
+    library.close()
 
 
 async def test_the_token_goes_to_its_server_and_nowhere_else(hub: Hub, comfyui: ComfyUI) -> None:
