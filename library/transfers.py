@@ -301,9 +301,15 @@ def _known_names(library: Library, row: dict[str, Any], artifact: Artifact) -> l
 
 
 def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> Transfer:
-    """Write down how a try ended, unless a later one has taken the transfer over: then that one has the last word."""
+    """Write down how a try ended, unless a later one has taken the transfer over: then that one has the last word.
+
+    Raises:
+        NotFound: the trash was emptied of its chain meanwhile.
+    """
     table = models.Transfer
     with library.writing(by) as tx:
+        if first_row(table.select().where((table.id == row["id"]) & ~_source_is_purged())) is None:
+            raise NotFound(f"transfer {row['id']} is gone: the trash was emptied of its chain")
         if columns["status"] == "completed":
             columns["uploaded_at"] = tx.at
         is_ours = (table.status == "uploading") & (table.attempts == row["attempts"])
@@ -326,6 +332,14 @@ def _source_is_there() -> Any:
     """The condition that what is delivered is not in the trash with its chain."""
     source = (models.Workflow.id == models.Transfer.source_workflow_id) & workflows.is_there()
     return fn.EXISTS(models.Workflow.select(SQL("1")).where(source))
+
+
+def _source_is_purged() -> Any:
+    """The condition that the trash was emptied of the chain of what is delivered: its rows go one after another."""
+    source = models.Workflow.select(SQL("1")).join(models.Chain, on=(models.Chain.id == models.Workflow.chain_id))
+    return fn.EXISTS(
+        source.where((models.Workflow.id == models.Transfer.source_workflow_id) & models.Chain.purged_at.is_null(False))
+    )
 
 
 def _get(transfer_id: str) -> dict[str, Any]:

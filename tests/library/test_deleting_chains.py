@@ -18,6 +18,7 @@ from comfyui_artifact_db.library import (
     chains,
     decisions,
     edits,
+    emptying,
     events,
     exporting,
     identities,
@@ -354,6 +355,27 @@ def test_a_delivery_that_is_under_way_is_told_how_it_ended(
     assert transfers.deliver(library, film.transfer_id, by="ann").status == "completed"
     chains.undelete_chain(library, film.id, actor="ann")
     assert transfers.get_transfer(library, film.transfer_id).status == "completed"
+
+
+@pytest.mark.parametrize("rows", ["going", "gone"])
+def test_a_delivery_whose_chain_the_trash_was_emptied_of_leaves_no_trace(
+    library: Library, film: Film, monkeypatch: pytest.MonkeyPatch, rows: str
+) -> None:
+    def deliver(*_: object) -> str:
+        film.into_the_trash()
+        if rows == "gone":
+            emptying.empty(library, by="ann")
+        else:
+            with library.writing("ann"):
+                models.Chain.update(purged_at=models.Chain.deleted_at).execute()
+        told.append(events.last_seq(library))
+        return "a.png"
+
+    told: list[int] = []
+    monkeypatch.setattr(transfers, "_delivered_name", deliver)
+    with pytest.raises(NotFound, match="the trash was emptied of its chain"):
+        transfers.deliver(library, film.transfer_id, by="ann")
+    assert [events.last_seq(library)] == told
 
 
 def test_a_crash_before_the_commit_of_the_first_release_keeps_the_chain(
