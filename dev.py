@@ -75,8 +75,8 @@ def _test(_: argparse.Namespace, further: list[str]) -> int:
     python = environment.dev_python()
     environment.comfyui()  # before the tests, so that none of them waits for it
     environment.browser()
-    of_all = all(argument.startswith("-") for argument in further)
-    return _call([str(python), "-m", "pytest", *(SIDE_BY_SIDE if of_all else ()), *further])
+    of_a_part = any((ROOT / argument.partition("::")[0]).exists() for argument in further)
+    return _call([str(python), "-m", "pytest", *(() if of_a_part else SIDE_BY_SIDE), *further])
 
 
 def _lint(options: argparse.Namespace, _: list[str]) -> int:
