@@ -197,10 +197,12 @@ class Studio:
         """Wait until a prompt has ended, and every other that was queued under its id."""
 
         def entry() -> dict[str, Any] | None:
-            found = self.ask("GET", f"/history/{prompt_id}").json().get(prompt_id)
-            queue = self.ask("GET", "/queue").json() if found else {}
-            open_ids = [item[1] for items in queue.values() for item in items]
-            return found if prompt_id not in open_ids else None
+            # The queue first: what has left it by then stands in the history, also where an older one did.
+            queue = self.ask("GET", "/queue").json()
+            if prompt_id in [item[1] for items in queue.values() for item in items]:
+                return None
+            found: dict[str, Any] | None = self.ask("GET", f"/history/{prompt_id}").json().get(prompt_id)
+            return found
 
         return Outcome(prompt_id, until(entry, seconds) or {})
 
@@ -264,7 +266,7 @@ class Studio:
     def files(self) -> set[str]:
         """Every file of the store but locks and thumbnails: artifacts, parts, intents, and what is in quarantine."""
         paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
-        return {str(path) for path in paths if path.suffix != ".lock" and path.parts[0] != "thumbnails"}
+        return {str(path) for path in paths if path.suffix not in (".lock", ".alone") and path.parts[0] != "thumbnails"}
 
     def written(self, outcome: Outcome, node: Node) -> list[bytes]:
         """The files that a SaveImage wrote."""

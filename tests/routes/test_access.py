@@ -12,7 +12,7 @@ import contract
 import pytest
 from admitting import bearer, cookie, own_address
 from comfyui_artifact_db.config import Config
-from comfyui_artifact_db.library import access, events
+from comfyui_artifact_db.library import access, events, fetching
 from comfyui_artifact_db.server_routes import guarding
 from comfyui_artifact_db.server_routes.table import ROUTES, Route
 from hubs import Answer, Hub, Serve
@@ -50,8 +50,9 @@ class Door:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal does not take its time."""
+    """A refusal does not take its time, nor does a server that nobody listens at."""
     monkeypatch.setattr(guarding, "FAILURE_SECONDS", 0.0)
+    monkeypatch.setattr(fetching, "WAITS", ())
 
 
 @pytest.fixture
