@@ -325,7 +325,7 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
         Artifact.of(
             {**row, "local_path": str(library.store.root / row["local_path"]), "metadata": row["metadata"] or {}},
             usable=pointers.is_usable(row) and row["chain_deleted_at"] is None and unchanged(library, row),
-            tags=tuple(tags[row["id"]]),
+            tags=tuple(sorted(tags[row["id"]])),
         )
         for row in rows
     ]
@@ -334,8 +334,7 @@ def views(library: Library, rows: Iterable[Row]) -> list[Artifact]:
 @prepared
 def _tags(artifact_ids: Any) -> Any:
     table = models.Tag
-    query = table.select(table.artifact_id, table.tag).where(table.artifact_id.in_(listed_by(artifact_ids)))
-    return query.order_by(table.tag)
+    return table.select(table.artifact_id, table.tag).where(table.artifact_id.in_(listed_by(artifact_ids)))
 
 
 def unchanged(library: Library, row: Row) -> bool:

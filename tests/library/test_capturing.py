@@ -187,16 +187,18 @@ def test_a_prompt_of_which_no_file_is_left_says_so(library: Library, output: Pat
 
 
 def test_a_file_that_is_being_written_is_asked_for_again(library: Library, output: Path) -> None:
-    stop = threading.Event()
+    began, stop = threading.Event(), threading.Event()
 
     def write() -> None:
         with (output / "1.png").open("ab") as growing:
             while not stop.is_set():
                 growing.write(b"x" * 100)
                 growing.flush()
+                began.set()
 
     writer = threading.Thread(target=write)
     writer.start()
+    began.wait()
     try:
         with pytest.raises(SourceChanged):
             capturing.capture(library, RUN, history(PICTURES), output)

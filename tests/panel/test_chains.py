@@ -172,13 +172,13 @@ def test_a_failed_chain_is_resumed(hub: ChainHub, view: ChainScreen) -> None:
 
 
 def test_what_is_approved_and_not_delivered_is_told_until_it_is(hub: ChainHub, view: ChainScreen) -> None:
-    hub.studio.servers["gpu-b"].after_storing = lambda path: path.write_bytes(b"cut off")
+    hub.studio.servers["gpu-b"].away = True
     chain = hub.begin(chaining.step("one"), chaining.step("two", "one", server="gpu-b"))
     expect(view.row("film")).to_contain_text("1 approved, not delivered")
     view.open("film")
     expect(view.state("two")).to_have_text("Not delivered")
     expect(view.tell("two").locator(".adb-undelivered")).to_contain_text("not delivered to gpu-b")
-    hub.studio.servers["gpu-b"].after_storing = lambda path: None
+    hub.studio.servers["gpu-b"].away = False
     expect(view.state("two")).to_have_text("Done")
     expect(view.row("film")).not_to_contain_text("not delivered")
     hub.until(chain, "completed")
