@@ -277,7 +277,7 @@ class Driver:
             self._wake.notify_all()
 
     def _prompt_ended(self, chain_id: str, step_id: str) -> None:
-        """Look at a step now: its server said that its prompt is at no node any more."""
+        """Look at a step now: its server said that its prompt has ended."""
         with self._wake:
             if (driven := self._driven.get(chain_id)) is not None:
                 driven.ended.add(step_id)

@@ -1,4 +1,7 @@
-"""Owns what is heard of prompts while they run: of memory alone, for people to look at; nothing is decided by it."""
+"""Owns what is heard of prompts while they run: of memory alone, for people to look at, and to know when to look.
+
+Nothing is decided by it: how a prompt ended its server's history tells.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..comfyui_client import Server
@@ -127,10 +130,7 @@ class Hearing:
             listening = self._by_attempt.get(attempt_id)
             if listening is None or listening.heard.node == node:
                 return
-            before = listening.heard
-            heard = listening.heard = Heard(
-                *(before.chain_id, before.step_id, before.workflow_id, before.server), node, before.since
-            )
+            heard = listening.heard = replace(listening.heard, node=node)
         if self._watch is not None:
             self._watch(heard)
 

@@ -74,13 +74,19 @@ async def listen(
 
 def read(text: str, prompt_id: str, graph: Mapping[str, Any]) -> tuple[bool, NodeProgress | None]:
     """Whether a message says where a prompt is, and where; None: at no node. Of nodes only the graph's are believed."""
+    kind, data = _parsed(text, prompt_id)
+    return _read(kind, data, graph)
+
+
+def _parsed(text: str, prompt_id: str) -> tuple[Any, dict[str, Any]]:
+    """The kind of a message and what it says; no kind where it is of another prompt, or is none."""
     with suppress(ValueError, RecursionError):
         message = json.loads(text)
         data = message.get("data") if isinstance(message, dict) else None
         # Who connects while a prompt runs is told its node without the prompt.
         if isinstance(data, dict) and data.get("prompt_id", prompt_id) == prompt_id:
-            return _read(message.get("type"), data, graph)
-    return False, None
+            return message.get("type"), data
+    return None, {}
 
 
 def _read(kind: Any, data: dict[str, Any], graph: Mapping[str, Any]) -> tuple[bool, NodeProgress | None]:
@@ -120,12 +126,12 @@ def _number(value: Any) -> float | None:
 
 
 def _hear(text: str, prompt_id: str, graph: Mapping[str, Any], tell: Tell, ended: End) -> None:
-    told, node = read(text, prompt_id, graph)
+    kind, data = _parsed(text, prompt_id)
+    told, node = _read(kind, data, graph)
     if told:
         tell(node)
-        # The last that ComfyUI says of a prompt, after it has written its history.
-        if node is None and '"executing"' in text:
-            ended()
+    if kind == "executing" and data.get("node") is None:
+        ended()  # The last that ComfyUI says of a prompt, after it has written its history.
 
 
 def _session(server: Server) -> aiohttp.ClientSession:

@@ -74,13 +74,7 @@ def prepare(
     with library.writing(by) as tx:
         attempt = _open_row(attempt_id)
         columns = {"parameters": parameters, "workflow_definition": workflow_definition}
-        models.Attempt.update(**columns, updated_at=tx.at).where(models.Attempt.id == attempt["id"]).execute()
-        models.Workflow.update(**columns, updated_at=tx.at).where(
-            models.Workflow.id == attempt["workflow_id"]
-        ).execute()
-        after = dict.fromkeys(columns, "changed")
-        for kind, entity_id in (("attempt", attempt["id"]), ("workflow", attempt["workflow_id"])):
-            tx.log(f"{kind}.updated", kind, entity_id, workflow_id=attempt["workflow_id"], after=after)
+        _change_both(tx, attempt, columns, before=None, after=dict.fromkeys(columns, "changed"))
         return Attempt.of({**attempt, **columns})
 
 
@@ -119,13 +113,7 @@ def move(library: Library, attempt_id: str, *, server: str, by: str = driving.DR
         if attempt["workflow_definition"] is not None:
             raise Conflict(f"its prompt may have come to {attempt['server_address']!r} already")
         columns = {"server_address": address}
-        models.Attempt.update(**columns, updated_at=tx.at).where(models.Attempt.id == attempt["id"]).execute()
-        models.Workflow.update(**columns, updated_at=tx.at).where(
-            models.Workflow.id == attempt["workflow_id"]
-        ).execute()
-        before = {"server_address": attempt["server_address"]}
-        for kind, entity_id in (("attempt", attempt["id"]), ("workflow", attempt["workflow_id"])):
-            tx.log(f"{kind}.updated", kind, entity_id, workflow_id=attempt["workflow_id"], before=before, after=columns)
+        _change_both(tx, attempt, columns, before={"server_address": attempt["server_address"]}, after=columns)
 
 
 def withdraw(library: Library, attempt_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
@@ -283,6 +271,24 @@ def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: d
         after=columns,
     )
     return attempts.row_of(attempt_id)
+
+
+def _change_both(
+    tx: Transaction,
+    attempt: dict[str, Any],
+    columns: dict[str, Any],
+    *,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+) -> None:
+    """Write columns that an attempt and its workflow have in common; `before` and `after` are what the log tells."""
+    workflow_id = attempt["workflow_id"]
+    for model, kind, entity_id in (
+        (models.Attempt, "attempt", attempt["id"]),
+        (models.Workflow, "workflow", workflow_id),
+    ):
+        model.update(**columns, updated_at=tx.at).where(model.id == entity_id).execute()
+        tx.log(f"{kind}.updated", kind, entity_id, workflow_id=workflow_id, before=before, after=after)
 
 
 def _overrides(attempt_id: str) -> dict[str, Any]:

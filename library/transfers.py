@@ -20,9 +20,12 @@ from . import artifacts, attempts, identities, names, pages, workflows
 from .views import Artifact, Attempt, Transfer
 
 if TYPE_CHECKING:
-    from .opening import Library
+    from .opening import Library, Transaction
 
 logger = logging.getLogger("artifact_db.library")
+
+TIMEOUT, DEADLINE = 30.0, 600.0
+"""Seconds without a byte; and for an answer, beyond what its size allows for."""
 
 BEGUN_WITHIN = 5.0
 """Seconds within which a transfer that was asked for is begun, unless its process has died."""
@@ -231,14 +234,7 @@ def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
         models.Transfer.update(error_message=None, updated_at=tx.at, **begun).where(
             models.Transfer.id == row["id"]
         ).execute()
-        tx.log(
-            "transfer.updated",
-            "transfer",
-            row["id"],
-            workflow_id=row["source_workflow_id"],
-            before={"status": row["status"]},
-            after={"status": "uploading"},
-        )
+        _log_update(tx, row, {"status": "uploading"})
         return {**row, **begun}
 
 
@@ -252,7 +248,7 @@ def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -
     target = library.config.server(row["target_server"])
     subfolder = row["target_subfolder"] or ""
     alone = library.deliveries.alone(target.name, subfolder, artifact.sha256)  # The second finds what the first sent.
-    with alone, ComfyUIServer(target) as server:
+    with alone, library.connections.client(target, timeout=TIMEOUT, deadline=DEADLINE) as server:
         for known in _known_names(library, row, artifact):
             folder, _, name = known.rpartition("/")
             if _holds(server, artifact, name, folder):
@@ -314,18 +310,17 @@ def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> T
             columns["uploaded_at"] = tx.at
         is_ours = (table.status == "uploading") & (table.attempts == row["attempts"])
         if table.update(updated_at=tx.at, **columns).where((table.id == row["id"]) & is_ours).execute():
-            tx.log(
-                "transfer.updated",
-                "transfer",
-                row["id"],
-                workflow_id=row["source_workflow_id"],
-                before={"status": row["status"]},
-                after=columns,
-            )
+            _log_update(tx, row, columns)
             if columns["status"] == "completed" and row["target_workflow_id"] is not None:
                 attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
         # Its chain may have gone into the trash in the meantime: how it ended is told all the same.
         return Transfer.of(all_rows(table.select().where(table.id == row["id"]))[0])
+
+
+def _log_update(tx: Transaction, row: dict[str, Any], after: dict[str, Any]) -> None:
+    before = {"status": row["status"]}
+    workflow_id = row["source_workflow_id"]
+    tx.log("transfer.updated", "transfer", row["id"], workflow_id=workflow_id, before=before, after=after)
 
 
 def _source_is_there() -> Any:

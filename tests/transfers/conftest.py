@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from comfyui_artifact_db.comfyui_client import ComfyUIServer
 from comfyui_artifact_db.config import Config, Server
 from comfyui_artifact_db.library import transfers
 from comfyui_servers_that import TOKEN, ComfyUI, comfyui, server_that
@@ -44,5 +43,5 @@ async def hub(hub_for: Callable[[str], Awaitable[Hub]], comfyui: ComfyUI) -> Hub
 @pytest.fixture
 def impatient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client waits for half a second without a byte, and for a second altogether."""
-    impatient = lambda server: ComfyUIServer(server, timeout=0.5, deadline=1.0)
-    monkeypatch.setattr(transfers, "ComfyUIServer", impatient)
+    monkeypatch.setattr(transfers, "TIMEOUT", 0.5)
+    monkeypatch.setattr(transfers, "DEADLINE", 1.0)
