@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaining import step, studio_of, until
+from chaining import step, studio_of
 from comfyui_artifact_db.library import chains, executing, overviews, pages, workflows
 from comfyui_artifact_db.library.opening import Library
 
@@ -29,12 +29,13 @@ def test_an_overview_has_each_step_and_where_it_runs(library: Library, tmp_path:
 def test_what_does_not_arrive_is_told_once_until_it_does(library: Library, tmp_path: Path) -> None:
     with studio_of(library, tmp_path) as studio:
         studio.servers["gpu-b"].after_storing = lambda path: path.write_bytes(b"cut off")
-        chain = studio.begin(step("one"), step("two", "one", server="gpu-b"))
+        chain = studio.run(step("one"), step("two", "one", server="gpu-b"), status="failed")
+        assert overviews.get_overviews(library, [chain.id])[chain.id].undelivered == 1
+        (transfer,) = overviews.get_undelivered(library, chain.id)
+        assert (transfer.target_server, transfer.artifact_id) == ("gpu-b", studio.current(chain, "one").id)
+        studio.servers["gpu-b"].after_storing = lambda path: None
+        executing.retry(library, studio.workflow(chain, "two").id, parameters=None, by="anna")
         with studio.driving():
-            until(lambda: overviews.get_overviews(library, [chain.id])[chain.id].undelivered == 1)
-            (transfer,) = overviews.get_undelivered(library, chain.id)
-            assert (transfer.target_server, transfer.artifact_id) == ("gpu-b", studio.current(chain, "one").id)
-            studio.servers["gpu-b"].after_storing = lambda path: None
             studio.until(chain, "completed")
         assert overviews.get_undelivered(library, chain.id) == []
         assert overviews.get_overviews(library, [chain.id])[chain.id].undelivered == 0
