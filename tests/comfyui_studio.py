@@ -264,9 +264,17 @@ class Studio:
             return connection.execute(statement, values).fetchall()
 
     def files(self) -> set[str]:
-        """Every file of the store but locks and thumbnails: artifacts, parts, intents, and what is in quarantine."""
-        paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
-        return {str(path) for path in paths if path.suffix not in (".lock", ".alone") and path.parts[0] != "thumbnails"}
+        """Every file of the store but locks and thumbnails: artifacts, intents, and what is in quarantine.
+
+        A part may be one that is being taken in at this moment, of a prompt of another test; none stays.
+        """
+
+        def settled() -> set[str] | None:
+            paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
+            found = {str(path) for path in paths if path.parts[0] != "thumbnails"}
+            return None if any(name.endswith(".part") for name in found) else found
+
+        return {name for name in until(settled) or set() if not name.endswith((".lock", ".alone"))}
 
     def written(self, outcome: Outcome, node: Node) -> list[bytes]:
         """The files that a SaveImage wrote."""
