@@ -51,11 +51,12 @@ Watcher = Callable[[str, Progress], None]
 class _Driven:
     """A chain that this process drives.
 
-    `due` has when each step is to be looked at, `working` what is under way; `ended` has steps of which it was heard
-    meanwhile that their prompts have ended.
+    `found` is how it stood at the last look, `due` has when each step is to be looked at, `working` what is under way;
+    `ended` has steps of which it was heard meanwhile that their prompts have ended.
     """
 
     chain: Chain
+    found: Progress | None = None
     due: dict[str, float] = field(default_factory=dict)
     working: dict[str, Future[float]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
@@ -167,6 +168,7 @@ class Driver:
                 self._leave(lost)
         waits = [LOOK_SECONDS]
         for chain_id, driven in list(self._driven.items()):
+            self._go_on(driven)
             if driven.next_look <= now:
                 try:
                     self._look(chain_id, driven)
@@ -227,7 +229,7 @@ class Driver:
         driven.next_look = now + IDLE_SECONDS
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
         chain = chains.get_chain(self._library, chain_id)
-        found = progress.look(driven.chain)
+        found = driven.found = progress.look(driven.chain)
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
@@ -239,9 +241,7 @@ class Driver:
             if step.id in driven.working:
                 continue
             if due <= now:
-                driven.ended.discard(step.id)
-                work = driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
-                work.add_done_callback(partial(self._worked, driven, step))
+                self._begin(driven, step, found)
             else:
                 driven.next_look = min(driven.next_look, due)
         for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
@@ -252,6 +252,20 @@ class Driver:
             self._leave(chain_id)
         if self._watch is not None:
             self._watch(chain_id, found)
+
+    def _go_on(self, driven: _Driven) -> None:
+        """Work on the steps whose prompts have ended, without looking at the whole chain again before."""
+        found = driven.found
+        if found is not None and driven.ended:
+            for step in found.ready:
+                work = driven.working.get(step.id)
+                if step.id in driven.ended and (work is None or work.done()):
+                    self._begin(driven, step, found)
+
+    def _begin(self, driven: _Driven, step: Step, found: Progress) -> None:
+        driven.ended.discard(step.id)
+        work = driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
+        work.add_done_callback(partial(self._worked, driven, step))
 
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
         """Work on a step; returns the seconds until it is due again."""
@@ -281,7 +295,9 @@ class Driver:
         with self._wake:
             if (driven := self._driven.get(chain_id)) is not None:
                 driven.ended.add(step_id)
-                driven.due[step_id] = driven.next_look = 0.0
+                driven.due[step_id] = 0.0
+                if driven.found is None or step_id not in {step.id for step in driven.found.ready}:
+                    driven.next_look = 0.0
                 self._moved = True
                 self._wake.notify_all()
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ..config import Server
 from .servers import ComfyUIServer
+from .validators import Validators
 
 KEPT = 10.0
 """Seconds for which a client is kept; servers keep a connection for longer than that."""
@@ -20,12 +21,15 @@ class Connections:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: list[tuple[float, float, float, ComfyUIServer]] = []
+        self._validators = Validators()
         self._closed = False
 
     @contextmanager
     def client(self, server: Server, *, timeout: float, deadline: float) -> Iterator[ComfyUIServer]:
         """A client of this server, as a new one would be. After an error it is not lent again."""
-        client = self._take(server, timeout, deadline) or ComfyUIServer(server, timeout=timeout, deadline=deadline)
+        client = self._take(server, timeout, deadline) or ComfyUIServer(
+            server, timeout=timeout, deadline=deadline, validators=self._validators
+        )
         try:
             yield client
         except BaseException:

@@ -20,18 +20,15 @@ class Digests:
         self._blake3 = _new_blake3()
 
     def update(self, block: bytes) -> None:
-        self._sha256.update(block)
-        if self._blake3 is not None:
+        if self._blake3 is not None:  # Else no answer proves anything.
+            self._sha256.update(block)
             self._blake3.update(block)
 
-    @property
-    def sha256(self) -> str:
-        """In hexadecimal."""
+    def proven_by(self, told: str | None) -> str | None:
+        """Their sha256, in hexadecimal, where a hash that a server told (`algorithm:hexadecimal`) is of these bytes."""
+        if told is None or self._blake3 is None or told.lower() != f"blake3:{self._blake3.hexdigest()}":
+            return None
         return self._sha256.hexdigest()
-
-    def are(self, told: str | None) -> bool:
-        """Whether a hash that a server told (`algorithm:hexadecimal`) is of these bytes; no, where nobody can tell."""
-        return told is not None and self._blake3 is not None and told.lower() == f"blake3:{self._blake3.hexdigest()}"
 
 
 def told_hash(answer: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from .filenames import is_plain_name, is_plain_subfolder
 from .histories import History, TooMany
 from .node_types import NodeTypes, refused_nodes
 from .uploads import MultipartUpload
+from .validators import Validators
 
 if TYPE_CHECKING:
     import requests
@@ -63,10 +64,14 @@ class ComfyUIServer:
     quotes what the server wrote.
     """
 
-    def __init__(self, server: Server, *, timeout: float = 30.0, deadline: float = 600.0) -> None:
+    def __init__(
+        self, server: Server, *, timeout: float = 30.0, deadline: float = 600.0, validators: Validators | None = None
+    ) -> None:
+        """`validators`: what other clients have read, so that this one need not read it again."""
         from .sessions import OriginSession  # here, so that ComfyUI starts without importing requests
 
         self.server = server
+        self._validators = validators or Validators()
         self._session = OriginSession(server, timeout=timeout, deadline=deadline)
 
     def __enter__(self) -> ComfyUIServer:
@@ -112,13 +117,13 @@ class ComfyUIServer:
             raise self._delivery_failed("answered the upload with a subfolder that is not a plain one")
         if answer.get("type", "input") != "input":
             raise self._delivery_failed("put the upload into another folder than its input folder")
-        proven = digests.sha256 if digests.are(told_hash(answer)) else None
-        return Uploaded(filename=taken, subfolder=where, proven=proven)
+        return Uploaded(filename=taken, subfolder=where, proven=digests.proven_by(told_hash(answer)))
 
     def fetch_digest(self, *, filename: str, subfolder: str, folder_type: str, size: int) -> str | None:
         """The sha256, in hexadecimal, of what the server gives for this file; None when it has no such file.
 
-        Streamed, at most `size` bytes and one block; a large one may take longer than `deadline`, as `download` says.
+        One that was read before, and of which the server says that it has not changed since, is not read again. Else
+        streamed, at most `size` bytes and one block; a large one may take longer than `deadline`, as `download` says.
         Raises DeliveryFailed, with `data["lasting"]`, when the file is longer or shorter than `size` bytes, ValueError
         for a `filename` that is not plain or a `folder_type` other than input, output, temp, Invalid for a `subfolder`
         that leads elsewhere, and what the class says.
@@ -127,9 +132,14 @@ class ComfyUIServer:
         if not is_plain_name(filename) or folder_type not in _FOLDER_TYPES:
             raise ValueError(f"not a file of a ComfyUI folder: {filename!r} in {folder_type!r}")
         asked = {"filename": filename, "subfolder": subfolder, "type": folder_type}
-        with self._session.exchange("GET", "/view", params=asked, also=(404,)) as response:
+        file = (self.server.url, *asked.values(), str(size))
+        known = self._validators.of(file)
+        headers, also = ({"If-None-Match": known[0]}, (304, 404)) if known else ({}, (404,))
+        with self._session.exchange("GET", "/view", params=asked, headers=headers, also=also) as response:
             if response.status_code == 404:
                 return None
+            if known and response.status_code == 304:
+                return known[1]
             digest, length = hashlib.sha256(), 0
             for block in response.iter_content(BLOCK):
                 length += len(block)
@@ -140,6 +150,7 @@ class ComfyUIServer:
         if length < size:
             told = f"gives a file of {length} bytes, shorter than the {size} sent"
             raise self._delivery_failed(told, lasting=True)
+        self._validators.remember(file, response.headers.get("ETag", ""), digest.hexdigest())
         return digest.hexdigest()
 
     def download(

@@ -65,6 +65,17 @@ def inserting(model: Any, row: Row) -> tuple[str, Statement]:
     ]
 
 
+def update(model: Any, row_id: str, row: Row) -> None:
+    """Change columns, given by their names, of the row with this id. Its text is kept as that of `insert` is."""
+    key = (model, tuple(row))
+    if key not in _updates:
+        columns = ", ".join(f'"{name}" = ?' for name in row)
+        _updates[key] = f'UPDATE "{model._meta.table_name}" SET {columns} WHERE "id" = ?'
+    fields = model._meta.columns
+    values = [fields[name].db_value(value) for name, value in row.items()]
+    model._meta.database.execute_sql(_updates[key], [*values, row_id])
+
+
 def setting(model: Any, column: str, value: Any, row_id: str) -> tuple[str, Statement]:
     """The text that sets one column of one row, and the values that stand in it."""
     return f'UPDATE "{model._meta.table_name}" SET "{column}" = ? WHERE "id" = ?', [value, row_id]
@@ -148,6 +159,7 @@ def prepared(build: Callable[..., Any]) -> Prepared:
 
 
 _statements: dict[tuple[Any, tuple[str, ...]], str] = {}
+_updates: dict[tuple[Any, tuple[str, ...]], str] = {}
 
 
 def _defaults(model: Any) -> Row:

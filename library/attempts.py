@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row, insert, prepared
+from ..db.querying import all_rows, first_row, insert, prepared, update
 from ..db.statuses import UNDER_WAY
 from ..errors import NotFound
 from . import identities, pointers
@@ -92,23 +92,35 @@ def _delivered(workflow_id: Any, status: Any) -> Any:
 
 def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
     """Write down which artifacts went into an attempt, and by which door (`node`, `transfer`, `upload`)."""
-    if not artifact_ids:
-        return
-    known = models.Artifact.select(models.Artifact.id).where(models.Artifact.id.in_(list(artifact_ids)))
-    for (artifact_id,) in all_tuples(known):
-        models.Lineage.insert(
-            attempt_id=attempt_id, artifact_id=artifact_id, via=via, created_at=tx.at
-        ).on_conflict_ignore().execute()
+    for artifact_id in artifact_ids:
+        if _is_there.value(artifact_id) and not _went_in.value(attempt_id, artifact_id):
+            row = {"attempt_id": attempt_id, "artifact_id": artifact_id, "via": via, "created_at": tx.at}
+            insert(models.Lineage, row)
+
+
+@prepared
+def _is_there(artifact_id: Any) -> Any:
+    return models.Artifact.select(models.Artifact.id).where(models.Artifact.id == artifact_id)
+
+
+@prepared
+def _went_in(attempt_id: Any, artifact_id: Any) -> Any:
+    table = models.Lineage
+    return table.select(table.via).where((table.attempt_id == attempt_id) & (table.artifact_id == artifact_id))
 
 
 def record_delivery(tx: Transaction, workflow_id: str, artifact_id: str) -> None:
     """An artifact was delivered for a workflow: it is an input of the attempt that is open, or of the next one."""
-    open_attempt = models.Attempt.select(models.Attempt.id).where(
-        (models.Attempt.workflow_id == workflow_id) & models.Attempt.status.in_(UNDER_WAY)
-    )
-    attempt_id = open_attempt.order_by(models.Attempt.number.desc()).limit(1).scalar()
+    attempt_id = _open.value(workflow_id)
     if attempt_id is not None:
         record_inputs(tx, attempt_id, [artifact_id], via="transfer")
+
+
+@prepared
+def _open(workflow_id: Any) -> Any:
+    table = models.Attempt
+    query = table.select(table.id).where((table.workflow_id == workflow_id) & table.status.in_(UNDER_WAY))
+    return query.order_by(table.number.desc()).limit(1)
 
 
 def list_attempts(library: Library, workflow_id: str) -> list[Attempt]:
@@ -131,6 +143,8 @@ def newest(library: Library, workflow_id: str) -> Attempt | None:
 
 def sent_before(library: Library, attempt: Attempt) -> Attempt | None:
     """The last attempt before this one whose prompt may have come to its server; None where there is none."""
+    if attempt.number == 1:
+        return None
     table = models.Attempt
     with library.reading():
         before = (table.number < attempt.number) & table.workflow_definition.is_null(False)
@@ -207,9 +221,7 @@ def end(tx: Transaction, ending: Ending) -> None:
         record_inputs(tx, attempt["id"], artifact_ids, via=via)
     if attempt["workflow_definition"] is None and ending.workflow_definition is not None:
         told = {"extra_pnginfo": ending.extra_pnginfo, "client_id": ending.client_id}
-        models.Attempt.update(workflow_definition=ending.workflow_definition, **told).where(
-            models.Attempt.id == attempt["id"]
-        ).execute()
+        update(models.Attempt, attempt["id"], {"workflow_definition": ending.workflow_definition, **told})
         after = {"workflow_definition": "changed"}
         tx.log("attempt.updated", "attempt", attempt["id"], workflow_id=attempt["workflow_id"], after=after)
     if attempt["status"] not in UNSETTLED or (attempt["status"], attempt["error_message"]) == (
@@ -242,10 +254,10 @@ def _by_id(attempt_id: Any) -> Any:
 def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:
     """Give an attempt another status, inside the caller's transaction."""
     ended = status not in ("queued", "executing", "awaiting_approval")
-    columns = {"started_at": tx.at} if status == "executing" and attempt["started_at"] is None else {}
-    models.Attempt.update(
-        status=status, error_message=error, completed_at=tx.at if ended else None, updated_at=tx.at, **columns
-    ).where(models.Attempt.id == attempt["id"]).execute()
+    columns = {"status": status, "error_message": error, "completed_at": tx.at if ended else None, "updated_at": tx.at}
+    if status == "executing" and attempt["started_at"] is None:
+        columns["started_at"] = tx.at
+    update(models.Attempt, attempt["id"], columns)
     tx.log(
         "attempt.updated",
         "attempt",
@@ -265,14 +277,14 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
         status = "awaiting_approval"
     if workflow["status"] == status and workflow["error_message"] == error:
         return
-    completed_at = tx.at if status in ("completed", "failed", "cancelled") else None
-    models.Workflow.update(
-        status=status,
-        error_message=error,
-        completed_at=completed_at,
-        updated_at=tx.at,
-        revision=models.Workflow.revision + 1,
-    ).where(models.Workflow.id == workflow_id).execute()
+    columns = {
+        "status": status,
+        "error_message": error,
+        "completed_at": tx.at if status in ("completed", "failed", "cancelled") else None,
+        "updated_at": tx.at,
+        "revision": workflow["revision"] + 1,
+    }
+    update(models.Workflow, workflow_id, columns)
     tx.log(
         "workflow.updated",
         "workflow",
@@ -287,7 +299,7 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
 @prepared
 def _workflow(workflow_id: Any) -> Any:
     table = models.Workflow
-    columns = (table.chain_id, table.status, table.error_message, table.latest_artifact_id)
+    columns = (table.chain_id, table.status, table.error_message, table.latest_artifact_id, table.revision)
     return table.select(*columns).where(table.id == workflow_id)
 
 

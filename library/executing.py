@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row, insert
+from ..db.querying import all_rows, first_row, insert, prepared, update
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY, UNFINISHED_WORKFLOW
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, chains, driving, identities, revisions, workflows
@@ -258,9 +258,8 @@ def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: d
     if overrides:
         insert(models.Override, {"attempt_id": attempt_id, "parameters": overrides})
     columns = {"server_address": address, "prompt_id": prompt_id, "status": "queued", "error_message": None}
-    models.Workflow.update(**columns, completed_at=None, updated_at=tx.at, revision=workflow["revision"] + 1).where(
-        models.Workflow.id == workflow["id"]
-    ).execute()
+    also = {"completed_at": None, "updated_at": tx.at, "revision": workflow["revision"] + 1}
+    update(models.Workflow, workflow["id"], {**columns, **also})
     tx.log(
         "workflow.updated",
         "workflow",
@@ -287,13 +286,18 @@ def _change_both(
         (models.Attempt, "attempt", attempt["id"]),
         (models.Workflow, "workflow", workflow_id),
     ):
-        model.update(**columns, updated_at=tx.at).where(model.id == entity_id).execute()
+        update(model, entity_id, {**columns, "updated_at": tx.at})
         tx.log(f"{kind}.updated", kind, entity_id, workflow_id=workflow_id, before=before, after=after)
 
 
 def _overrides(attempt_id: str) -> dict[str, Any]:
-    row = first_row(models.Override.select().where(models.Override.attempt_id == attempt_id))
+    row = _override.row(attempt_id)
     return dict(row["parameters"]) if row else {}
+
+
+@prepared
+def _override(attempt_id: Any) -> Any:
+    return models.Override.select().where(models.Override.attempt_id == attempt_id)
 
 
 def _open_row(attempt_id: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from peewee import SQL, fn
 from ..comfyui_client import ComfyUIServer
 from ..comfyui_client.filenames import is_plain_subfolder
 from ..db import models
-from ..db.querying import all_rows, first_row
+from ..db.querying import all_rows, insert, prepared, update
 from ..db.statuses import TRANSFER_STATUSES
 from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound, StoreFailed
 from . import artifacts, attempts, identities, names, pages, workflows
@@ -50,33 +50,38 @@ def create_transfer(
     subfolder = names.checked_subfolder(subfolder)
     if not is_plain_subfolder(subfolder):
         raise Invalid("subfolder has a part that a ComfyUI server may take for something else", field="subfolder")
+    if target_workflow_id is not None:
+        target_workflow_id = identities.checked_id(target_workflow_id, "target_workflow_id")
     artifact = artifacts.require_usable(library, artifacts.get_artifact(library, artifact_id))
-    transfer_id = identities.new_id()
     with library.writing(by) as tx:
-        row = artifacts.row_of(artifact.id)
-        if target_workflow_id is not None:
-            target_workflow_id = workflows.row_of(identities.checked_id(target_workflow_id, "target_workflow_id"))["id"]
-        models.Transfer.insert(
-            id=transfer_id,
-            artifact_id=row["id"],
-            source_workflow_id=row["workflow_id"],
-            target_workflow_id=target_workflow_id,
-            target_server=target.name,
-            target_subfolder=subfolder,
-            status="pending",
-            created_at=tx.at,
-            updated_at=tx.at,
-            attempts=0,
-            requested_by=by,
-        ).execute()
-        after = {
-            "artifact_id": row["id"],
-            "target_server": target.name,
-            "target_workflow_id": target_workflow_id,
-            "status": "pending",
-        }
-        tx.log("transfer.created", "transfer", transfer_id, workflow_id=row["workflow_id"], after=after)
-        return Transfer.of(_get(transfer_id))
+        return Transfer.of(_create(tx, identities.new_id(), artifact.id, target.name, subfolder, target_workflow_id))
+
+
+def _create(
+    tx: Transaction, transfer_id: str, artifact_id: str, server: str, subfolder: str, target_workflow_id: str | None
+) -> dict[str, Any]:
+    source = artifacts.row_of(artifact_id)
+    if target_workflow_id is not None:
+        target_workflow_id = workflows.row_of(target_workflow_id)["id"]
+    wanted = {
+        "artifact_id": source["id"],
+        "target_server": server,
+        "target_workflow_id": target_workflow_id,
+        "status": "pending",
+    }
+    row = {
+        **wanted,
+        "id": transfer_id,
+        "source_workflow_id": source["workflow_id"],
+        "target_subfolder": subfolder,
+        "created_at": tx.at,
+        "updated_at": tx.at,
+        "attempts": 0,
+        "requested_by": tx.actor,
+    }
+    insert(models.Transfer, row)
+    tx.log("transfer.created", "transfer", transfer_id, workflow_id=source["workflow_id"], after=wanted)
+    return _get(transfer_id)
 
 
 def deliver(library: Library, transfer_id: str, *, by: str) -> Transfer:
@@ -105,15 +110,15 @@ def deliver_for(library: Library, attempt: Attempt, artifact_id: str, *, by: str
         Whatever made it fail, once that is written down; what `create_transfer` raises. DeliveryFailed: also where the
         store could not give the bytes. Conflict: it is being delivered at this moment.
     """
-    transfer = _latest_for(library, attempt, artifact_id) or create_transfer(
-        library, artifact_id, server=attempt.server_address, by=by, target_workflow_id=attempt.workflow_id
-    )
-    if transfer.status != "completed":
+    transfer, error = _latest_for(library, attempt, artifact_id), None
+    if transfer is None:
+        transfer, error = _try_new(library, attempt, artifact_id, by)
+    elif transfer.status != "completed":
         transfer, error = _try(library, transfer.id, by)
-        if isinstance(error, StoreFailed):
-            raise DeliveryFailed(str(error), server=transfer.target_server) from error
-        if error is not None:
-            raise error
+    if isinstance(error, StoreFailed):
+        raise DeliveryFailed(str(error), server=transfer.target_server) from error
+    if error is not None:
+        raise error
     if transfer.target_filename is None:
         raise Conflict("it is being delivered at this moment", transfer=transfer)
     return transfer.target_filename
@@ -189,53 +194,79 @@ def content_name(artifact: Artifact) -> str:
 
 def _latest_for(library: Library, attempt: Attempt, artifact_id: str) -> Transfer | None:
     """The newest delivery of an artifact that was begun for an attempt."""
-    table = models.Transfer
     with library.reading():
-        query = table.select().where(
-            (table.target_workflow_id == attempt.workflow_id)
-            & (table.artifact_id == artifact_id)
-            & (table.target_server == attempt.server_address)
-            & (table.target_subfolder == "")
-            & (table.created_at >= attempt.created_at)
-        )
-        row = first_row(query.order_by(table.id.desc()).limit(1))
+        row = _newest_for.row(attempt.workflow_id, artifact_id, attempt.server_address, attempt.created_at)
         return Transfer.of(row) if row is not None else None
+
+
+@prepared
+def _newest_for(workflow_id: Any, artifact_id: Any, server: Any, since: Any) -> Any:
+    table = models.Transfer
+    query = table.select().where(
+        (table.target_workflow_id == workflow_id)
+        & (table.artifact_id == artifact_id)
+        & (table.target_server == server)
+        & (table.target_subfolder == "")
+        & (table.created_at >= since)
+    )
+    return query.order_by(table.id.desc()).limit(1)
 
 
 def _try(library: Library, transfer_id: str, by: str) -> tuple[Transfer, ArtifactDBError | None]:
     """Deliver once, and write down how that ended; returns the transfer, and why it failed."""
-    with _alone(library, transfer_id):
-        row = _start(library, transfer_id, by)
+    with _alone(library, get_transfer(library, transfer_id).id):
+        with library.writing(by) as tx:
+            row = _start(tx, _get(transfer_id))
         try:
             artifact = artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
-            name = _delivered_name(library, row, artifact)
         except ArtifactDBError as error:
-            logger.warning("transfer %s to %s failed: %s", transfer_id, row["target_server"], error)
-            return _finish(library, row, by, status="failed", error_message=str(error)), error
-        receipt = {"target_filename": name, "receipt_sha256": artifact.sha256}
-        return _finish(library, row, by, status="completed", error_message=None, **receipt), None
+            return _failed(library, row, by, error)
+        return _send(library, row, artifact, by)
+
+
+def _try_new(library: Library, attempt: Attempt, artifact_id: str, by: str) -> tuple[Transfer, ArtifactDBError | None]:
+    """As `create_transfer` and `_try`: one transaction and one proof do for both."""
+    server, transfer_id = library.config.server(attempt.server_address).name, identities.new_id()
+    with _alone(library, transfer_id):
+        artifact = artifacts.require_usable(library, artifacts.get_artifact(library, artifact_id))
+        with library.writing(by) as tx:
+            row = _start(tx, _create(tx, transfer_id, artifact.id, server, "", attempt.workflow_id))
+        return _send(library, row, artifact, by)
 
 
 @contextmanager
 def _alone(library: Library, transfer_id: str) -> Iterator[None]:
     """Nobody else delivers it within this block, in no process; whoever did and has died holds it no longer."""
-    transfer = get_transfer(library, transfer_id)
-    with library.store.alone(f"transfer-{transfer.id}") as free:
+    with library.store.alone(f"transfer-{transfer_id}") as free:
         if not free:
             raise Conflict("it is being delivered at this moment", transfer=get_transfer(library, transfer_id))
         yield
 
 
-def _start(library: Library, transfer_id: str, by: str) -> dict[str, Any]:
-    with library.writing(by) as tx:
-        row = _get(transfer_id)
-        _refuse_delivered(row)
-        begun = {"status": "uploading", "attempts": row["attempts"] + 1}
-        models.Transfer.update(error_message=None, updated_at=tx.at, **begun).where(
-            models.Transfer.id == row["id"]
-        ).execute()
-        _log_update(tx, row, {"status": "uploading"})
-        return {**row, **begun}
+def _start(tx: Transaction, row: dict[str, Any]) -> dict[str, Any]:
+    """Write down that a try begins; returns the row as it is then."""
+    _refuse_delivered(row)
+    begun = {"status": "uploading", "attempts": row["attempts"] + 1, "error_message": None, "updated_at": tx.at}
+    update(models.Transfer, row["id"], begun)
+    _log_update(tx, row, {"status": "uploading"})
+    return {**row, **begun}
+
+
+def _send(
+    library: Library, row: dict[str, Any], artifact: Artifact, by: str
+) -> tuple[Transfer, ArtifactDBError | None]:
+    """Deliver what was proven just now, and write down how that ended; returns as `_try` does."""
+    try:
+        name = _delivered_name(library, row, artifact)
+    except ArtifactDBError as error:
+        return _failed(library, row, by, error)
+    receipt = {"target_filename": name, "receipt_sha256": artifact.sha256}
+    return _finish(library, row, by, status="completed", error_message=None, **receipt), None
+
+
+def _failed(library: Library, row: dict[str, Any], by: str, error: ArtifactDBError) -> tuple[Transfer, ArtifactDBError]:
+    logger.warning("transfer %s to %s failed: %s", row["id"], row["target_server"], error)
+    return _finish(library, row, by, status="failed", error_message=str(error)), error
 
 
 def _refuse_delivered(row: dict[str, Any]) -> None:
@@ -278,22 +309,21 @@ def _holds(server: ComfyUIServer, artifact: Artifact, name: str, folder: str) ->
 def _known_names(library: Library, row: dict[str, Any], artifact: Artifact) -> list[str]:
     """Where these bytes may be already: under their own name, and under the name the last delivery ended with."""
     own = f"{row['target_subfolder']}/{content_name(artifact)}".lstrip("/")
-    table = models.Transfer
     with library.reading():
-        last = (
-            table.select(table.target_filename)
-            .join(models.Artifact, on=(models.Artifact.id == table.artifact_id))
-            .where(
-                (models.Artifact.id == artifact.id)
-                & (table.target_server == row["target_server"])
-                & (table.target_subfolder == row["target_subfolder"])
-                & (table.status == "completed")
-            )
-            .order_by(table.created_at.desc())
-            .limit(1)
-            .scalar()
-        )
+        last = _last_name.value(artifact.id, row["target_server"], row["target_subfolder"])
     return [own] if last in (None, own) else [last, own]
+
+
+@prepared
+def _last_name(artifact_id: Any, server: Any, subfolder: Any) -> Any:
+    table = models.Transfer
+    query = table.select(table.target_filename).where(
+        (table.artifact_id == artifact_id)
+        & (table.target_server == server)
+        & (table.target_subfolder == subfolder)
+        & (table.status == "completed")
+    )
+    return query.order_by(table.created_at.desc()).limit(1)
 
 
 def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> Transfer:
@@ -302,19 +332,20 @@ def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> T
     Raises:
         NotFound: the trash was emptied of its chain meanwhile.
     """
-    table = models.Transfer
     with library.writing(by) as tx:
-        if first_row(table.select().where((table.id == row["id"]) & ~_source_is_purged())) is None:
+        # Its chain may have gone into the trash in the meantime: how it ended is told all the same.
+        there = _unless_purged.row(row["id"])
+        if there is None:
             raise NotFound(f"transfer {row['id']} is gone: the trash was emptied of its chain")
+        if (there["status"], there["attempts"]) != ("uploading", row["attempts"]):
+            return Transfer.of(there)
         if columns["status"] == "completed":
             columns["uploaded_at"] = tx.at
-        is_ours = (table.status == "uploading") & (table.attempts == row["attempts"])
-        if table.update(updated_at=tx.at, **columns).where((table.id == row["id"]) & is_ours).execute():
-            _log_update(tx, row, columns)
-            if columns["status"] == "completed" and row["target_workflow_id"] is not None:
-                attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
-        # Its chain may have gone into the trash in the meantime: how it ended is told all the same.
-        return Transfer.of(all_rows(table.select().where(table.id == row["id"]))[0])
+        update(models.Transfer, row["id"], {**columns, "updated_at": tx.at})
+        _log_update(tx, row, columns)
+        if columns["status"] == "completed" and row["target_workflow_id"] is not None:
+            attempts.record_delivery(tx, row["target_workflow_id"], row["artifact_id"])
+        return Transfer.of({**there, **columns, "updated_at": tx.at})
 
 
 def _log_update(tx: Transaction, row: dict[str, Any], after: dict[str, Any]) -> None:
@@ -329,17 +360,22 @@ def _source_is_there() -> Any:
     return fn.EXISTS(models.Workflow.select(SQL("1")).where(source))
 
 
-def _source_is_purged() -> Any:
-    """The condition that the trash was emptied of the chain of what is delivered: its rows go one after another."""
+@prepared
+def _unless_purged(transfer_id: Any) -> Any:
+    """A transfer, unless the trash was emptied of its chain: its rows go one after another."""
+    table = models.Transfer
     source = models.Workflow.select(SQL("1")).join(models.Chain, on=(models.Chain.id == models.Workflow.chain_id))
-    return fn.EXISTS(
-        source.where((models.Workflow.id == models.Transfer.source_workflow_id) & models.Chain.purged_at.is_null(False))
-    )
+    purged = source.where((models.Workflow.id == table.source_workflow_id) & models.Chain.purged_at.is_null(False))
+    return table.select().where((table.id == transfer_id) & ~fn.EXISTS(purged))
 
 
 def _get(transfer_id: str) -> dict[str, Any]:
-    found = (models.Transfer.id == transfer_id.lower()) & _source_is_there()
-    row = first_row(models.Transfer.select().where(found))
+    row = _by_id.row(transfer_id.lower())
     if row is None:
         raise NotFound(f"no transfer {transfer_id}")
     return row
+
+
+@prepared
+def _by_id(transfer_id: Any) -> Any:
+    return models.Transfer.select().where((models.Transfer.id == transfer_id) & _source_is_there())

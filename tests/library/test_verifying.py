@@ -362,7 +362,8 @@ def test_what_is_deleted_between_the_rows_and_the_files_is_not_lost(
 def test_a_delivery_that_is_tried_again_is_nothing_wrong_while_it_runs(library: Library, film: Artifact) -> None:
     transfer = transfers.create_transfer(library, film.id, server="gpu-b", by="ann")
     assert transfers.deliver(library, transfer.id, by="ann").error_message
-    transfers._start(library, transfer.id, "ann")  # As far as a process came that was killed while it sent.
+    with library.writing("ann") as tx:
+        transfers._start(tx, transfers._get(transfer.id))  # As far as a process came that was killed while it sent.
     assert lines(library) == []
 
 
