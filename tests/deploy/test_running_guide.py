@@ -1,0 +1,162 @@
+"""What `docs/running.md` puts around a hub: a real nginx with TLS, systemd's own check, the container's commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from certifying import authority
+from commanding import ROOT, Shell
+
+from devtools.pictures import photo
+
+DEPLOY = ROOT / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
+PROGRAM = "/opt/artifact-db/bin/artifact-db"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hub behind nginx, as somebody far away sees it."""
+
+    url: str
+    ca: Path
+    token: str
+
+    def ask(self, method: str, path: str, *, token: str | None = None, **request: object) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.request(method, self.url + path, headers=headers, verify=str(self.ca), timeout=20, **request)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if nginx is None:
+        pytest.skip("there is no nginx to put before a hub")
+    folder = tmp_path_factory.mktemp("nginx")
+    ca, certificate = authority(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "home").mkdir()
+    shell = Shell(folder / "home")
+    shell.data.mkdir(parents=True)
+    (shell.data / "artifact-db.toml").write_text('hosts = ["127.0.0.1"]\nlocal_trust = false\n')
+    token = shell.run("token", "create", "node", "--role", "record").stdout.split()[-1]
+    with shell.serving() as hub:
+        text = (DEPLOY / "nginx.conf").read_text()
+        for ours, theirs in {
+            "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+            "studio.example": "127.0.0.1",
+            "/etc/ssl/studio.pem": str(certificate),
+            "/etc/ssl/studio.key": str(certificate),
+            "http://127.0.0.1:8190": hub.url.removesuffix("/artifact-db"),
+        }.items():
+            assert ours in text
+            text = text.replace(ours, theirs)
+        paths = "".join(
+            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (folder / "nginx.conf").write_text(
+            f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
+            f"events {{}}\nhttp {{\naccess_log off;\n{paths}{text}\n}}\n"
+        )
+        process = subprocess.Popen([nginx, "-c", str(folder / "nginx.conf"), "-p", str(folder)])
+        try:
+            here = Site(f"https://127.0.0.1:{port}/artifact-db", ca, token)
+            for _ in range(200):
+                try:
+                    here.ask("GET", "/health")
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.05)
+            yield here
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def test_nobody_is_taken_for_this_machine_because_the_proxy_is(site: Site) -> None:
+    assert site.ask("GET", "/chains").status_code == 401
+    assert site.ask("GET", "/chains", token=site.token).json() == {"items": [], "next_cursor": None}
+
+
+def test_only_the_hub_is_passed_on(site: Site) -> None:
+    assert requests.get(site.url.replace("/artifact-db", "/"), verify=str(site.ca), timeout=20).status_code == 404
+    assert "<html" in site.ask("GET", "/").text
+
+
+def test_what_is_uploaded_through_it_comes_down_the_same(site: Site) -> None:
+    picture = photo(1024, 1024, seed=3)
+    assert len(picture) > 1024 * 1024, "more than nginx takes when nobody tells it otherwise"
+    workflow = site.ask("POST", "/workflows", token=site.token, json={"workflow_name": "x"}).json()
+    path = f"/workflows/{workflow['id']}/artifacts"
+    made = site.ask("POST", path, token=site.token, files={"file": ("a.png", picture)})
+    assert made.status_code == 201, made.text
+    down = site.ask("GET", f"/artifacts/{made.json()['id']}/download", token=site.token)
+    assert down.content == picture
+
+
+def test_events_come_through_as_they_happen(site: Site) -> None:
+    headers = {"Accept": "text/event-stream"}
+    with requests.get(
+        f"{site.url}/events",
+        headers={**headers, "Authorization": f"Bearer {site.token}"},
+        verify=str(site.ca),
+        stream=True,
+        timeout=20,
+    ) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        name = "told while the stream is open"
+        site.ask("POST", "/chains", token=site.token, json={"name": name})
+        assert any(name in line for line in lines if line.startswith("data:"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_wrong_with_the_units(unit: Path, tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze")
+    text = unit.read_text()
+    assert PROGRAM in text
+    for also in UNITS:
+        (tmp_path / also.name).write_text(also.read_text().replace(PROGRAM, shutil.which("true") or "/bin/true"))
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", str(tmp_path / unit.name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert told == []
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units_start_commands_that_there_are(unit: Path, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
+    program, *arguments = shlex.split(command)
+    assert program == PROGRAM
+    done = Shell(tmp_path).run(*arguments, "--help")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_container_is_made_of_what_is_there() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    steps = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    told = {word: rest for word, _, rest in steps}
+    project = (ROOT / "pyproject.toml").read_text()
+    (extra,) = re.findall(r'"/src\[(\w+)\]"', told["RUN"] if "pip" in told["RUN"] else str(steps))
+    assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
+    assert told["ENTRYPOINT"] == '["artifact-db"]'
+    assert 'artifact-db = "comfyui_artifact_db.cli.main:main"' in project
+    assert '"serve"' in told["CMD"]
