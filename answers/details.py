@@ -52,7 +52,8 @@ def workflow(library: Library, workflow_id: str) -> tuple[Workflow, dict[str, An
     asked = executing.list_overrides(library, workflow_id)
     tries = attempts.list_attempts(library, workflow_id)
     told = [{**rendering.plain(attempt), "overrides": asked.get(attempt.id, {})} for attempt in tries]
-    return found, {**rendering.plain(found), "attempts": told}
+    name = chains.get_chain(library, found.chain_id).name if found.chain_id is not None else None
+    return found, {**rendering.plain(found), "chain_name": name, "attempts": told}
 
 
 def latest(library: Library, workflow_id: str, *, usable: bool, at: str | None) -> Artifact:

@@ -123,8 +123,9 @@ class Attempt(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowDetails(Workflow):
-    """A workflow with its attempts."""
+    """A workflow with its attempts, and what its chain is called."""
 
+    chain_name: str | None
     attempts: list[Attempt]
 
     @classmethod

@@ -45,6 +45,7 @@ export function facts(artifact, workflow, viewer) {
     ["note", metadata.note],
     ["format", artifact.file_format],
     ["made", when(artifact.created_at, language)],
+    ["chain", workflow?.chain_name],
     ["workflow", workflow ? workflow.workflow_name : null],
     ["step", workflow?.step_id],
     ["output", artifact.output_key],
