@@ -10,7 +10,7 @@ import invariants
 import pytest
 from browsing import chromium
 from comfyui_artifact_db.chains import checking, files, starting
-from comfyui_artifact_db.library import access, chains, executing, pages
+from comfyui_artifact_db.library import access, attempts, chains, executing, pages, workflows
 from making import png
 from panel_chains import ChainHub, ChainScreen, chain_hub
 from panel_hub import PanelHub
@@ -192,6 +192,19 @@ def test_a_runners_chain_is_shown_without_what_only_an_engine_does(hub: ChainHub
     expect(view.page.locator(".adb-attempts")).to_contain_text("#1")
     for name in ("Cancel", "Resume", "Run again", "Run this step again", "Run again from here"):
         assert view.button(name).count() == 0, name
+
+
+def test_a_runners_chain_waits_when_nothing_of_it_runs_and_somebody_has_to_decide(
+    hub: ChainHub, view: ChainScreen
+) -> None:
+    chain = hub.by_hand("by hand")
+    artifact = hub.one(chain="by hand", step="one", status="pending")
+    run = workflows.get_workflow(hub.library, artifact.workflow_id)
+    how = {"server_address": run.server_address, "prompt_id": run.prompt_id}
+    attempts.finish(hub.library, **how, status="completed", error=None, actor="runner")
+    expect(view.row("by hand")).to_contain_text("Waits for a decision")
+    workflows.create_workflow(hub.library, workflow_name="x", chain_id=chain.id, step_id="two", actor="runner")
+    expect(view.row("by hand")).to_contain_text("Runs, level 1")
 
 
 def test_only_who_may_record_has_buttons_that_change_a_chain(tmp_path: Path, screens: Callable[..., Screen]) -> None:

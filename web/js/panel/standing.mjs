@@ -21,9 +21,15 @@ const LOOKS = {
   unusable: ["warning", "rejected"],
 };
 
-/** A chain's status without its level, which `executing_level_N` has in it. */
+/**
+ * A chain's status without its level, which `executing_level_N` has in it. Of a chain that nodes or a runner elsewhere
+ * record into nobody says that it waits for a person: its steps tell.
+ */
 export function statusOf(chain) {
-  return chain.status.startsWith("executing_level_") ? "executing" : chain.status;
+  if (!chain.status.startsWith("executing_level_")) return chain.status;
+  const states = new Set((chain.workflows ?? chain.overview?.steps ?? []).map((step) => step.status));
+  const runs = states.has("queued") || states.has("executing");
+  return states.has("awaiting_approval") && !runs ? "awaiting_approval" : "executing";
 }
 
 /** A chain's badge, with the level that runs. */
