@@ -272,3 +272,32 @@ def test_a_file_that_is_not_what_was_said_is_never_taken_for_a_whole_upload(
             server.upload(source, filename="v1.png", subfolder="", size=SIZE)
         assert fetch(server) is None
         assert upload(server) == Uploaded("v1.png", "")  # and the session is as good as before
+
+
+# A file that was read before
+
+
+def test_a_file_that_has_not_changed_is_not_read_again_and_one_that_has_is(comfyui: Any, connect: Connect) -> None:
+    with connect(comfyui.url) as server:
+        upload(server)
+        assert fetch(server) == fetch(server) == hashlib.sha256(BYTES).hexdigest()
+        asked = [request for request in comfyui.requests if request.path == "/view"]
+        assert [request.headers.get("If-None-Match") for request in asked][0] is None
+        assert asked[1].headers["If-None-Match"].startswith('"')
+        (comfyui.folder / "input" / "v1.png").write_bytes(BYTES[::-1])
+        assert fetch(server) == hashlib.sha256(BYTES[::-1]).hexdigest()
+
+
+@pytest.mark.parametrize("validator", ["", 'W/"weak"', "bare"])
+def test_what_is_no_strong_validator_proves_nothing(server_that: ServerThat, connect: Connect, validator: str) -> None:
+    answers = iter([BYTES, BYTES[::-1]])
+    there = server_that(lambda request: request.answer(200, next(answers), ETag=validator))
+    with connect(there.url) as server:
+        assert fetch(server) == hashlib.sha256(BYTES).hexdigest()
+        assert fetch(server) == hashlib.sha256(BYTES[::-1]).hexdigest()
+
+
+def test_not_modified_is_no_answer_where_nothing_was_read_before(server_that: ServerThat, connect: Connect) -> None:
+    there = server_that(lambda request: request.answer(304))
+    with connect(there.url) as server, pytest.raises(errors.ServerFailed):
+        fetch(server)
