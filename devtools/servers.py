@@ -118,8 +118,8 @@ class ComfyServer:
             if self.process.poll() is not None:
                 raise ServerFailed(f"ComfyUI ended with code {self.process.returncode}:\n{self.last_lines()}")
             with contextlib.suppress(OSError):
-                self.get("/system_stats")
-                return
+                if str(self.folder) in self.get("/system_stats")["system"].get("argv", [str(self.folder)]):
+                    return  # Another one may have been given the same port meanwhile.
             time.sleep(0.1)
         raise ServerFailed(f"ComfyUI did not answer in {START_SECONDS:.0f} s:\n{self.last_lines()}")
 

@@ -317,7 +317,7 @@ def test_a_server_that_hangs_is_unreachable_after_the_timeout(
         pytest.raises(errors.ServerUnreachable, match=r"within 0[.]3 s") as failed,
     ):
         call(server)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert_tells_nothing(failed.value)
 
 
@@ -328,7 +328,7 @@ def test_a_server_that_does_not_read_the_upload_is_unreachable_after_the_timeout
     began = time.monotonic()
     with connect(there.url, timeout=0.3) as server, pytest.raises(errors.ServerUnreachable):
         upload(server, 32 * 1024 * 1024)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_server_that_falls_silent_within_the_file_is_unreachable(
@@ -371,7 +371,7 @@ def test_a_server_that_drips_is_left_after_the_deadline(
         pytest.raises(errors.ServerFailed, match=r"within 0[.][34] s|where it ends") as failed,
     ):
         call(server)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert there.hung_up.wait(5)
     assert_tells_nothing(failed.value)
 
@@ -392,7 +392,7 @@ def test_a_server_that_reads_the_upload_in_sips_is_left_after_the_deadline(
         pytest.raises(errors.ServerUnreachable, match=r"within 0[.][34] s"),
     ):
         upload(server, 64 * 1024 * 1024)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_large_upload_and_its_reading_back_may_take_longer_than_the_deadline(

