@@ -25,7 +25,8 @@ class Chain:
 
     `away` has since when a server has not answered, by its name, and since when outputs are missing, by their attempt;
     `given_up` the attempts whose outputs did not come: their prompts are not run again while their servers know them;
-    `left` the servers from which an attempt has moved away, by its id.
+    `left` the servers from which an attempt has moved away, by its id; `temporal` the columns that say which workflow
+    of Temporal drives it, where one does.
     """
 
     library: Library
@@ -37,6 +38,7 @@ class Chain:
     away: dict[str, float] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     left: dict[str, set[str]] = field(default_factory=dict)
+    temporal: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, library: Library, chain_id: str, servers: Servers, hearing: Hearing | None = None) -> Chain:

@@ -17,14 +17,15 @@ from functools import partial
 
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import ArtifactDBError, Invalid, NotFound
-from ..library import chains, decisions, driving, events, executing, identities
+from ..library import chains, driving, events, identities
 from ..library.opening import Library
-from . import progress, steps
+from . import progress, rounds, steps
 from .definitions import Step
 from .driven import Chain
 from .hearing import Heard, Hearing
-from .progress import Phase, Progress, Standing
+from .progress import Progress
 from .servers import Servers
+from .stages import Next, Stage
 
 logger = logging.getLogger("artifact_db.chains")
 
@@ -233,9 +234,6 @@ class Driver:
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
-        for step, why in found.skip:
-            executing.skip(self._library, steps.ensure(driven.chain, step).id, reason=why)
-            driven.next_look = now
         for step in found.ready:
             due = driven.due.get(step.id, 0.0)
             if step.id in driven.working:
@@ -244,10 +242,8 @@ class Driver:
                 self._begin(driven, step, found)
             else:
                 driven.next_look = min(driven.next_look, due)
-        for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
-            driven.next_look = min(driven.next_look, now + self._expire(standing))
-        if (found.status, found.error) != (chain.status, chain.error_message):
-            driving.conclude(self._library, chain_id, status=found.status, error=found.error)
+        if (wait := rounds.settle(driven.chain, found, chain)) is not None:
+            driven.next_look = min(driven.next_look, now + wait)
         if found.status in FINISHED_CHAIN:
             self._leave(chain_id)
         if self._watch is not None:
@@ -270,9 +266,11 @@ class Driver:
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
         """Work on a step; returns the seconds until it is due again."""
         try:
-            wait = steps.advance(driven.chain, step, found.done)
-            # What has begun goes on at once: nobody else has to be looked at for that.
-            return (steps.advance(driven.chain, step, found.done) if wait == 0.0 else wait) or 0.0
+            following = steps.advance(driven.chain, step, found.done)
+            if following == Next(Stage.DELIVER):
+                # What has begun goes on at once: nobody else has to be looked at for that.
+                following = steps.advance(driven.chain, step, found.done)
+            return following.wait
         except ArtifactDBError as error:
             logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
             return LOOK_SECONDS
@@ -300,19 +298,3 @@ class Driver:
                     driven.next_look = 0.0
                 self._moved = True
                 self._wake.notify_all()
-
-    def _expire(self, standing: Standing) -> float:
-        """Decide where the file says that a decision that does not come is one; returns the seconds until then."""
-        limit, attempt, current = standing.step.approval_timeout, standing.attempt, standing.current
-        if limit is None or attempt is None or attempt.completed_at is None or current is None:
-            return IDLE_SECONDS
-        left = limit.after - identities.seconds_since(attempt.completed_at)
-        if left > 0:
-            return left
-        assert standing.workflow is not None
-        if limit.then == "approve" and current.approval_status == "pending":
-            decisions.approve(self._library, current.id, by=f"{driving.DRIVER}: approval_timeout")
-        else:
-            error = f"nobody decided within {limit.after:g} s"
-            executing.fail(self._library, standing.workflow.id, error=error)
-        return 0.0

@@ -13,6 +13,7 @@ from ..library.views import Attempt
 from .definitions import Step
 from .driven import Chain
 from .servers import client
+from .stages import OVER, Next, Stage
 
 SOONEST, LATEST = 0.02, 1.0
 """Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
@@ -33,26 +34,28 @@ def send(chain: Chain, step: Step, attempt: Attempt) -> float:
     return SOONEST
 
 
-def follow(chain: Chain, step: Step, attempt: Attempt) -> float:
+def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = True) -> Next:
     """Look how a prompt gets on that may have come to its server, and collect what it made once it has ended.
 
-    Returns:
-        Seconds after which to look again.
+    Args:
+        collecting: otherwise what it made is left for the stage that collects.
     Raises:
         PromptRefused: its server will not run it. Incomplete: outputs are missing. ServerFailed: nothing is told.
     """
     with client(chain.library, attempt.server_address) as comfyui:
         history, place = _asked(comfyui, attempt.prompt_id)
         if history is not None:
+            if not collecting:
+                return Next(Stage.COLLECT)
             collect(chain, attempt, history, patient=chain.waited(attempt.id) < COLLECTING)
-            return 0.0
+            return OVER
         _listen(chain, step, attempt)
         if place is None:
             if attempt.status == "executing":
                 name = comfyui.server.name
                 message = f"{name!r} knows nothing of the prompt any more: it was started again, or cleared"
                 executing.conclude(chain.library, attempt.id, status="outcome_unknown", error=message)
-                return 0.0
+                return OVER
             _queue(attempt, comfyui)
         if attempt.status == "queued":
             executing.acknowledge(chain.library, attempt.id)
@@ -61,8 +64,8 @@ def follow(chain: Chain, step: Step, attempt: Attempt) -> float:
             comfyui.interrupt(attempt.prompt_id)
             error = f"it took longer than {step.timeout:g} s, and was ended"
             executing.conclude(chain.library, attempt.id, status="failed", error=error)
-            return 0.0
-    return min(LATEST, max(SOONEST if chain.hearing is None else HEARD, ran / 10))
+            return OVER
+    return Next(Stage.EXECUTE, min(LATEST, max(SOONEST if chain.hearing is None else HEARD, ran / 10)))
 
 
 def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:

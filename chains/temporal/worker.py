@@ -1,0 +1,99 @@
+"""Owns a worker of a Temporal server as a whole: workflows, activities and pump in one process, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from ...errors import Unavailable
+from ...library import stores
+from ...library.opening import Library
+from .activities import Activities
+from .pump import Pump
+from .workflows import ChainWorkflow
+
+logger = logging.getLogger("artifact_db.chains")
+
+AT_ONCE = 500
+"""Activities that a worker has in hand at a time; those that wait for a prompt hold no thread."""
+
+GRACE = timedelta(seconds=1)
+"""What activities have to come to an end once a worker is stopped; others take over what has not."""
+
+THROTTLE = timedelta(seconds=2)
+"""At the least between two signs of life that reach Temporal."""
+
+
+async def connect(address: str) -> Client:
+    """A client of a Temporal server: `HOST:PORT`, or `HOST:PORT/NAMESPACE`.
+
+    Raises:
+        Unavailable: none answers there; the message says what to do.
+    """
+    target, _, namespace = address.partition("/")
+    try:
+        return await Client.connect(target, namespace=namespace or "default")
+    except RuntimeError as error:
+        raise Unavailable(
+            f"no Temporal server answers at {target}: start one (`temporal server start-dev`), or name yours as "
+            "`temporal` in artifact-db.toml"
+        ) from error
+
+
+def task_queue(library: Library) -> str:
+    """Where the workers of a library's store find their work; those of other stores have others."""
+    return f"artifact-db-{stores.id_of(library)}"
+
+
+@asynccontextmanager
+async def working(library: Library, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
+    """A worker at work; it is stopped at the end of the block.
+
+    Args:
+        longest: events of a history after which a chain goes on as a new one; None: what Temporal suggests.
+    """
+    queue = await asyncio.to_thread(task_queue, library)
+    activities = Activities(library)
+    package = (__package__ or "").partition(".")[0]
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(package)
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=[ChainWorkflow],
+        activities=activities.all,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        max_concurrent_activities=AT_ONCE,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
+    try:
+        async with worker:
+            pump = asyncio.create_task(Pump(library, client, queue, longest=longest).run())
+            try:
+                yield worker
+            finally:
+                pump.cancel()
+                with suppress(asyncio.CancelledError):
+                    await pump
+    finally:
+        await asyncio.to_thread(activities.close)
+
+
+async def work(library: Library, stop: asyncio.Event) -> None:
+    """Work for a library until `stop` is set.
+
+    Raises:
+        Unavailable: no Temporal server answers.
+    """
+    client = await connect(library.config.temporal)
+    async with working(library, client):
+        logger.info("a worker for chains, at %s", library.config.temporal)
+        await stop.wait()
