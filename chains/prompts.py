@@ -59,6 +59,8 @@ def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = Tru
             _queue(attempt, comfyui)
         if attempt.status == "queued":
             executing.acknowledge(chain.library, attempt.id)
+        if place is None:
+            return Next(Stage.EXECUTE, SOONEST)
         ran = since(attempt.queued_at)
         if step.timeout is not None and ran > step.timeout:
             comfyui.interrupt(attempt.prompt_id)

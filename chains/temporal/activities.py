@@ -205,7 +205,8 @@ async def _alive(work: Awaitable[T]) -> T:
             done, _ = await asyncio.wait([task], timeout=ALIVE_SECONDS)
             if done:
                 return task.result()
-            activity.heartbeat()
+            if not activity.info().is_local:
+                activity.heartbeat()
     except asyncio.CancelledError:
         task.cancel()
         raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -17,8 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from ..stages import Stage
     from .messages import Heard, Look, Run, Turn
 
+T = TypeVar("T")
+
 SOON = timedelta(seconds=60)
-"""For an activity that asks only the database."""
+"""For what asks the database alone, or servers how they are."""
 
 LONG = timedelta(days=30)
 """For one that may wait for servers, and says meanwhile that it is alive."""
@@ -59,7 +61,7 @@ class ChainWorkflow:
 
     async def _drive(self, run: Run) -> str:
         while True:
-            look: Look = await self._ask("look", run.chain_id, result=Look)
+            look = await self._ask("look", run.chain_id, result=Look)
             if look.status == "gone" or look.has_ended:
                 if self._working:
                     await asyncio.wait(self._working.values())  # What is under way comes to its end first.
@@ -85,15 +87,7 @@ class ChainWorkflow:
         """Do the stages of a step, one after the other, until there is nothing more to do for its attempt."""
         stage: str | None = Stage.BEGIN.value
         while stage is not None:
-            turn: Turn = await workflow.execute_activity(
-                stage,
-                args=[chain_id, step_id],
-                result_type=Turn,
-                start_to_close_timeout=LONG,
-                heartbeat_timeout=ALIVE,
-                retry_policy=AGAIN,
-                summary=step_id,
-            )
+            turn = await self._do(stage, chain_id, step_id)
             if turn.wait > 0:
                 heard = self._heard
                 wait = turn.wait if turn.stage else max(turn.wait, PAUSE)
@@ -101,15 +95,29 @@ class ChainWorkflow:
                     await workflow.wait_condition(lambda: self._heard > heard, timeout=wait)  # noqa: B023
             stage = turn.stage
 
+    async def _do(self, stage: str, chain_id: str, step_id: str) -> Turn:
+        if stage == Stage.BEGIN.value:
+            return await self._ask(stage, chain_id, step_id, result=Turn)
+        return await workflow.execute_activity(
+            stage,
+            args=[chain_id, step_id],
+            result_type=Turn,
+            start_to_close_timeout=LONG,
+            heartbeat_timeout=ALIVE,
+            retry_policy=AGAIN,
+            summary=step_id,
+        )
+
     async def _cancel(self, run: Run) -> None:
         """Somebody has cancelled the workflow itself: then the chain is, and what is under way comes to its end."""
         await self._ask("cancel", run.chain_id, result=str)
         if self._working:
             await asyncio.wait(self._working.values())
 
-    async def _ask(self, activity: str, chain_id: str, *, result: type) -> Any:
-        return await workflow.execute_activity(
-            *(activity, chain_id), result_type=result, start_to_close_timeout=SOON, retry_policy=AGAIN
+    async def _ask(self, activity: str, *ids: str, result: type[T]) -> T:
+        """Do what asks the database alone, without a way over Temporal's server and back."""
+        return await workflow.execute_local_activity(
+            activity, args=ids, result_type=result, start_to_close_timeout=SOON, retry_policy=AGAIN
         )
 
     def _has_moved(self) -> bool:
