@@ -38,7 +38,7 @@ class Chain:
     away: dict[str, float] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     left: dict[str, set[str]] = field(default_factory=dict)
-    temporal: dict[str, str] = field(default_factory=dict)
+    temporal: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, library: Library, chain_id: str, servers: Servers, hearing: Hearing | None = None) -> Chain:

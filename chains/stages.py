@@ -1,4 +1,4 @@
-"""Owns the stages of a step: what it does, one after the other, under the names by which an engine may do each alone."""
+"""Owns the stages of a step: what it does, one after the other, under the names that an engine may have for each."""
 
 from __future__ import annotations
 

@@ -75,12 +75,13 @@ class Asked:
 def _create_chain(asked: Asked) -> Any:
     if asked.body.pop("run", False):
         table, parameters = asked.body.pop("chain_definition", None), asked.body.pop("parameters", {})
-        for column in set(asked.body) - {"name", "description", "id"}:
+        for column in set(asked.body) - {"name", "description", "id", "engine"}:
             raise Invalid(f"{column} is what the engine says of a chain that it runs; leave it out", field=column)
         return rendering.plain(
             starting.start_inline(asked.library, table, parameters=parameters, actor=asked.actor, **asked.body)
         )
-    asked.body.pop("parameters", None)
+    for run_only in ("parameters", "engine"):
+        asked.body.pop(run_only, None)
     chain, _ = chains.create_chain(asked.library, actor=asked.actor, **asked.body)
     return rendering.plain(chain)
 

@@ -29,6 +29,17 @@ DRIVER = "chain"
 """The actor of what an engine does by itself."""
 
 
+def checked_engine(engine: str) -> str:
+    """The name of an engine that there is.
+
+    Raises:
+        Invalid: there is none of this name.
+    """
+    if engine not in ENGINES:
+        raise Invalid(f"there is no engine {engine!r} (there are {', '.join(ENGINES)})", field="engine")
+    return engine
+
+
 def start(
     library: Library,
     chain_id: str,
@@ -60,8 +71,7 @@ def begin(
     source_chain_id: str | None = None,
 ) -> Drive:
     """As `start`, inside the caller's transaction."""
-    if engine not in ENGINES:
-        raise Invalid(f"there is no engine {engine!r} (there are {', '.join(ENGINES)})", field="engine")
+    checked_engine(engine)
     chain = chains.row_of(chain_id)
     existing = first_row(models.Drive.select().where(models.Drive.chain_id == chain["id"]))
     if existing is not None:
@@ -132,10 +142,8 @@ def take(
         return ids
 
 
-def list_driven(
-    library: Library, *, engine: str, heard: Sequence[Event] | None = None
-) -> list[tuple[str, bool]]:
-    """The chains of an engine, each with whether there is something to drive: it has not ended, and is not in the trash.
+def list_driven(library: Library, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
+    """The chains of an engine, each with whether there is something to drive: not for one that has ended or is trash.
 
     Args:
         heard: those of which these events speak; None: all that have not ended.

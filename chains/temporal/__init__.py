@@ -5,7 +5,7 @@ reads the rows, does what they say, and is safe to do again.
 
 | module | owns |
 | --- | --- |
-| `messages` | what goes between workflow, activities and pump: plain values, and the names under which Temporal has them |
+| `messages` | what goes between workflow, activities and pump: plain values, and their names |
 | `workflows` | in which order a chain's activities are done, and what it waits for; deterministic, and nothing else |
 | `activities` | what is done: the stages of a step and the looks at a chain, as `steps` and `rounds` do them |
 | `pump` | the way of what people decide from the event log to the workflows, at least once |

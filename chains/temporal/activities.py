@@ -70,7 +70,10 @@ class Activities:
     async def look(self, chain_id: str) -> Look:
         """How a chain stands, and what there is to do; what nobody else has to do is done at once."""
         info = activity.info()
-        ids = {"temporal_workflow_id": str(info.workflow_id), "temporal_run_id": str(info.workflow_run_id)}
+        ids: dict[str, Any] = {
+            "temporal_workflow_id": str(info.workflow_id),
+            "temporal_run_id": str(info.workflow_run_id),
+        }
         return await self._in_thread(lambda: self._look(chain_id, ids))
 
     @activity.defn
@@ -131,7 +134,7 @@ class Activities:
         step = next(step for step in chain.definition.steps if step.id == step_id)
         return steps.advance(chain, step, found.done, stage)
 
-    def _look(self, chain_id: str, ids: dict[str, str]) -> Look:
+    def _look(self, chain_id: str, ids: dict[str, Any]) -> Look:
         seq = events.last_seq(self._library)
         try:
             row = chains.get_chain(self._library, chain_id)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -18,8 +17,6 @@ from ...library.opening import Library
 from .activities import Activities
 from .pump import Pump
 from .workflows import ChainWorkflow
-
-logger = logging.getLogger("artifact_db.chains")
 
 AT_ONCE = 500
 """Activities that a worker has in hand at a time; those that wait for a prompt hold no thread."""
@@ -87,13 +84,15 @@ async def working(library: Library, client: Client, *, longest: int | None = Non
         await asyncio.to_thread(activities.close)
 
 
-async def work(library: Library, stop: asyncio.Event) -> None:
+async def work(library: Library, stop: asyncio.Event, *, begun: Callable[[], None] = lambda: None) -> None:
     """Work for a library until `stop` is set.
 
+    Args:
+        begun: is called once it is at work.
     Raises:
         Unavailable: no Temporal server answers.
     """
     client = await connect(library.config.temporal)
     async with working(library, client):
-        logger.info("a worker for chains, at %s", library.config.temporal)
+        begun()
         await stop.wait()

@@ -5,6 +5,7 @@ no row and no server but through activities and Temporal's timers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
@@ -64,7 +65,7 @@ class ChainWorkflow:
             look = await self._ask("look", run.chain_id, result=Look)
             if look.status == "gone" or look.has_ended:
                 if self._working:
-                    await asyncio.wait(self._working.values())  # What is under way comes to its end first.
+                    await workflow.wait(self._working.values())  # What is under way comes to its end first.
                     self._reap()
                     continue
                 status = look.status
@@ -79,8 +80,7 @@ class ChainWorkflow:
                     self._working[step_id] = asyncio.create_task(self._step(run.chain_id, step_id))
             if is_long and not self._working:
                 workflow.continue_as_new(run)
-            with suppress(asyncio.TimeoutError):
-                await workflow.wait_condition(lambda: self._heard > look.seq or self._has_moved(), timeout=look.wait)
+            await self._wait(look.seq, look.wait, also=self._has_moved)
             self._reap()
 
     async def _step(self, chain_id: str, step_id: str) -> None:
@@ -89,16 +89,13 @@ class ChainWorkflow:
         while stage is not None:
             turn = await self._do(stage, chain_id, step_id)
             if turn.wait > 0:
-                heard = self._heard
-                wait = turn.wait if turn.stage else max(turn.wait, PAUSE)
-                with suppress(asyncio.TimeoutError):
-                    await workflow.wait_condition(lambda: self._heard > heard, timeout=wait)  # noqa: B023
+                await self._wait(self._heard, turn.wait if turn.stage else max(turn.wait, PAUSE))
             stage = turn.stage
 
     async def _do(self, stage: str, chain_id: str, step_id: str) -> Turn:
         if stage == Stage.BEGIN.value:
             return await self._ask(stage, chain_id, step_id, result=Turn)
-        return await workflow.execute_activity(
+        turn: Turn = await workflow.execute_activity(
             stage,
             args=[chain_id, step_id],
             result_type=Turn,
@@ -107,18 +104,25 @@ class ChainWorkflow:
             retry_policy=AGAIN,
             summary=step_id,
         )
+        return turn
 
     async def _cancel(self, run: Run) -> None:
         """Somebody has cancelled the workflow itself: then the chain is, and what is under way comes to its end."""
         await self._ask("cancel", run.chain_id, result=str)
         if self._working:
-            await asyncio.wait(self._working.values())
+            await workflow.wait(self._working.values())
 
     async def _ask(self, activity: str, *ids: str, result: type[T]) -> T:
         """Do what asks the database alone, without a way over Temporal's server and back."""
-        return await workflow.execute_local_activity(
+        answer: T = await workflow.execute_local_activity(
             activity, args=ids, result_type=result, start_to_close_timeout=SOON, retry_policy=AGAIN
         )
+        return answer
+
+    async def _wait(self, seq: int, seconds: float | None, *, also: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the log speaks of the chain after an event, or so long, if there is a limit."""
+        with suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(lambda: self._heard > seq or also(), timeout=seconds)
 
     def _has_moved(self) -> bool:
         return any(task.done() for task in self._working.values())
