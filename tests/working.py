@@ -9,12 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from comfyui_artifact_db.chains.temporal import worker
+from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.library.opening import Library
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+
+T = TypeVar("T")
 
 SECONDS = 60.0
 
@@ -54,6 +59,25 @@ class Temporal:
         end = time.monotonic() + SECONDS
         while asyncio.run(_is_away(self.address)):
             assert time.monotonic() < end, "Temporal did not come up"
+
+    def is_running(self, chain_id: str) -> bool:
+        """Whether the workflow of a chain has not ended."""
+        return self._told(chain_id).status is WorkflowExecutionStatus.RUNNING
+
+    def at_work(self, chain_id: str) -> set[str]:
+        """Which workers are at an activity of a chain now."""
+        return {one.last_worker_identity for one in self._told(chain_id).raw_description.pending_activities}
+
+    def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
+        """What its server answers."""
+
+        async def answer() -> T:
+            return await question(await worker.connect(self.address))
+
+        return asyncio.run(answer())
+
+    def _told(self, chain_id: str) -> WorkflowExecutionDescription:
+        return self.ask(lambda client: client.get_workflow_handle(workflow_id(chain_id)).describe())
 
     def kill(self) -> None:
         assert self._process is not None
