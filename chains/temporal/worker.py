@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from ...errors import Unavailable
@@ -23,6 +23,9 @@ AT_ONCE = 500
 
 GRACE = timedelta(seconds=1)
 """What activities have to come to an end once a worker is stopped; others take over what has not."""
+
+STICKY = timedelta(seconds=5)
+"""For which a chain waits for the worker that has it in memory, before any other takes it."""
 
 THROTTLE = timedelta(seconds=2)
 """At the least between two signs of life that reach Temporal."""
@@ -49,6 +52,12 @@ def task_queue(library: Library) -> str:
     return f"artifact-db-{stores.id_of(library)}"
 
 
+def runner() -> WorkflowRunner:
+    """Temporal's sandbox for workflows. It takes this package as it is loaded: its folder may have any name."""
+    package = (__package__ or "").partition(".")[0]
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(package))
+
+
 @asynccontextmanager
 async def working(library: Library, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
     """A worker at work; it is stopped at the end of the block.
@@ -58,15 +67,14 @@ async def working(library: Library, client: Client, *, longest: int | None = Non
     """
     queue = await asyncio.to_thread(task_queue, library)
     activities = Activities(library)
-    package = (__package__ or "").partition(".")[0]
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(package)
     worker = Worker(
         client,
         task_queue=queue,
         workflows=[ChainWorkflow],
         activities=activities.all,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=runner(),
         max_concurrent_activities=AT_ONCE,
+        sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
