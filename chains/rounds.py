@@ -1,5 +1,6 @@
-"""Owns what is written down of a chain as a whole at each look, once for every engine: steps that never run are skipped,
-time limits decide where nobody does, and its row says how it stands.
+"""Owns what is written down of a chain as a whole at each look, once for every engine.
+
+Steps that never run are skipped, time limits decide where nobody does, and its row says how it stands.
 """
 
 from __future__ import annotations

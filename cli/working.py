@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import Unavailable
-from ..library.opening import Library
 from . import shells
 
 
@@ -34,22 +35,25 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
         Unavailable: temporalio is not installed, or no Temporal server answers; the message says what to do.
     """
     try:
-        import temporalio  # noqa: F401
+        from ..chains.temporal import worker
     except ImportError as error:
-        message = 'a worker needs temporalio: pip install "comfyui-artifact-db[temporal]"'
+        message = f'a worker needs temporalio ({error}): pip install "comfyui-artifact-db[temporal]"'
         raise Unavailable(message) from error
     with shells.opened(folder) as library:
         library.prepare()
         with suppress(KeyboardInterrupt):
-            asyncio.run(_until_stopped(library))
+            asyncio.run(_until_stopped(partial(worker.work, library, begun=partial(_say, library.config.temporal))))
     return 0
 
 
-async def _until_stopped(library: Library) -> None:
-    from ..chains.temporal import worker
-
+async def _until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows has only the KeyboardInterrupt.
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await worker.work(library, stop, begun=lambda: print(f"Working for {library.config.temporal}", flush=True))
+    await work(stop)
+
+
+def _say(address: str) -> None:
+    """Once it is at work, for a person or a program that waits for it."""
+    print(f"Working for {address}", flush=True)

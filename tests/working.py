@@ -9,15 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from comfyui_artifact_db.chains.temporal import worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.library.opening import Library
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
 
 T = TypeVar("T")
 
@@ -83,6 +85,37 @@ class Temporal:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+
+class Skipping:
+    """A Temporal server whose time goes by as a test says."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="time-skipping")
+        self._thread.start()
+        path = program("temporal-test-server")
+        self._env = self._wait(WorkflowEnvironment.start_time_skipping(test_server_existing_path=path))
+
+    @property
+    def address(self) -> str:
+        return str(self._env.client.service_client.config.target_host)
+
+    def now(self) -> datetime:
+        return self._wait(self._env.get_current_time())
+
+    def skip(self, **time: float) -> None:
+        """Let time go by, at once."""
+        self._wait(self._env.sleep(timedelta(**time)))
+
+    def close(self) -> None:
+        self._wait(self._env.shutdown())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SECONDS)
+        self._loop.close()
+
+    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result(SECONDS)
 
 
 async def _is_away(address: str) -> bool:

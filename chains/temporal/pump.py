@@ -77,10 +77,14 @@ class Pump:
         live = {chain_id for chain_id, is_live in await self._driven(None) if is_live}
         for chain_id in live:
             await self._start(chain_id, heard)
-        running = f"TaskQueue = '{self._task_queue}' AND ExecutionStatus = 'Running'"
-        async for one in self._client.list_workflows(running):
-            if chain_id_of(one.id) not in live:
-                await self._signal(chain_id_of(one.id), heard)
+        try:
+            running = f"TaskQueue = '{self._task_queue}' AND ExecutionStatus = 'Running'"
+            async for one in self._client.list_workflows(running):
+                if chain_id_of(one.id) not in live:
+                    await self._signal(chain_id_of(one.id), heard)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.UNIMPLEMENTED:  # as by a server that keeps no lists
+                raise
 
     async def _tell(self, heard: Sequence[Event]) -> None:
         if not heard:

@@ -1,4 +1,4 @@
-"""What is of the engine `temporal` alone: its workflows on a real server, and what they do when nobody meant them to."""
+"""What is of the engine `temporal` alone: its workflows on a real server, also where somebody meddles with them."""
 
 from __future__ import annotations
 
@@ -165,9 +165,7 @@ def test_what_was_decided_while_no_worker_was_there_is_heard_when_one_comes(stud
         studio.until(chain, "completed")
 
 
-def test_the_workers_of_another_store_leave_a_chain_alone(
-    studio: Studio, temporal: Temporal, tmp_path: Path
-) -> None:
+def test_the_workers_of_another_store_leave_a_chain_alone(studio: Studio, temporal: Temporal, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = open_library(load_config(tmp_path / "other", {}))
     chain = studio.begin(step("one"))

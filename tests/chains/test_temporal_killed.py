@@ -1,4 +1,4 @@
-"""Whoever is killed while a chain is driven through Temporal: it ends right, each output recorded and each prompt run once.
+"""Whoever is killed while Temporal has a chain: it ends right, each output recorded once and each prompt run once.
 
 Workers and hubs are programs of their own here, and prompts run until a test ends them.
 """
@@ -20,8 +20,8 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, chains, decisions, pages
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Chain
-from commanding import Shell
 from comfyui_servers_that import ComfyUI
+from commanding import Shell
 from making import png
 from working import Temporal, temporal_in
 
