@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from temporalio import activity
 
@@ -25,7 +23,7 @@ from ..driven import Chain
 from ..driver import AT_ONCE
 from ..hearing import Hearing
 from ..servers import Servers
-from ..stages import Next, Stage
+from ..stages import OVER, Next, Stage
 from .messages import Look, Turn
 
 logger = logging.getLogger("artifact_db.chains")
@@ -35,12 +33,15 @@ T = TypeVar("T")
 ALIVE_SECONDS = 2.0
 """How often an activity says that it is alive."""
 
+BETWEEN = 0.1
+"""Seconds between two looks whether a step is free."""
+
 KNOWN = 500
 """Chains of which a worker remembers what it has parsed."""
 
 
 class Activities:
-    """What one worker does, for one library."""
+    """What one worker does, for one library. `_at_work` has the steps it is at, and what says that a prompt ended."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -49,8 +50,7 @@ class Activities:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
         self._hearing = Hearing(None, self._prompt_ended)
         self._chains: dict[str, Chain] = {}
-        self._ended: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
-        self._alone: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._at_work: dict[tuple[str, str], asyncio.Event] = {}
 
     @property
     def all(self) -> Sequence[Callable[..., Any]]:
@@ -109,30 +109,30 @@ class Activities:
     async def _stage(self, stage: Stage, chain_id: str, step_id: str) -> Turn:
         """Go on with a stage until it is over."""
         key = (chain_id, step_id)
-        # Of an activity that Temporal lost sight of, and that is done again here, only one at a time is at its step.
-        async with self._alone.setdefault(key, asyncio.Lock()):
-            ended = self._ended[key]
-            try:
-                while True:
-                    ended.clear()
-                    following = await self._in_thread(lambda: self._advance(stage, chain_id, step_id))
-                    if following.stage is not stage or stage is Stage.BEGIN:
-                        return Turn(following.stage.value if following.stage else None, following.wait)
-                    with suppress(asyncio.TimeoutError):
-                        await _alive(asyncio.wait_for(ended.wait(), following.wait))
-            finally:
-                if stage is Stage.EXECUTE:
-                    self._hearing.leave(chain_id, step_id)
-                self._ended.pop(key, None)
+        while key in self._at_work:  # Temporal lost sight of it once, and here it is not over yet.
+            await _alive(asyncio.sleep(BETWEEN))
+        ended = self._at_work[key] = asyncio.Event()
+        try:
+            while True:
+                ended.clear()
+                following = await self._in_thread(lambda: self._advance(stage, chain_id, step_id))
+                if following.stage is not stage or stage is Stage.BEGIN:
+                    return Turn(following.stage.value if following.stage else None, following.wait)
+                with suppress(asyncio.TimeoutError):
+                    await _alive(asyncio.wait_for(ended.wait(), following.wait))
+        finally:
+            del self._at_work[key]
+            if stage is Stage.EXECUTE:
+                self._hearing.leave(chain_id, step_id)
 
     def _advance(self, stage: Stage, chain_id: str, step_id: str) -> Next:
         try:
             chain = self._chain(chain_id)
-            found = progress.look(chain)
+            step = next(step for step in chain.definition.steps if step.id == step_id)
+            done = progress.look(chain).done if stage in (Stage.BEGIN, Stage.DELIVER) else {}
+            return steps.advance(chain, step, done, stage)
         except NotFound:
-            return Next(None)  # It is in the trash, or gone.
-        step = next(step for step in chain.definition.steps if step.id == step_id)
-        return steps.advance(chain, step, found.done, stage)
+            return OVER  # It is in the trash, or gone.
 
     def _look(self, chain_id: str, ids: dict[str, Any]) -> Look:
         seq = events.last_seq(self._library)
@@ -194,8 +194,8 @@ class Activities:
         """Go on with a step now: its server said that its prompt has ended."""
 
         def wake() -> None:
-            if (event := self._ended.get((chain_id, step_id))) is not None:
-                event.set()
+            if (ended := self._at_work.get((chain_id, step_id))) is not None:
+                ended.set()
 
         self._loop.call_soon_threadsafe(wake)
 

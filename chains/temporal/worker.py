@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from ... import __version__
 from ...errors import Unavailable
 from ...library import stores
 from ...library.opening import Library
@@ -52,12 +52,6 @@ def task_queue(library: Library) -> str:
     return f"artifact-db-{stores.id_of(library)}"
 
 
-def runner() -> WorkflowRunner:
-    """Temporal's sandbox for workflows. It takes this package as it is loaded: its folder may have any name."""
-    package = (__package__ or "").partition(".")[0]
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(package))
-
-
 @asynccontextmanager
 async def working(library: Library, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
     """A worker at work; it is stopped at the end of the block.
@@ -70,15 +64,17 @@ async def working(library: Library, client: Client, *, longest: int | None = Non
     worker = Worker(
         client,
         task_queue=queue,
+        build_id=f"artifact-db {__version__}",
         workflows=[ChainWorkflow],
         activities=activities.all,
-        workflow_runner=runner(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=AT_ONCE,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
     )
+    # That the workflow is deterministic its tests show, in Temporal's sandbox, which would cost as much as it does.
     try:
         async with worker:
             pump = asyncio.create_task(Pump(library, client, queue, longest=longest).run())

@@ -11,7 +11,6 @@ import pytest
 from chaining import Studio, step, until
 from comfyui_artifact_db.chains.temporal import pump, worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
-from comfyui_artifact_db.chains.temporal.worker import runner
 from comfyui_artifact_db.chains.temporal.workflows import ChainWorkflow
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.errors import Invalid, Unavailable
@@ -20,6 +19,7 @@ from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Chain
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from working import Temporal, a_worker
 
 pytestmark = pytest.mark.engine("temporal")
@@ -44,7 +44,10 @@ def replay(*histories: WorkflowHistory) -> None:
     """Let the workflow do again what it did."""
 
     async def replayed() -> None:
-        replayer = Replayer(workflows=[ChainWorkflow], workflow_runner=runner())
+        # It takes the package as it is loaded: the folder of the checkout may have any name.
+        restrictions = SandboxRestrictions.default.with_passthrough_modules("comfyui_artifact_db")
+        sandbox = SandboxedWorkflowRunner(restrictions=restrictions)
+        replayer = Replayer(workflows=[ChainWorkflow], workflow_runner=sandbox)
         for one in histories:
             await replayer.replay_workflow(one)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +35,15 @@ class Set:
 
     def __init__(self, shell: Shell, studio: Studio, temporal: Temporal) -> None:
         self.shell, self.studio, self.temporal = shell, studio, temporal
-        self._workers: list[subprocess.Popen[str]] = []
+        self._workers = ExitStack()
         self._ended = 0
 
     def worker(self) -> subprocess.Popen[str]:
-        """A worker that has said that it is at work."""
-        process = subprocess.Popen(
-            self.shell.command("worker"),
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
-            cwd=self.shell.home,
-            env=self.shell.environment(),
-        )
-        self._workers.append(process)
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        if said != f"Working for {self.temporal.address}\n":
-            process.kill()
-            raise AssertionError((said, process.communicate()))
-        return process
+        """A worker that is at work."""
+        return self._workers.enter_context(self.shell.working())
 
-    def end(self) -> None:
-        while self._workers:
-            process = self._workers.pop()
-            process.kill()
-            process.communicate()
+    def kill_workers(self) -> None:
+        self._workers.close()
 
     def executing(self, chain: Chain, step_id: str) -> None:
         until(lambda: self.studio.statuses(chain).get(step_id) == "executing", SECONDS)
@@ -98,7 +84,7 @@ def filming(tmp_path: Path) -> Iterator[Set]:
             try:
                 yield found
             finally:
-                found.end()
+                found.kill_workers()
         invariants.check(library)
         invariants.check_log_tells_the_rows(library)
         library.close()
@@ -126,7 +112,6 @@ def test_a_worker_that_is_killed_before_in_the_middle_of_and_after_a_prompt_is_f
     after = studio.begin(step("one", server="gpu-a"), step("two", "one", server="gpu-a"))
     filming.executing(after, "one")
     worker.kill()
-    worker.communicate()
     gpu_b.after_storing = lambda path: None
     go_on.set()
     (ended,) = [one for one in gpu_a.queue["queue_pending"] if one[1] == studio.attempts(after, "one")[0].prompt_id]
@@ -153,7 +138,6 @@ def test_two_workers_share_the_work_and_one_goes_on_alone(filming: Set) -> None:
         filming.executing(begun[-1], "one")
         at_work |= {int(sign.partition("@")[0]) for sign in filming.temporal.at_work(begun[-1].id)}
     workers[0].kill()
-    workers[0].communicate()
     gpu_a.runs = runs
     filming.end_prompts(gpu_a)
     for chain in begun:
@@ -171,7 +155,7 @@ def test_temporal_that_is_killed_while_a_person_is_waited_for_hears_what_was_dec
     decisions.approve(studio.library, studio.current(reviewed, "one").id, by="ada")
     filming.temporal.start()
     filming.ends_with_everything_once(reviewed, "one", "two")
-    filming.end()
+    filming.kill_workers()
     control.cancel(studio.library, cancelled.id, actor="ada")
     assert filming.temporal.is_running(cancelled.id)
     filming.worker()
