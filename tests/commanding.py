@@ -73,7 +73,7 @@ class Shell:
             process.communicate()
 
     @contextmanager
-    def working(self) -> Iterator[subprocess.Popen[str]]:
+    def working(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
         """A worker that has said that it is at work. It is killed at the end of the block."""
         process = subprocess.Popen(
             self.command("worker"),
@@ -81,7 +81,7 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.home,
-            env=self.environment(),
+            env=self.environment(**environment),
         )
         try:
             assert process.stdout is not None
