@@ -17,13 +17,14 @@ from functools import partial
 
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import ArtifactDBError, Invalid, NotFound
-from ..library import chains, driving, events, identities
+from ..library import driving, events, identities
 from ..library.opening import Library
 from . import progress, rounds, steps
 from .definitions import Step
 from .driven import Chain
 from .hearing import Heard, Hearing
 from .progress import Progress
+from .records import LocalRecords
 from .servers import Servers
 from .stages import Next, Stage
 
@@ -83,7 +84,8 @@ class Driver:
         self._library = library
         self._only = only
         self._watch = watch
-        self._servers = Servers(library)
+        self._records = LocalRecords(library)
+        self._servers = Servers(self._records)
         self._hearing = Hearing(hear, self._prompt_ended)
         self._driven: dict[str, _Driven] = {}
         self._chain_of: dict[str, str] = {}
@@ -191,7 +193,7 @@ class Driver:
         while heard := events.list_events(self._library, after=self._seen, limit=HEARD):
             self._seen = heard[-1].seq
             for event in heard:
-                if event.actor == driving.DRIVER:
+                if driving.is_engine(event.actor):
                     continue
                 others = True
                 chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
@@ -212,9 +214,9 @@ class Driver:
 
     def _adopt(self, chain_id: str) -> None:
         try:
-            driven = _Driven(Chain.load(self._library, chain_id, self._servers, self._hearing))
+            driven = _Driven(Chain.load(self._records, chain_id, self._servers, self._hearing))
         except Invalid as error:
-            driving.conclude(self._library, chain_id, status="failed", error=str(error))
+            self._records.conclude_chain(chain_id, status="failed", error=str(error))
             return
         self._driven[chain_id] = driven
         self._chain_of.update(dict.fromkeys(driven.workflow_ids, chain_id))
@@ -229,7 +231,7 @@ class Driver:
         now = time.monotonic()
         driven.next_look = now + IDLE_SECONDS
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
-        chain = chains.get_chain(self._library, chain_id)
+        chain = self._records.get_chain(chain_id)
         found = driven.found = progress.look(driven.chain)
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:

@@ -27,15 +27,7 @@ from ..errors import (
     Unavailable,
     UnknownServer,
 )
-from ..library import (
-    artifacts,
-    attempts,
-    executing,
-    fetching,
-    transfers,
-    workflows,
-)
-from ..library.driving import DRIVER
+from ..library import artifacts, fetching
 from ..library.views import Artifact, Attempt, Workflow
 from . import expressions, prompts
 from .definitions import ANY, Step
@@ -53,7 +45,7 @@ AWAY = 60.0
 def find(chain: Chain, step: Step) -> Workflow | None:
     """The workflow of a step; None where it has none yet."""
     with suppress(NotFound):
-        return workflows.get_workflow(chain.library, chain.workflow_id(step))
+        return chain.records.get_workflow(chain.workflow_id(step))
     return None
 
 
@@ -61,10 +53,8 @@ def ensure(chain: Chain, step: Step) -> Workflow:
     """The workflow of a step, made where there is none."""
     if (found := find(chain, step)) is not None:
         return found
-    workflow, _ = workflows.create_workflow(
-        chain.library,
+    return chain.records.create_workflow(
         id=chain.workflow_id(step),
-        actor=DRIVER,
         chain_id=chain.id,
         step_id=step.id,
         workflow_name=step.workflow_name,
@@ -72,7 +62,6 @@ def ensure(chain: Chain, step: Step) -> Workflow:
         workflow_definition=dict(step.workflow),
         **chain.temporal,
     )
-    return workflow
 
 
 def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | None = None) -> Next:
@@ -83,7 +72,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | N
         only: do nothing that belongs to another stage; what is next is told all the same.
     """
     workflow = ensure(chain, step)
-    newest = attempts.newest(chain.library, workflow.id)
+    newest = chain.records.newest_attempt(workflow.id)
     if workflow.status in ("skipped", "cancelled"):
         return OVER
     try:
@@ -95,7 +84,7 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | N
         if wait > 0 or only not in (None, Stage.BEGIN):
             return Next(Stage.BEGIN, wait)
         if newest is None and step.condition is not None and not _holds(chain, step, done):
-            executing.skip(chain.library, workflow.id, reason=f"its condition is false: {step.condition}")
+            chain.records.skip(workflow.id, reason=f"its condition is false: {step.condition}")
             return OVER
         return _begin(chain, step, workflow, newest)
     except BadExpression as error:
@@ -122,17 +111,17 @@ def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -
     except UnknownServer as error:
         if last is not None:
             chain.given_up.add(last.id)
-        executing.fail(chain.library, workflow.id, error=str(error))
+        chain.records.fail(workflow.id, error=str(error))
         return OVER
     except ServerFailed as error:
         # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
         return Next(Stage.BEGIN, chain.patience("any", prompts.SOONEST * 10))
     chain.away.pop("any", None)
-    executing.begin_attempt(
-        *(chain.library, workflow.id),
+    chain.records.begin_attempt(
+        workflow.id,
         server=server,
-        overrides=executing.get_overrides(chain.library, last.id) if last is not None else None,
+        overrides=chain.records.get_overrides(last) if last is not None else None,
     )
     return Next(Stage.DELIVER)
 
@@ -152,14 +141,14 @@ def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]
         chain.away.pop(attempt.server_address, None)
         return following
     except PromptRefused as error:
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
         return OVER
     except Incomplete as error:
         return _ask_again(chain, attempt, attempt, error, Stage.COLLECT)
     except ServerFailed as error:
         if attempt.workflow_definition is None and (other := _elsewhere(chain, step, attempt)) is not None:
             chain.left.setdefault(attempt.id, set()).add(attempt.server_address)
-            executing.move(chain.library, attempt.id, server=other)
+            chain.records.move(attempt.id, server=other)
             return Next(Stage.DELIVER)
         wait = chain.patience(attempt.server_address, prompts.SOONEST)
         if fetching.may_pass(error) and chain.waited(attempt.server_address) < AWAY:
@@ -167,17 +156,17 @@ def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]
             return Next(only or stages[0], wait)
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
         status = "outcome_unknown" if attempt.status == "executing" else "failed"
-        executing.conclude(chain.library, attempt.id, status=status, error=str(error))
+        chain.records.conclude(attempt.id, status=status, error=str(error))
         return OVER
     except NotUsable as error:
         if artifacts.why_not_usable(error.data["artifact"]) is not None:
             raise  # Somebody has decided otherwise meanwhile.
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
         return OVER
     except (BadExpression, Conflict, StoreFailed, TooNew, Unavailable):
         raise  # The disk or the database is away: that is not the attempt's fault, and passes.
     except ArtifactDBError as error:
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
         return OVER
 
 
@@ -188,10 +177,10 @@ def _settle_last(chain: Chain, attempt: Attempt) -> Next | None:
         What is next, since that attempt's prompt runs yet, or its outputs are there, or may come; None where the step
         has to run.
     """
-    last = attempts.sent_before(chain.library, attempt)
+    last = chain.records.sent_before(attempt)
     if last is None or last.status not in ("failed", "outcome_unknown", "completed"):
         return None
-    if executing.get_overrides(chain.library, last.id) != executing.get_overrides(chain.library, attempt.id):
+    if chain.records.get_overrides(last) != chain.records.get_overrides(attempt):
         return None
     if last.status == "completed":
         if (last.completed_at or "") < attempt.created_at:
@@ -214,7 +203,7 @@ def _settle_last(chain: Chain, attempt: Attempt) -> Next | None:
         except Incomplete as error:
             return None if error.data["lasting"] else _ask_again(chain, attempt, last, error, Stage.DELIVER)
     reason = f"not run: what attempt {last.number} made could be collected after all"
-    executing.withdraw(chain.library, attempt.id, reason=reason)
+    chain.records.withdraw(attempt.id, reason=reason)
     return OVER
 
 
@@ -223,7 +212,7 @@ def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplet
     wait = chain.patience(holder.id, prompts.LATEST, 30.0)
     if chain.waited(holder.id) >= prompts.COLLECTING:
         chain.given_up.add(attempt.id)
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
         return OVER
     logger.info("outputs of prompt %s are collected again: %s", holder.prompt_id, error)
     return Next(stage, wait)
@@ -243,21 +232,21 @@ def _prepare(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflo
     """Fill in the graph, and deliver what it names."""
 
     def deliver(artifact: Artifact) -> str:
-        return transfers.deliver_for(chain.library, attempt, artifact.id, by=DRIVER)
+        return chain.records.deliver(attempt, artifact.id)
 
     context = _context(chain, done, deliver)
-    overrides = executing.get_overrides(chain.library, attempt.id)
+    overrides = chain.records.get_overrides(attempt)
     wanted = {**step.parameters, **overrides}
     values = expressions.filled(wanted, context)
     for key, template in step.inputs.items():
         if key not in overrides:
             named = expressions.filled(template, context)
-            values[key] = deliver(artifacts.get_artifact(chain.library, str(named)))
+            values[key] = deliver(chain.records.get_artifact(str(named)))
     graph = copy.deepcopy(dict(step.workflow))
     for key, value in values.items():
         node_id, _, name = key.partition(".")
         graph[node_id]["inputs"][name] = value
-    return executing.prepare(chain.library, attempt.id, parameters=values, workflow_definition=graph)
+    return chain.records.prepare(attempt.id, parameters=values, workflow_definition=graph)
 
 
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
@@ -266,12 +255,12 @@ def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
 
 
 def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifact], str]) -> dict[str, Any]:
-    steps = {step_id: StepOutputs(chain.library, step_id, workflow, deliver) for step_id, workflow in done.items()}
+    steps = {step_id: StepOutputs(chain.records, step_id, workflow, deliver) for step_id, workflow in done.items()}
     return {**chain.parameters, **steps}
 
 
 def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: str) -> None:
     if attempt is not None and attempt.status in UNDER_WAY:
-        executing.conclude(chain.library, attempt.id, status="failed", error=error)
+        chain.records.conclude(attempt.id, status="failed", error=error)
     else:
-        executing.fail(chain.library, workflow.id, error=error)
+        chain.records.fail(workflow.id, error=error)

@@ -13,6 +13,7 @@ from typing import Any
 from ..chains import checking, control, driven, files, progress, rerunning, starting
 from ..chains.driver import Driver
 from ..chains.problems import ChainInvalid
+from ..chains.records import LocalRecords
 from ..chains.servers import Servers
 from ..config import load_config
 from ..errors import Invalid
@@ -218,7 +219,8 @@ def rerun(options: argparse.Namespace, folder: Path | None) -> int:
 def _watch(library: Library, chain: Chain, options: argparse.Namespace) -> int:
     """Drive a chain, or watch others drive it, until it has ended."""
     teller = Teller(chain, as_json=options.json)
-    watched = driven.Chain.load(library, chain.id, Servers(library))
+    records = LocalRecords(library)
+    watched = driven.Chain.load(records, chain.id, Servers(records))
     driver = Driver(library, only=chain.id, watch=teller, hear=teller.hear)
     if is_of_workers := _engine(library, chain) == "temporal":
         _say_who_drives(library, chain)

@@ -40,6 +40,16 @@ def checked_engine(engine: str) -> str:
     return engine
 
 
+def engine_of(name: str) -> str:
+    """The actor of what an engine does that works for this hub on another machine, under a token of this name."""
+    return f"{DRIVER} ({name})"
+
+
+def is_engine(actor: str) -> bool:
+    """Whether it was an engine that did something by itself, on this machine or another."""
+    return actor == DRIVER or actor.startswith(f"{DRIVER} (")
+
+
 def start(
     library: Library,
     chain_id: str,

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.chains.temporal import worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.library.opening import Library
@@ -146,7 +147,7 @@ def a_worker(library: Library, address: str, *, longest: int | None = None) -> I
     failed: list[BaseException] = []
 
     async def work() -> None:
-        async with worker.working(library, await worker.connect(address), longest=longest):
+        async with worker.working(LocalRecords(library), await worker.connect(address), longest=longest):
             begun.set()
             await stop.wait()
 

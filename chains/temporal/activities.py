@@ -16,12 +16,11 @@ from temporalio import activity
 
 from ...db.statuses import FINISHED_CHAIN
 from ...errors import Conflict, Invalid, NotFound
-from ...library import chains, driving, events
-from ...library.opening import Library
 from .. import control, progress, rounds, steps
 from ..driven import Chain
 from ..driver import AT_ONCE
 from ..hearing import Hearing
+from ..records import Records
 from ..servers import Servers
 from ..stages import OVER, Next, Stage
 from .messages import Look, Turn
@@ -41,11 +40,11 @@ KNOWN = 500
 
 
 class Activities:
-    """What one worker does, for one library. `_at_work` has the steps it is at, and what says that a prompt ended."""
+    """What one worker does, for one record. `_at_work` has the steps it is at, and what says that a prompt ended."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._servers = Servers(library)
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._servers = Servers(records)
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
         self._hearing = Hearing(None, self._prompt_ended)
@@ -135,11 +134,11 @@ class Activities:
             return OVER  # It is in the trash, or gone.
 
     def _look(self, chain_id: str, ids: dict[str, Any]) -> Look:
-        seq = events.last_seq(self._library)
+        seq = self._records.last_seq()
         try:
-            row = chains.get_chain(self._library, chain_id)
+            row = self._records.get_chain(chain_id)
             if (row.temporal_workflow_id, row.temporal_run_id) != tuple(ids.values()):
-                chains.update_chain(self._library, chain_id, actor=driving.DRIVER, **ids)
+                self._records.is_driven_by(chain_id, **ids)
             chain = self._chain(chain_id)
             chain.temporal = ids
             found = progress.look(chain)
@@ -151,7 +150,7 @@ class Activities:
         except NotFound:
             return Look("gone", seq)
         except Invalid as error:
-            driving.conclude(self._library, chain_id, status="failed", error=str(error))
+            self._records.conclude_chain(chain_id, status="failed", error=str(error))
             return Look("failed", seq, has_ended=True)
 
     def _conclude(self, chain_id: str) -> str:
@@ -159,7 +158,7 @@ class Activities:
             chain = self._chain(chain_id)
             found = progress.look(chain)
             if found.status in FINISHED_CHAIN:
-                driving.conclude(self._library, chain_id, status=found.status, error=found.error)
+                self._records.conclude_chain(chain_id, status=found.status, error=found.error)
             return found.status
         except NotFound:
             return "gone"
@@ -170,13 +169,14 @@ class Activities:
 
     def _cancel(self, chain_id: str) -> str:
         with suppress(Conflict, NotFound):  # It has ended, or is gone.
-            return control.cancel(self._library, chain_id, actor="temporal").status
+            control.interrupt(self._records, self._records.cancel_chain(chain_id))
+            return self._records.get_chain(chain_id).status
         return "gone"
 
     def _chain(self, chain_id: str) -> Chain:
         chain = self._chains.get(chain_id)
         if chain is None:
-            chain = self._chains[chain_id] = Chain.load(self._library, chain_id, self._servers, self._hearing)
+            chain = self._chains[chain_id] = Chain.load(self._records, chain_id, self._servers, self._hearing)
             while len(self._chains) > KNOWN:
                 self._chains.pop(next(iter(self._chains)))
         return chain

@@ -16,9 +16,9 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from ...errors import ArtifactDBError
-from ...library import driving, events
-from ...library.opening import Library
+from ...library import driving
 from ...library.views import Event
+from ..records import Records
 from .messages import Heard, Run, chain_id_of, workflow_id
 from .workflows import ChainWorkflow
 
@@ -40,8 +40,8 @@ READ = 500
 class Pump:
     """Tells workflows what the log says, until it is cancelled."""
 
-    def __init__(self, library: Library, client: Client, task_queue: str, *, longest: int | None = None) -> None:
-        self._library = library
+    def __init__(self, records: Records, client: Client, task_queue: str, *, longest: int | None = None) -> None:
+        self._records = records
         self._client = client
         self._task_queue = task_queue
         self._longest = longest
@@ -56,13 +56,13 @@ class Pump:
                 await asyncio.sleep(AWAY_SECONDS)
 
     async def _pump(self) -> None:
-        seen = await asyncio.to_thread(events.last_seq, self._library)
+        seen = await asyncio.to_thread(self._records.last_seq)
         await self._catch_up(Heard(seen))
         swept = time.monotonic()
         while True:
-            heard = await asyncio.to_thread(events.list_events, self._library, after=seen, limit=READ)
+            heard = await asyncio.to_thread(self._records.list_events, after=seen, limit=READ)
             if heard:
-                await self._tell([event for event in heard if event.actor != driving.DRIVER])
+                await self._tell([event for event in heard if not driving.is_engine(event.actor)])
                 seen = heard[-1].seq
             if len(heard) < READ:
                 await asyncio.sleep(LISTEN_SECONDS)
@@ -96,7 +96,7 @@ class Pump:
             await (self._start if is_live else self._signal)(chain_id, told)
 
     async def _driven(self, heard: Sequence[Event] | None) -> list[tuple[str, bool]]:
-        return await asyncio.to_thread(driving.list_driven, self._library, engine="temporal", heard=heard)
+        return await asyncio.to_thread(self._records.list_driven, engine="temporal", heard=heard)
 
     async def _start(self, chain_id: str, heard: Heard | None) -> None:
         """Start a chain's workflow where none runs; it hears of this, also where one does."""

@@ -12,8 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ... import __version__
 from ...errors import Unavailable
-from ...library import stores
-from ...library.opening import Library
+from ..records import Records
 from .activities import Activities
 from .pump import Pump
 from .workflows import ChainWorkflow
@@ -47,20 +46,20 @@ async def connect(address: str) -> Client:
         ) from error
 
 
-def task_queue(library: Library) -> str:
-    """Where the workers of a library's store find their work; those of other stores have others."""
-    return f"artifact-db-{stores.id_of(library)}"
+def task_queue(records: Records) -> str:
+    """Where the workers of a record find their work; those of others have others."""
+    return f"artifact-db-{records.store_id()}"
 
 
 @asynccontextmanager
-async def working(library: Library, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
+async def working(records: Records, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
     """A worker at work; it is stopped at the end of the block.
 
     Args:
         longest: events of a history after which a chain goes on as a new one; None: what Temporal suggests.
     """
-    queue = await asyncio.to_thread(task_queue, library)
-    activities = Activities(library)
+    queue = await asyncio.to_thread(task_queue, records)
+    activities = Activities(records)
     worker = Worker(
         client,
         task_queue=queue,
@@ -77,7 +76,7 @@ async def working(library: Library, client: Client, *, longest: int | None = Non
     # That the workflow is deterministic its tests show, in Temporal's sandbox, which would cost as much as it does.
     try:
         async with worker:
-            pump = asyncio.create_task(Pump(library, client, queue, longest=longest).run())
+            pump = asyncio.create_task(Pump(records, client, queue, longest=longest).run())
             try:
                 yield worker
             finally:
@@ -88,15 +87,15 @@ async def working(library: Library, client: Client, *, longest: int | None = Non
         await asyncio.to_thread(activities.close)
 
 
-async def work(library: Library, stop: asyncio.Event, *, begun: Callable[[], None] = lambda: None) -> None:
-    """Work for a library until `stop` is set.
+async def work(records: Records, stop: asyncio.Event, *, begun: Callable[[], None] = lambda: None) -> None:
+    """Work for a record until `stop` is set.
 
     Args:
         begun: is called once it is at work.
     Raises:
         Unavailable: no Temporal server answers.
     """
-    client = await connect(library.config.temporal)
-    async with working(library, client):
+    client = await connect(records.config.temporal)
+    async with working(records, client):
         begun()
         await stop.wait()
