@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..library import (
     edits,
     events,
     executing,
+    handovers,
     identities,
     lineage,
     names,
@@ -66,9 +67,10 @@ class Asked:
     @contextmanager
     def received(self) -> Iterator[tuple[Part, kinds.Kind, str]]:
         """The file of the call as a part of the store, with its kind and name."""
-        assert self.call.file is not None
-        filename = names.checked_filename(self.call.filename or "")
-        with self.library.store.copying(self.call.file) as part:
+        assert self.call.files is not None
+        ((path, named),) = self.call.files
+        filename = names.checked_filename(named)
+        with self.library.store.copying(path) as part:
             yield part, kinds.classify(part.beginning(kinds.HEAD_SIZE), filename), filename
 
 
@@ -165,6 +167,18 @@ def _upload_artifact(asked: Asked) -> Any:
     return asked.told(found)
 
 
+def _record_outputs(asked: Asked) -> Any:
+    handover = handovers.checked(asked.library, asked.body["record"])
+    with ExitStack() as parts:
+        received = []
+        for index, (path, named) in enumerate(asked.call.files or ()):
+            part = parts.enter_context(asked.library.store.copying(path))
+            told = handover.outputs[index].artifact.filename if index < len(handover.outputs) else named
+            received.append((part, kinds.classify(part.beginning(kinds.HEAD_SIZE), told)))
+        recorded, _ = handovers.record_outputs(asked.library, handover, received, by=asked.actor)
+    return {"items": [asked.told(one) for one in recorded], "next_cursor": None}
+
+
 def _edit_artifact(asked: Asked) -> Any:
     library, artifact_id, who, revision = asked.library, asked.id("artifact"), asked.decider(), asked.call.revision
     if "from_version" in asked.body:
@@ -253,6 +267,7 @@ ANSWERS: dict[str, Callable[[Asked], Any]] = {
     "upload_artifact": _upload_artifact,
     "get_latest_artifact": _get_latest_artifact,
     "collect_outputs": _collect_outputs,
+    "record_outputs": _record_outputs,
     "list_artifacts": _list_artifacts,
     "get_artifact": lambda asked: asked.told(artifacts.get_artifact(asked.library, asked.id("artifact"))),
     "request_review": _request_review,

@@ -65,6 +65,25 @@ class Artifacts(Asking):
             filename=filename,
         )
 
+    def record_outputs(self, record: Mapping[str, Any], files: Sequence[str | Path] = ()) -> list[Artifact]:
+        """Record several outputs of one execution in one transaction, or none of them. Called again, nothing is twice.
+
+        Args:
+            record: whose outputs they are, each with the `artifact_id` that you choose and its `sha256`, and how the
+                execution ended; as `Handover` in the contract has it.
+            files: the files of the outputs, in their order. They are copied, and stay as they are.
+        Returns:
+            An artifact for each output, in their order.
+        Raises:
+            NotFound, TooLarge. Invalid: something is wrong with the record, or a file has other bytes.
+            Conflict: an id has other bytes, or was recorded before and is deleted for good since.
+        """
+        sent = [(Path(file), Path(file).name) for file in files]
+        for file, _ in sent:
+            file.open("rb").close()  # What cannot be read is the caller's to know, whoever is asked.
+        found = self._ask("record_outputs", body={"record": record}, files=sent)
+        return [self._backend.artifact(one) for one in found["items"]]
+
     def edit_artifact(
         self,
         id: str,
@@ -264,7 +283,7 @@ class Artifacts(Asking):
     ) -> Artifact:
         file = Path(local_path)
         file.open("rb").close()  # What cannot be read is the caller's to know, whoever is asked.
-        return self._artifact(operation, path=path, body=fields, file=file, filename=filename or file.name, **more)
+        return self._artifact(operation, path=path, body=fields, files=[(file, filename or file.name)], **more)
 
     def _require_next(self, workflow_id: str, parent_id: str, version: int | None) -> None:
         """That the parent is of this workflow, and its output's next version this one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..comfyui_client.sessions import OriginSession
-from ..comfyui_client.uploads import MultipartBody
+from ..comfyui_client.uploads import FormFile, MultipartBody
 from ..config import Server
 from ..errors import BadConfiguration, DeliveryFailed, ServerFailed, ServerUnreachable
 from ..errors import StoreFailed as FileFailed
@@ -35,7 +34,7 @@ logger = logging.getLogger("artifact_db.client")
 
 PREFIX = "/artifact-db"
 
-PATIENT = {"collect_outputs", "upload_artifact", "edit_artifact", "cancel_chain"}
+PATIENT = {"collect_outputs", "record_outputs", "upload_artifact", "edit_artifact", "cancel_chain"}
 """Operations that answer when something large was moved, or when other machines have answered."""
 
 PATIENCE = 3600.0
@@ -135,20 +134,21 @@ class HubBackend(Backend):
 
     @contextmanager
     def _sent(self, call: Call) -> Iterator[tuple[str | None, Any]]:
-        """The body of a call with its type; a file is opened anew each time."""
-        if call.file is None:
+        """The body of a call with its type; files are opened anew each time."""
+        if call.files is None:
             data = json.dumps(call.body, ensure_ascii=False).encode() if call.body else None
             yield ("application/json" if data else None), data
             return
-        fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in call.body.items()}
+        fields = {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in call.body.items()
+        }
         try:
-            with call.file.open("rb") as source:
-                size = os.fstat(source.fileno()).st_size
-                named = call.filename or call.file.name
-                body = MultipartBody(source, name="file", filename=named, size=size, fields=fields)
-                yield body.content_type, body
-        except FileFailed as error:
-            raise problems.told("store_failed", f"{call.file}: {error}") from error
+            files = [FormFile.at(path, "file", named) for path, named in call.files]
+            body = MultipartBody(files, fields=fields)
+            yield body.content_type, body
+        except (FileFailed, OSError) as error:
+            raise problems.told("store_failed", f"a file could not be sent: {error}") from error
 
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {"Accept": "application/json"}

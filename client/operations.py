@@ -21,6 +21,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "upload_artifact": ("POST", "/workflows/{workflow_id}/artifacts"),
     "get_latest_artifact": ("GET", "/workflows/{workflow_id}/latest"),
     "collect_outputs": ("POST", "/workflows/{workflow_id}/collect"),
+    "record_outputs": ("POST", "/outputs"),
     "list_artifacts": ("GET", "/artifacts"),
     "get_artifact": ("GET", "/artifacts/{artifact_id}"),
     "request_review": ("PATCH", "/artifacts/{artifact_id}"),

@@ -23,6 +23,7 @@ from . import (
     downloads,
     events,
     guarding,
+    handovers,
     imports,
     names,
     panel,
@@ -51,13 +52,17 @@ FORM = ("multipart/form-data",)
 
 @dataclass(frozen=True)
 class Route:
-    """One route. `handler` None: not built yet. `bodies`: the media types it takes."""
+    """One route. `handler` None: not built yet. `bodies`: the media types it takes.
+
+    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body.
+    """
 
     method: str
     path: str
     handler: Handler | None
     permission: str
     bodies: tuple[str, ...] = ()
+    keyed: bool = True
 
 
 ROUTES: tuple[Route, ...] = (
@@ -80,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM),
     Route("GET", "/workflows/{workflow_id}/latest", workflows.get_latest_artifact, "view"),
     Route("POST", "/workflows/{workflow_id}/collect", collecting.collect_outputs, "record", JSON),
+    Route("POST", "/outputs", handovers.record_outputs, "record", FORM, keyed=False),
     Route("GET", "/artifacts", artifacts.list_artifacts, "view"),
     Route("GET", "/artifacts/{artifact_id}", artifacts.get_artifact, "view"),
     Route("PATCH", "/artifacts/{artifact_id}", artifacts.request_review, "review", JSON),
@@ -145,7 +151,7 @@ def _guarded(hub: Hub, route: Route) -> Answer:
                 raise problems.not_built(f"{route.method} {route.path}")
             if route.method in guarding.CHANGING:
                 asking.Query(request)
-            if route.method == "POST" and route.permission != guarding.PUBLIC:
+            if route.method == "POST" and route.keyed and route.permission != guarding.PUBLIC:
                 return await repeating.answer(hub, request, route.handler)
             return await route.handler(hub, request)
         except problems.Refused as refusal:

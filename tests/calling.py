@@ -6,6 +6,7 @@ A new function belongs into it: `reads(â€¦)` where it changes no row, `changes(â
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from comfyui_artifact_db.library import (
     executing,
     exporting,
     fetching,
+    handovers,
     identities,
     importing,
     inputs,
@@ -301,6 +303,18 @@ class Scene:
             part.write(png(98))
             return uploads.upload(self.library, self.workflow_id, part, PNG, by=BY, filename="u.png")
 
+    def handover(self) -> handovers.Handover:
+        """A picture that another machine hands in."""
+        told = {"artifact_id": identities.new_id(), "output_key": "9:images:0", "filename": "a.png"}
+        run = {"server_address": "gpu-a", "prompt_id": "p3", "workflow_name": "picture"}
+        output = {**told, "sha256": hashlib.sha256(png(95)).hexdigest()}
+        return handovers.checked(self.library, {"run": run, "outputs": [output]})
+
+    def hand_in(self) -> object:
+        with self.library.store.receiving() as part:
+            part.write(png(95))
+            return handovers.record_outputs(self.library, self.handover(), [(part, PNG)], by=BY)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -523,6 +537,8 @@ CALLS: dict[str, Call] = {
     "transfers.list_transfers": reads(lambda s: transfers.list_transfers(s.library, ASK)),
     "trash.delete": changes(lambda s: trash.delete(s.library, s.newer.id, by=BY)),
     "trash.undelete": changes(lambda s: trash.undelete(s.library, s.deleted.id, by=BY)),
+    "handovers.checked": reads(Scene.handover),
+    "handovers.record_outputs": changes(Scene.hand_in),
     "uploads.require_workflow": reads(lambda s: uploads.require_workflow(s.library, s.workflow_id)),
     "uploads.upload": changes(Scene.upload),
     "verifying.check": reads(lambda s: list(verifying.check(s.library))),
