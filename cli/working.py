@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..chains.records import LocalRecords
 from ..errors import Unavailable
 from . import shells
 
@@ -42,7 +43,7 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
     with shells.opened(folder) as library:
         library.prepare()
         with suppress(KeyboardInterrupt):
-            asyncio.run(_until_stopped(partial(worker.work, library, begun=partial(_say, library.config.temporal))))
+            asyncio.run(_until_stopped(partial(worker.work, LocalRecords(library), begun=partial(_say, library.config.temporal))))
     return 0
 
 

@@ -153,7 +153,7 @@ def take(
 
 
 def list_driven(library: Library, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
-    """The chains of an engine, each with whether there is something to drive: not for one that has ended or is trash.
+    """The chains of an engine, each with whether there is something to drive: it has not ended, and is not in the trash.
 
     Args:
         heard: those of which these events speak; None: all that have not ended.
