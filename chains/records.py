@@ -137,7 +137,7 @@ class LocalRecords:
     def __init__(self, library: Library, *, by: str = DRIVER) -> None:
         """`by`: whom the log names for what is done."""
         self.library = library
-        self._by = by
+        self.by = by
 
     @property
     def config(self) -> Config:
@@ -157,7 +157,8 @@ class LocalRecords:
         return driving.get_drive(self.library, chain_id)
 
     def list_driven(self, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
-        return driving.list_driven(self.library, engine=engine, heard=heard)
+        spoken_of = None if heard is None else [(event.chain_id, event.workflow_id) for event in heard]
+        return driving.list_driven(self.library, engine=engine, spoken_of=spoken_of)
 
     def last_seq(self) -> int:
         return events.last_seq(self.library)
@@ -169,12 +170,12 @@ class LocalRecords:
         return standings.get_standings(self.library, chain_id)
 
     def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
-        driving.conclude(self.library, chain_id, status=status, error=error, by=self._by)
+        driving.conclude(self.library, chain_id, status=status, error=error, by=self.by)
 
     def is_driven_by(self, chain_id: str, *, temporal_workflow_id: str, temporal_run_id: str) -> None:
         chains.update_chain(
             *(self.library, chain_id),
-            actor=self._by,
+            actor=self.by,
             temporal_workflow_id=temporal_workflow_id,
             temporal_run_id=temporal_run_id,
         )
@@ -189,14 +190,14 @@ class LocalRecords:
         return workflows.get_workflow(self.library, workflow_id)
 
     def create_workflow(self, **columns: Any) -> Workflow:
-        workflow, _ = workflows.create_workflow(self.library, actor=self._by, **columns)
+        workflow, _ = workflows.create_workflow(self.library, actor=self.by, **columns)
         return workflow
 
     def skip(self, workflow_id: str, *, reason: str) -> None:
-        executing.skip(self.library, workflow_id, reason=reason, by=self._by)
+        executing.skip(self.library, workflow_id, reason=reason, by=self.by)
 
     def fail(self, workflow_id: str, *, error: str) -> None:
-        executing.fail(self.library, workflow_id, error=error, by=self._by)
+        executing.fail(self.library, workflow_id, error=error, by=self.by)
 
     def newest_attempt(self, workflow_id: str) -> Attempt | None:
         return attempts.newest(self.library, workflow_id)
@@ -208,23 +209,23 @@ class LocalRecords:
         return executing.get_overrides(self.library, attempt.id)
 
     def begin_attempt(self, workflow_id: str, *, server: str, overrides: dict[str, Any] | None) -> Attempt:
-        return executing.begin_attempt(self.library, workflow_id, server=server, overrides=overrides, by=self._by)
+        return executing.begin_attempt(self.library, workflow_id, server=server, overrides=overrides, by=self.by)
 
     def prepare(self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]) -> Attempt:
         written = {"parameters": parameters, "workflow_definition": workflow_definition}
-        return executing.prepare(self.library, attempt_id, by=self._by, **written)
+        return executing.prepare(self.library, attempt_id, by=self.by, **written)
 
     def acknowledge(self, attempt_id: str) -> None:
-        executing.acknowledge(self.library, attempt_id, by=self._by)
+        executing.acknowledge(self.library, attempt_id, by=self.by)
 
     def conclude(self, attempt_id: str, *, status: str, error: str | None) -> None:
-        executing.conclude(self.library, attempt_id, status=status, error=error, by=self._by)
+        executing.conclude(self.library, attempt_id, status=status, error=error, by=self.by)
 
     def move(self, attempt_id: str, *, server: str) -> None:
-        executing.move(self.library, attempt_id, server=server, by=self._by)
+        executing.move(self.library, attempt_id, server=server, by=self.by)
 
     def withdraw(self, attempt_id: str, *, reason: str) -> None:
-        executing.withdraw(self.library, attempt_id, reason=reason, by=self._by)
+        executing.withdraw(self.library, attempt_id, reason=reason, by=self.by)
 
     def get_artifact(self, artifact_id: str) -> Artifact:
         return artifacts.get_artifact(self.library, artifact_id)
@@ -239,14 +240,14 @@ class LocalRecords:
             return file.read()
 
     def deliver(self, attempt: Attempt, artifact_id: str) -> str:
-        return transfers.deliver_for(self.library, attempt, artifact_id, by=self._by)
+        return transfers.deliver_for(self.library, attempt, artifact_id, by=self.by)
 
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
         collecting.download_and_store_artifacts(
             *(self.library, attempt.workflow_id),
             server=attempt.server_address,
             prompt_id=attempt.prompt_id,
-            by=self._by,
+            by=self.by,
             patient=patient,
             history=history,
         )

@@ -43,7 +43,11 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
     with shells.opened(folder) as library:
         library.prepare()
         with suppress(KeyboardInterrupt):
-            asyncio.run(_until_stopped(partial(worker.work, LocalRecords(library), begun=partial(_say, library.config.temporal))))
+            asyncio.run(
+                _until_stopped(
+                    partial(worker.work, LocalRecords(library), begun=partial(_say, library.config.temporal))
+                )
+            )
     return 0
 
 

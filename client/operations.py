@@ -43,6 +43,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "list_transfers": ("GET", "/transfers"),
     "get_transfer": ("GET", "/transfers/{transfer_id}"),
     "retry_transfer": ("POST", "/transfers/{transfer_id}/retry"),
+    "call_engine": ("POST", "/engine/{call}"),
     "list_events": ("GET", "/events"),
     "list_servers": ("GET", "/servers"),
 }

@@ -14,7 +14,7 @@ from ..db.querying import all_tuples, first_row, insert
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import Conflict, Invalid, NotFound
 from . import chains, identities
-from .views import Drive, Event
+from .views import Drive
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -152,22 +152,24 @@ def take(
         return ids
 
 
-def list_driven(library: Library, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
-    """The chains of an engine, each with whether there is something to drive: it has not ended, and is not in the trash.
+def list_driven(
+    library: Library, *, engine: str, spoken_of: Sequence[tuple[str | None, str | None]] | None = None
+) -> list[tuple[str, bool]]:
+    """The chains of an engine, each with whether there is something to drive: not for one that has ended or is trash.
 
     Args:
-        heard: those of which these events speak; None: all that have not ended.
+        spoken_of: those of which events speak, by chain or else by workflow; None: all that have not ended.
     """
     drives, table, steps = models.Drive, models.Chain, models.Workflow
     query = drives.select(drives.chain_id, drives.ended_at, table.deleted_at).join(table)
     query = query.where(drives.engine == engine)
-    if heard is None:
+    if spoken_of is None:
         query = query.where(drives.ended_at.is_null())
     else:
-        of_steps = [event.workflow_id for event in heard if event.chain_id is None and event.workflow_id is not None]
-        named = {event.chain_id for event in heard if event.chain_id is not None}
-        spoken_of = steps.select(steps.chain_id).where(steps.id.in_(of_steps))
-        query = query.where(drives.chain_id.in_(list(named)) | drives.chain_id.in_(spoken_of))
+        named = {chain_id for chain_id, _ in spoken_of if chain_id is not None}
+        of_steps = [workflow_id for chain_id, workflow_id in spoken_of if chain_id is None and workflow_id is not None]
+        of_these = steps.select(steps.chain_id).where(steps.id.in_(of_steps))
+        query = query.where(drives.chain_id.in_(list(named)) | drives.chain_id.in_(of_these))
     with library.reading():
         return [(chain_id, ended is None and deleted is None) for chain_id, ended, deleted in all_tuples(query)]
 
