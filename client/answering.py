@@ -22,8 +22,10 @@ from ..library import (
     handovers,
     identities,
     lineage,
+    loads,
     names,
     pages,
+    switches,
     tags,
     transfers,
     trash,
@@ -167,6 +169,12 @@ def _upload_artifact(asked: Asked) -> Any:
     return asked.told(found)
 
 
+def _find_output(asked: Asked) -> Any:
+    look = loads.take if asked.query.pop("usable", False) else loads.find
+    last_approved = bool(asked.query.pop("last_approved", False))
+    return asked.told(look(asked.library, loads.Wanted(**asked.query), last_approved=last_approved))
+
+
 def _record_outputs(asked: Asked) -> Any:
     handover = handovers.checked(asked.library, asked.body["record"])
     with ExitStack() as parts:
@@ -267,6 +275,7 @@ ANSWERS: dict[str, Callable[[Asked], Any]] = {
     "upload_artifact": _upload_artifact,
     "get_latest_artifact": _get_latest_artifact,
     "collect_outputs": _collect_outputs,
+    "find_output": _find_output,
     "record_outputs": _record_outputs,
     "list_artifacts": _list_artifacts,
     "get_artifact": lambda asked: asked.told(artifacts.get_artifact(asked.library, asked.id("artifact"))),
@@ -296,5 +305,6 @@ ANSWERS: dict[str, Callable[[Asked], Any]] = {
     "get_transfer": lambda asked: rendering.plain(transfers.get_transfer(asked.library, asked.id("transfer"))),
     "retry_transfer": _retry_transfer,
     "list_events": _list_events,
+    "get_recording": lambda asked: asdict(switches.get_recording(asked.library)),
     "list_servers": _list_servers,
 }

@@ -122,6 +122,29 @@ class Artifacts(Asking):
         """
         return self._artifact("get_artifact", path={"artifact_id": id})
 
+    def find_output(
+        self,
+        *,
+        artifact_id: str | None = None,
+        chain: str | None = None,
+        step: str | None = None,
+        workflow: str | None = None,
+        output: str | None = None,
+        usable: bool = False,
+        last_approved: bool = False,
+    ) -> Artifact:
+        """The artifact that names mean, as LoadFromArtifactDB finds it: the current one, or the head of `output`.
+
+        Args:
+            chain, workflow: names or ids; of a name the newest is meant.
+            usable: it is to go on from here: its state is asked for and its bytes are proven.
+            last_approved: while it is not usable, the newest usable version of the same output.
+        Raises:
+            Invalid, NotFound, Gone. NotUsable: `artifact` is as it is now.
+        """
+        names = {"artifact_id": artifact_id, "chain": chain, "step": step, "workflow": workflow, "output": output}
+        return self._artifact("find_output", query=given(**names, usable=usable, last_approved=last_approved))
+
     def list_artifacts(
         self,
         *,

@@ -86,6 +86,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM),
     Route("GET", "/workflows/{workflow_id}/latest", workflows.get_latest_artifact, "view"),
     Route("POST", "/workflows/{workflow_id}/collect", collecting.collect_outputs, "record", JSON),
+    Route("GET", "/outputs", artifacts.find_output, "view"),
     Route("POST", "/outputs", handovers.record_outputs, "record", FORM, keyed=False),
     Route("GET", "/artifacts", artifacts.list_artifacts, "view"),
     Route("GET", "/artifacts/{artifact_id}", artifacts.get_artifact, "view"),
@@ -133,11 +134,18 @@ ROUTES: tuple[Route, ...] = (
 
 
 def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
-    """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
-    mounted = [(route.method, PREFIX + _mountable(route.path), _guarded(hub, route)) for route in ROUTES]
+    """What a web server mounts: method, whole path and guarded handler, in the order of `places`."""
+    return [(route.method, path, _guarded(hub, route)) for route, path in places()]
+
+
+def places() -> list[tuple[Route, str]]:
+    """Every route with the whole path that it is mounted at; the last one takes what no other does."""
     unknown = Route("*", "/{unknown:(?s:.*)}", _no_route, "public", JSON + FORM)
     bare = Route("*", "", panel.redirect_to_page, "public")
-    return [*mounted, *(("*", PREFIX + other.path, _guarded(hub, other)) for other in (bare, unknown))]
+    return [
+        *((route, PREFIX + _mountable(route.path)) for route in ROUTES),
+        *((other, PREFIX + other.path) for other in (bare, unknown)),
+    ]
 
 
 def _mountable(path: str) -> str:

@@ -549,6 +549,8 @@ CALLS: dict[str, Call] = {
     "transfers.list_transfers": reads(lambda s: transfers.list_transfers(s.library, ASK)),
     "trash.delete": changes(lambda s: trash.delete(s.library, s.newer.id, by=BY)),
     "trash.undelete": changes(lambda s: trash.undelete(s.library, s.deleted.id, by=BY)),
+    "loads.find": reads(lambda s: loads.find(s.library, loads.Wanted(chain="film"), last_approved=True)),
+    "loads.take": reads(lambda s: loads.take(s.library, loads.Wanted(chain="film"))),
     "handovers.checked": reads(Scene.handover),
     "handovers.record_outputs": changes(Scene.hand_in),
     "uploads.require_workflow": reads(lambda s: uploads.require_workflow(s.library, s.workflow_id)),

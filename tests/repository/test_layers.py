@@ -15,7 +15,9 @@ FLOORS = [
     {"library"},
     {"chains"},
     {"answers"},
-    {"nodes", "server_routes", "cli", "client"},
+    {"client"},
+    {"records"},
+    {"nodes", "server_routes", "cli"},
     {"__init__", "__main__"},
 ]
 NEIGHBOURS = {("cli/serving.py", "server_routes")}
