@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -67,6 +67,8 @@ _KEPT_BACK = frozenset(
 )
 """What of an answer is between the hub and this ComfyUI; a cookie is set anew."""
 
+_WRONG = "bad_configuration"
+
 _OWN = (panel.redirect_to_page, panel.get_page, panel.get_asset)
 """What answers with files of this ComfyUI's own."""
 
@@ -111,7 +113,7 @@ class Proxy(Serving):
         if request.method in guarding.CHANGING:
             guarding.check_body(request, route.bodies)
         if MARK in request.headers and NAME in request.headers[MARK]:
-            raise Refused(502, "hub_failed", "`hub` names this ComfyUI itself, or leads back to it; name the hub")
+            raise _unavailable("`hub` in artifact-db.toml of this ComfyUI names itself; name the hub", _WRONG)
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         session = await self._connected()
@@ -129,10 +131,14 @@ class Proxy(Serving):
             if isinstance(error, ConnectionResetError) and request.transport is None:
                 raise  # It is the one who asks that has gone.
             logger.warning("the hub %s does not answer: %r", self._hub.url, error)
-            raise self._away("does not answer") from error
+            raise self._away() from error
         async with answer:
             if 300 <= answer.status < 400 and answer.status != 304:
-                raise self._away(f"answered {answer.status}, a redirect, which is not followed: is this its address?")
+                raise _unavailable(
+                    f"what `hub` names answered {answer.status}, a redirect, which is not followed; put the address "
+                    "that the hub really has into artifact-db.toml of this ComfyUI",
+                    _WRONG,
+                )
             return await self._stream(request, answer)
 
     async def _stream(self, request: web.Request, answer: ClientResponse) -> web.StreamResponse:
@@ -167,6 +173,9 @@ class Proxy(Serving):
     def _url(self, request: web.Request) -> URL:
         path, _, query = request.raw_path.partition("?")
         below = path[path.index(PREFIX) :]
+        if any(unquote(segment) in (".", "..") for segment in below.split("/")):
+            # Whoever stands before the hub could take it for a way out of the hub's own routes.
+            raise Refused(404, "not_found", "no route has '.' or '..' in its path")
         return URL(self._hub.url + below + (f"?{query}" if query else ""), encoded=True)
 
     def _told(self, request: web.Request, answer: ClientResponse) -> CIMultiDict[str]:
@@ -181,13 +190,11 @@ class Proxy(Serving):
                 told.add(hdrs.SET_COOKIE, kept)
         return told
 
-    def _away(self, what: str) -> Refused:
+    def _away(self) -> Refused:
         where = urlsplit(self._hub.url).netloc
-        return Refused(
-            502,
-            "hub_unreachable",
-            f"the hub at {where} {what}. What is saved here meanwhile is kept and follows by itself; `artifact-db "
-            "doctor` on this machine looks for the hub, and `hub` in its artifact-db.toml says where it is",
+        return _unavailable(
+            f"the hub at {where} does not answer. What is saved here meanwhile is kept and follows by itself; "
+            "`artifact-db doctor` on this machine looks for the hub, `hub` in its artifact-db.toml says where it is"
         )
 
     async def _connected(self) -> ClientSession:
@@ -205,6 +212,10 @@ class Proxy(Serving):
         from ..comfyui_client.sessions import trusted
 
         return trusted(self._hub) or True
+
+
+def _unavailable(detail: str, code: str = "unavailable") -> Refused:
+    return Refused(503, code, detail, Retry_After=str(problems.RETRY_AFTER_SECONDS))
 
 
 class Passed(web.StreamResponse):
