@@ -24,7 +24,8 @@ def add(commands: Any) -> None:
         help="drive chains through a Temporal server",
         description="Works until it is stopped on the chains that were started with `--engine temporal`, or with "
         '`"engine": "temporal"` over REST. Several share the work; what one that dies was at, another goes on with. '
-        "The server is `temporal` in the configuration.",
+        "The server is `temporal` in the configuration. Where that names a `hub`, it needs no database: it asks "
+        "the hub, with the token that `hub_token_env` names and the role `record`, and speaks to the servers itself.",
     )
     parser.set_defaults(run=work, log_level=logging.INFO)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from ..comfyui_client.connections import Connections
-from ..errors import ArtifactDBError, Conflict, DeliveryFailed, NotUsable, StoreFailed, Unavailable
+from ..errors import ArtifactDBError, BadConfiguration, Conflict, DeliveryFailed, NotUsable, StoreFailed, Unavailable
 from ..library import arrivals, artifacts, collecting
 from ..library.delivering import bring
 from ..library.underway import Underway
@@ -24,6 +24,8 @@ from .asking import Call, checked
 from .hub import HubBackend
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from ..comfyui_client import History
     from ..config import Config
     from ..library.arrivals import Arrived
@@ -47,19 +49,21 @@ _PASSING = (
 class HubRecords:
     """What `chains.records` asks for, of a hub; may be used by several threads. Its token has the role `record`."""
 
-    def __init__(self, hub: HubBackend, config: Config) -> None:
-        """`config` is this process's: its servers are those that it speaks to, under the names that the hub has.
+    def __init__(self, config: Config, *, backoff: float = 0.5) -> None:
+        """`config` is this process's: it names the hub, and the servers, under the hub's names, that are spoken to.
 
         Raises:
-            StoreFailed: the folder for what is on its way cannot be made.
+            BadConfiguration: it names no hub. StoreFailed: the folder for what is on its way cannot be made.
         """
+        if config.hub is None:
+            raise BadConfiguration("the configuration names no hub")
         self.config = config
         self.connections = Connections()
         self.store = Store(config.store)
         self.store.open()
         with self.store.abandoned():
             pass  # What others left behind that were killed was on its way, and is fetched again.
-        self._hub = hub
+        self._hub = HubBackend(config.hub.url, token=config.hub.token, retries=RETRIES, backoff=backoff)
         self._collections = Underway()
         self._deliveries = Underway()
 
@@ -167,11 +171,10 @@ class HubRecords:
             query["cursor"] = page["next_cursor"]
 
     def read(self, artifact: Artifact) -> bytes:
-        now = self.get_artifact(artifact.id)
-        if (reason := artifacts.why_not_usable(now)) is not None:
-            raise NotUsable(f"artifact {now.id} is not usable: {reason}", artifact=now)
-        with self._open(now) as source:
-            return source.read(now.file_size)
+        if (reason := artifacts.why_not_usable(artifact)) is not None:
+            raise NotUsable(f"artifact {artifact.id} is not usable: {reason}", artifact=artifact)
+        with self._open(artifact) as source:
+            return source.read(artifact.file_size)
 
     def deliver(self, attempt: Attempt, artifact_id: str) -> str:
         begun = self._call("begin_delivery", attempt_id=attempt.id, artifact_id=artifact_id)
@@ -239,9 +242,8 @@ class HubRecords:
 
     @contextmanager
     def _open(self, artifact: Artifact) -> Iterator[BinaryIO]:
-        with _worded():
-            pieces = self._hub.bytes_of(artifact.id)
-        yield cast(BinaryIO, _Download(pieces, artifact))
+        with closing(cast("Generator[bytes]", self._hub.bytes_of(artifact.id))) as pieces:
+            yield cast(BinaryIO, _Download(pieces, artifact))
 
     def _attempts(self, workflow_id: str) -> list[dict[str, Any]]:
         """The attempts of a workflow as the contract has them, newest first."""

@@ -90,6 +90,12 @@ def _hashes(value: Any, where: str) -> list[str]:
     return [asking.sha256(one, where) for one in asking.texts(value, where)]
 
 
+def _list_driven(
+    records: LocalRecords, engine: str, heard: list[tuple[str | None, str | None]] | None = None
+) -> list[tuple[str, bool]]:
+    return driving.list_driven(records.library, engine=engine, spoken_of=heard)
+
+
 def _recorded_outputs(records: LocalRecords, attempt_id: str) -> list[str]:
     with records.library.reading():
         return sorted(runs.recorded_outputs(attempt_id))
@@ -104,7 +110,7 @@ _TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": aski
 CALLS: Mapping[str, Call] = {
     "store_id": Call(LocalRecords.store_id),
     "last_seq": Call(LocalRecords.last_seq),
-    "list_driven": Call(LocalRecords.list_driven, {"engine": _NAME}, {"heard": asking.nullable(_heard)}),
+    "list_driven": Call(_list_driven, {"engine": _NAME}, {"heard": asking.nullable(_heard)}),
     "get_drive": Call(LocalRecords.get_drive, _CHAIN),
     "get_standings": Call(LocalRecords.get_standings, _CHAIN),
     "conclude_chain": Call(LocalRecords.conclude_chain, {**_CHAIN, "status": _chain_status, "error": _ERROR}),

@@ -58,6 +58,8 @@ class Known:
             return {"json": {"token": self.ids["token"]}}
         if (route.method, route.path) == ("POST", "/tags"):
             return {"json": {"ids": [self.ids["artifact_id"]], "add": ["new"]}}
+        if route.path == "/engine/{call}":
+            return {"json": {"arguments": {"workflow_id": self.ids["workflow_id"], "error": "no luck"}}}
         body = BODIES.get((route.method, route.path))
         return {} if body is None else {"json": body}
 
@@ -90,7 +92,7 @@ def fill(hub: Hub) -> Known:
         "transfer_id": transfer.id,
     }
     _, token = access.create_token(library, "visitor", role="view", by="tester")
-    return Known({**ids, "token": token, "tag": "new", "asset": "js/panel/page.mjs"})
+    return Known({**ids, "token": token, "tag": "new", "call": "fail", "asset": "js/panel/page.mjs"})
 
 
 def unknown(name: str) -> str:
