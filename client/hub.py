@@ -165,6 +165,8 @@ class HubBackend(Backend):
             with suppress(ValueError):
                 return json.loads(text)
         if answer.status_code < 300 and answer.status_code != 204:
+            if not kind:
+                raise DeliveryFailed(f"{self._server.url} broke off in the head of its answer")
             raise self._no_hub(answer.status_code)
         return None
 
