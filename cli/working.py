@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..chains.records import LocalRecords
+from ..chains.records import LocalRecords, Records
+from ..client.engine import HubRecords
+from ..config import load_config
 from ..errors import Unavailable
 from . import shells
 
@@ -34,22 +36,30 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
     """Work until the program is told to stop.
 
     Raises:
-        Unavailable: temporalio is not installed, or no Temporal server answers; the message says what to do.
+        Unavailable: temporalio is not installed, or neither Temporal nor the hub answers; the message says what to do.
     """
     try:
         from ..chains.temporal import worker
     except ImportError as error:
         message = f'a worker needs temporalio ({error}): pip install "comfyui-artifact-db[temporal]"'
         raise Unavailable(message) from error
+    with _records(folder) as records, suppress(KeyboardInterrupt):
+        begun = partial(_say, records.config.temporal)
+        asyncio.run(_until_stopped(partial(worker.work, records, begun=begun)))
+    return 0
+
+
+@contextmanager
+def _records(folder: Path | None) -> Iterator[Records]:
+    """What it works for: the hub that the configuration names, else the database."""
+    config = load_config(folder)
+    if config.hub is not None:
+        with closing(HubRecords(config)) as records:
+            yield records
+        return
     with shells.opened(folder) as library:
         library.prepare()
-        with suppress(KeyboardInterrupt):
-            asyncio.run(
-                _until_stopped(
-                    partial(worker.work, LocalRecords(library), begun=partial(_say, library.config.temporal))
-                )
-            )
-    return 0
+        yield LocalRecords(library)
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

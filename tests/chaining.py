@@ -12,6 +12,7 @@ from typing import Any
 
 from comfyui_artifact_db.chains import checking, files, starting
 from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.library import artifacts, attempts, chains, pages, workflows
 from comfyui_artifact_db.library.opening import Library
@@ -101,7 +102,7 @@ class Studio:
     def driving(self, **how: Any) -> Iterator[Any]:
         """Drive chains meanwhile: by a driver, which is given, or by a worker."""
         if self.temporal is not None:
-            with a_worker(self.library, self.temporal, **how):
+            with a_worker(LocalRecords(self.library), self.temporal, **how):
                 yield None
             return
         driver = Driver(self.library, **how).start()

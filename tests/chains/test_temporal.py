@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chaining import Studio, step, until
+from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.chains.temporal import pump, worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.chains.temporal.workflows import ChainWorkflow
@@ -172,7 +173,7 @@ def test_the_workers_of_another_store_leave_a_chain_alone(studio: Studio, tempor
     (tmp_path / "other").mkdir()
     other = open_library(load_config(tmp_path / "other", {}))
     chain = studio.begin(step("one"))
-    with a_worker(other, temporal.address):
+    with a_worker(LocalRecords(other), temporal.address):
         with studio.driving():
             studio.until(chain, "completed")
         assert other.config.store != studio.library.config.store

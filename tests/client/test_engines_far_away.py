@@ -6,22 +6,18 @@ import random
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import comfyui_servers_that
 import invariants
 import pytest
 from chaining import Studio, step, studio_of, until
-from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Unavailable
-from comfyui_artifact_db.library import artifacts, decisions, events, fetching, lineage, pages, transfers
+from comfyui_artifact_db.library import events, fetching, pages, transfers
 from comfyui_artifact_db.library.opening import Library
-from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import SUCCESS
 from commanding import Shell
-from engines import Engine, farm, over_http, strict, token_of
+from engines import Engine, a_person, assert_done_once, farm, film, hub_file, over_http, strict, token_of
 from losing import wire
 from running import served
 
@@ -36,57 +32,6 @@ def studio(library: Library, tmp_path: Path) -> Iterator[Studio]:
         yield studio
     invariants.check(library)
     invariants.check_log_tells_the_rows(library)
-
-
-def film() -> list[dict[str, Any]]:
-    """Four steps over both servers, two of them side by side, one of which a person decides on."""
-    return [
-        step("one", server="gpu-a"),
-        step("left", "one", server="gpu-b", requires_approval=True),
-        step("right", "one", server="gpu-a"),
-        step("end", "left", "right", server="gpu-b", parameters={"7.text": "{{ right.output.image }}"}),
-    ]
-
-
-def assert_done_once(studio: Studio, chain: Chain) -> None:
-    """The film is there, each prompt ran once, each output is recorded once, and each delivery has its receipt."""
-    names = ("one", "left", "right", "end")
-    assert studio.statuses(chain) == dict.fromkeys(names, "completed")
-    assert [one.number for name in names for one in studio.attempts(chain, name)] == [1, 1, 1, 1]
-    queued = [asked["prompt_id"] for server in studio.servers.values() for asked in server.queued]
-    assert sorted(queued) == sorted(one.prompt_id for name in names for one in studio.attempts(chain, name))
-    made = [studio.current(chain, name) for name in names]
-    assert [artifact.version for artifact in made] == [1, 1, 1, 1]
-    with studio.library.reading():
-        assert models.Artifact.select().count() == studio.made == 4
-    ancestors = lineage.get_lineage(studio.library, made[3].id).ancestors
-    assert {found.artifact.id for found in ancestors} == {one.id for one in made[:3]}
-    delivered = transfers.list_transfers(studio.library, pages.Ask()).items
-    assert {one.status for one in delivered} == {"completed"}
-    assert len(delivered) == 4
-    assert all(
-        one.receipt_sha256 == artifacts.get_artifact(studio.library, one.artifact_id).sha256 for one in delivered
-    )
-
-
-@contextmanager
-def a_person(studio: Studio, chain: Chain) -> Iterator[None]:
-    """Somebody who approves the step that waits, as soon as it does."""
-    over = threading.Event()
-
-    def approve() -> None:
-        while not over.wait(0.02):
-            if studio.statuses(chain).get("left") == "awaiting_approval":
-                decisions.approve(studio.library, studio.current(chain, "left").id, by="anna")
-                return
-
-    thread = threading.Thread(target=approve)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_chain_comes_to_its_end_over_a_wire_that_is_slow_and_loses_answers(studio: Studio, tmp_path: Path) -> None:
@@ -145,12 +90,7 @@ def test_a_hub_that_is_killed_again_and_again_loses_nothing(studio: Studio, tmp_
     chain = studio.begin(*film(), engine="temporal")
     shell = Shell(tmp_path / "home")
     shell.home.mkdir()
-    given = studio.library.config
-    config = tmp_path / "hub.toml"
-    servers = "".join(f'[servers.{name}]\nurl = "{one.url}"\n' for name, one in given.servers.items())
-    config.write_text(
-        f'database = "{given.database}"\nstore = "{given.store.as_posix()}"\nlocal_trust = false\n{servers}'
-    )
+    config = hub_file(studio, tmp_path)
     with wire(1) as lossy, farm(studio, lossy.url, tmp_path / "farm") as records:
         driver, ended = Engine(records, chain), list[str]()
         thread = threading.Thread(target=lambda: ended.append(driver.run(seconds=120)))
