@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..comfyui_client import ComfyUIServer, History
 from ..errors import PromptRefused
-from ..library import identities
 from ..library.driving import DRIVER
 from ..library.views import Attempt
 from .definitions import Step
@@ -61,7 +60,7 @@ def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = Tru
             chain.records.acknowledge(attempt.id)
         if place is None:
             return Next(Stage.EXECUTE, SOONEST)
-        ran = since(attempt.queued_at)
+        ran = since(chain, attempt.queued_at)
         if step.timeout is not None and ran > step.timeout:
             comfyui.interrupt(attempt.prompt_id)
             error = f"it took longer than {step.timeout:g} s, and was ended"
@@ -85,9 +84,9 @@ def collect(chain: Chain, attempt: Attempt, history: History, *, patient: bool) 
     chain.records.collect(attempt, history, patient=patient)
 
 
-def since(at: str | None) -> float:
+def since(chain: Chain, at: str | None) -> float:
     """Seconds since a time; 0 for one that is not known, or still to come."""
-    return max(0.0, identities.seconds_since(at)) if at else 0.0
+    return max(0.0, chain.records.seconds_since(at)) if at else 0.0
 
 
 def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:

@@ -15,6 +15,7 @@ from ..library import (
     driving,
     events,
     executing,
+    identities,
     standings,
     stores,
     transfers,
@@ -49,6 +50,9 @@ class Records(Protocol):
 
     def store_id(self) -> str:
         """The id of the store, which no other record has."""
+
+    def seconds_since(self, at: str) -> float:
+        """Seconds from a time that the record gave to now, by its own clock; negative where it is still to come."""
 
     def get_chain(self, chain_id: str) -> Chain: ...
 
@@ -149,6 +153,9 @@ class LocalRecords:
 
     def store_id(self) -> str:
         return stores.id_of(self.library)
+
+    def seconds_since(self, at: str) -> float:
+        return identities.seconds_since(at)
 
     def get_chain(self, chain_id: str) -> Chain:
         return chains.get_chain(self.library, chain_id)

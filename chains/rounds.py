@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..library import decisions, driving, identities, views
+from ..library import decisions, driving, views
 from . import steps
 from .driven import Chain
 from .progress import Phase, Progress, Standing, look
@@ -48,7 +48,7 @@ def expire(library: Library, records: Records, chain_id: str, step_id: str) -> N
     found = (one for level in look(chain).levels for one in level)
     for one in found:
         limit, current = one.step.approval_timeout, one.current
-        if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or (_left(one) or 0.0) > 0:
+        if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or (_left(chain, one) or 0.0) > 0:
             continue
         assert one.workflow is not None
         if limit.then == "approve" and current is not None and current.approval_status == "pending":
@@ -59,15 +59,15 @@ def expire(library: Library, records: Records, chain_id: str, step_id: str) -> N
 
 def _expire(chain: Chain, standing: Standing) -> float | None:
     """See to it that what is overdue is decided; returns the seconds until it is, if it ever is."""
-    if (left := _left(standing)) is not None and left <= 0:
+    if (left := _left(chain, standing)) is not None and left <= 0:
         chain.records.expire(chain.id, standing.step.id)
         return 0.0
     return left
 
 
-def _left(standing: Standing) -> float | None:
+def _left(chain: Chain, standing: Standing) -> float | None:
     """Seconds for which people may yet decide; None where there is no limit."""
     limit, attempt = standing.step.approval_timeout, standing.attempt
     if limit is None or attempt is None or attempt.completed_at is None or standing.current is None:
         return None
-    return limit.after - identities.seconds_since(attempt.completed_at)
+    return limit.after - chain.records.seconds_since(attempt.completed_at)

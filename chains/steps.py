@@ -102,12 +102,16 @@ def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
     if attempt.status not in ("failed", "outcome_unknown") or attempt.number >= step.retry.attempts:
         return None
     wait: float = step.retry.backoff * 2.0 ** (attempt.number - 1)
-    return max(0.0, wait - prompts.since(attempt.completed_at))
+    return max(0.0, wait - prompts.since(chain, attempt.completed_at))
 
 
 def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> Next:
     try:
-        server = chain.servers.choose(step.server, step.workflow)
+        chain.records.begin_attempt(
+            workflow.id,
+            server=chain.servers.choose(step.server, step.workflow),
+            overrides=chain.records.get_overrides(last) if last is not None else None,
+        )
     except UnknownServer as error:
         if last is not None:
             chain.given_up.add(last.id)
@@ -118,11 +122,6 @@ def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
         return Next(Stage.BEGIN, chain.patience("any", prompts.SOONEST * 10))
     chain.away.pop("any", None)
-    chain.records.begin_attempt(
-        workflow.id,
-        server=server,
-        overrides=chain.records.get_overrides(last) if last is not None else None,
-    )
     return Next(Stage.DELIVER)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from ..comfyui_client.connections import Connections
 from ..errors import ArtifactDBError, BadConfiguration, Conflict, DeliveryFailed, NotUsable, StoreFailed, Unavailable
-from ..library import arrivals, artifacts, collecting
+from ..library import arrivals, artifacts, collecting, identities
 from ..library.delivering import bring
 from ..library.underway import Underway
 from ..library.views import Artifact, Attempt, Chain, Drive, Event, Transfer, View, Workflow
@@ -75,6 +75,9 @@ class HubRecords:
 
     def store_id(self) -> str:
         return str(self._call("store_id"))
+
+    def seconds_since(self, at: str) -> float:
+        return identities.seconds_since(at) + self._hub.ahead
 
     def get_chain(self, chain_id: str) -> Chain:
         return _view(Chain, self._ask("get_chain", path={"chain_id": chain_id}))

@@ -15,6 +15,8 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -41,6 +43,9 @@ PATIENCE = 3600.0
 """Seconds without a byte that those may take."""
 
 LONGEST_PAUSE = 20.0
+CLOCK = 5.0
+"""Seconds by which two clocks may differ that are taken to agree."""
+
 BLOCK = 256 * 1024
 ANY_ANSWER = range(200, 600)
 TRANSIENT = (429, 502, 503, 504)
@@ -48,7 +53,10 @@ TRANSIENT = (429, 502, 503, 504)
 
 
 class HubBackend(Backend):
-    """A hub over HTTP; may be used by several threads. Its token is sent to its origin only, and never shown."""
+    """A hub over HTTP; may be used by several threads. Its token is sent to its origin only, and never shown.
+
+    `ahead`: seconds by which the hub's clock is before this machine's; 0 for as little as its answers cannot tell.
+    """
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class HubBackend(Backend):
         self._timeout = timeout
         self._retries = retries
         self._backoff = backoff
+        self.ahead = 0.0
         self._local = threading.local()
         self._lock = threading.Lock()
         self._sessions: list[OriginSession] = []
@@ -130,6 +139,7 @@ class HubBackend(Backend):
             )
             with exchange as answer:
                 text = answer.content
+                self.ahead = _ahead(answer.headers.get("Date"))
                 return answer.status_code, self._json(answer, text), _seconds(answer.headers.get("Retry-After"))
 
     @contextmanager
@@ -218,6 +228,14 @@ class HubBackend(Backend):
     def _pause(self, attempt: int) -> float:
         """Seconds to wait: doubled each time, and never the same for two clients that failed together."""
         return min(self._backoff * 2.0**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+
+
+def _ahead(date: str | None) -> float:
+    """Seconds by which a clock that gave this header is ahead: it tells whole seconds, and a while ago."""
+    with suppress(TypeError, ValueError):
+        ahead = (parsedate_to_datetime(date or "") - datetime.now(timezone.utc)).total_seconds()
+        return ahead if abs(ahead) > CLOCK else 0.0
+    return 0.0
 
 
 def _is_transient(problem: problems.Problem, body: Any) -> bool:

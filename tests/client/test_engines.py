@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import invariants
 import pytest
 from aiohttp import web
-from chaining import Studio, step, studio_of
+from chaining import Studio, step, studio_of, until
 from comfyui_artifact_db.chains.records import LocalRecords, Records
 from comfyui_artifact_db.client.engine import HubRecords
 from comfyui_artifact_db.comfyui_client import History
+from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.errors import BadConfiguration, Conflict, NotFound, NotUsable, Unavailable, UnknownServer
 from comfyui_artifact_db.library import (
     artifacts,
@@ -361,6 +363,59 @@ def test_a_token_that_may_not_record_changes_nothing_and_says_so(studio: Studio,
         with pytest.raises(Unavailable):
             Engine(records, chain).turn()
     assert events.last_seq(studio.library) == before
+
+
+def test_the_clock_of_the_hub_is_what_counts(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose clock is wrong neither ends prompts before their time nor decides for people."""
+    limit = {"after": "1h", "then": "approve"}
+    chain = studio.begin(step("one", requires_approval=True, approval_timeout=limit, timeout=600), engine="temporal")
+    now = datetime.now(timezone.utc) + timedelta(hours=2)
+    with over_http(studio, tmp_path / "farm") as (_, records):
+        records.last_seq()
+        assert records.seconds_since(chain.created_at) < 60
+
+        class Wrong(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return now
+
+        for module in ("client.hub", "library.identities"):
+            monkeypatch.setattr(f"comfyui_artifact_db.{module}.datetime", Wrong)
+        records.last_seq()
+        assert -60 < records.seconds_since(chain.created_at) < 60
+        monkeypatch.undo()
+    assert Engine(LocalRecords(studio.library), chain).run("awaiting_approval") == "awaiting_approval"
+
+
+def test_a_server_that_only_the_farm_knows_fails_the_step_and_says_so(studio: Studio, tmp_path: Path) -> None:
+    chain = studio.begin(step("one", server="gpu-a"), engine="temporal")
+    knows_less = replace(strict(studio), servers={"gpu-b": studio.library.config.servers["gpu-b"]})
+    with served(knows_less) as hub, farm(studio, hub.url, tmp_path / "farm") as records:
+        assert Engine(records, chain).run() == "failed"
+    assert "no server 'gpu-a' is configured" in str(studio.workflow(chain, "one").error_message)
+
+
+def test_a_hub_that_takes_a_delivery_for_abandoned_and_cannot_make_it_is_in_nobodys_way(
+    studio: Studio, tmp_path: Path
+) -> None:
+    chain = studio.begin(step("one", server="gpu-a"), step("two", "one", server="gpu-b"), engine="temporal")
+    token = token_of(studio)
+    with served(strict(studio)) as hub, farm(studio, hub.url, tmp_path / "farm", token=token) as records:
+        driver = Engine(records, chain)
+        while "two" not in studio.statuses(chain):
+            driver.turn()
+        attempt = records.newest_attempt(studio.workflow(chain, "two").id)
+        assert attempt is not None
+        records._call("begin_delivery", attempt_id=attempt.id, artifact_id=studio.current(chain, "one").id)
+    behind_a_wall = replace(
+        strict(studio), servers={**strict(studio).servers, "gpu-b": Server("gpu-b", "http://127.0.0.1:1")}
+    )
+    with served(behind_a_wall) as hub, farm(studio, hub.url, tmp_path / "farm", token=token) as records:
+        records.last_seq()
+        until(lambda: transfers.list_transfers(studio.library, pages.Ask()).items[0].status == "failed")
+        assert Engine(records, chain).run() == "completed"
+    (delivered,) = transfers.list_transfers(studio.library, pages.Ask()).items
+    assert (delivered.status, delivered.attempts) == ("completed", 3)
 
 
 def test_without_a_hub_in_the_configuration_there_is_none(studio: Studio) -> None:
