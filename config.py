@@ -30,6 +30,9 @@ FILE_NAME = "artifact-db.toml"
 PREFIX = "ARTIFACT_DB_"
 DEFAULT_MAX_UPLOAD_MB = 16 * 1024
 
+ROUTES = "/artifact-db"
+"""Where the routes of a hub lie on its server."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
 
@@ -58,6 +61,8 @@ class Config:
     servers: Mapping[str, Server] = field(default_factory=dict)
     approval: Approval = Approval()
     folders: Mapping[str, Path] = field(default_factory=dict)
+    hub: Server | None = None
+    """Where everything is recorded instead: no database is kept here, and the store holds what is on its way there."""
 
     def import_folder(self, name: str) -> Path:
         """The folder that may be imported under this name, wherever it is asked for.
@@ -154,9 +159,7 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
     _refuse_unknown(values, (*_TOP_LEVEL, "servers", "approval", "folders"), "")
     plain = {key: check(values[key], key) for key, check in _TOP_LEVEL.items() if key in values}
     folder = file.parent
-    if plain.pop("hub", ""):
-        raise BadConfiguration("hub: recording into another hub is not in this release; leave it out")
-    plain.pop("hub_token_env", None)
+    hub = _hub(plain.pop("hub", ""), plain.pop("hub_token_env", ""), environment)
     database = plain.pop("database", "sqlite:///artifacts.db")
     scheme, separator, path = database.partition(":///")
     if scheme == "sqlite" and separator:
@@ -170,8 +173,20 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
         servers=_servers(values.get("servers", {}), folder, environment),
         approval=_approval(values.get("approval", {})),
         folders=_folders(values.get("folders", {}), folder),
+        hub=hub,
         **plain,
     )
+
+
+def _hub(url: str, token_env: str, environment: Mapping[str, str]) -> Server | None:
+    """The hub that is named, also by the address of its routes; None where this machine is one itself."""
+    if not url:
+        return None
+    token = _secret(token_env, "hub_token_env", environment) if token_env else None
+    try:
+        return Server("hub", url.rstrip("/").removesuffix(ROUTES), token)
+    except BadConfiguration as error:
+        raise BadConfiguration(str(error).replace("server 'hub'", "hub", 1)) from error
 
 
 def _path(folder: Path, text: str, where: str) -> Path:

@@ -28,6 +28,7 @@ from commanding import Shell
 from direct_flow import DirectFlow
 from measuring import Figure, figure, in_turns
 from PIL import Image, ImageChops
+from working import temporal_in
 
 from devtools import environment, pictures
 from devtools.servers import ComfyServer
@@ -35,6 +36,9 @@ from devtools.servers import ComfyServer
 STEPS = 10
 LIMIT = 0.060
 """Seconds that a step may take above its prompt's own execution."""
+
+LIMIT_OF_TEMPORAL = 0.150
+"""The same, where the workers of a Temporal server drive the chain."""
 
 SIDE, TINY = 1024, 64
 """Pixels of each side of a photo that goes through a chain, which then is a PNG of 1.5 MB; and of a trivial picture."""
@@ -48,7 +52,7 @@ NAMES = ("gpu-a", "gpu-b")
 def run() -> list[Figure]:
     """Seconds of a chain above its prompts; and the hub while a hundred chains run at once."""
     with tempfile.TemporaryDirectory(prefix="artifact-db-bench-") as folder, _servers(Path(folder)) as servers:
-        return [*_alone(Path(folder), servers), *_crowd(Path(folder), servers)]
+        return [*_alone(Path(folder), servers), _by_workers(Path(folder), servers), *_crowd(Path(folder), servers)]
 
 
 @contextmanager
@@ -91,6 +95,27 @@ def _alone(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
         figure(f"{STEPS} steps with photos, above their prompts", *fresh, goal=1.5, unit="s", rival_name=rival_name),
         figure("the same again with the same photo", *again, goal=0.8, unit="s", rival_name=rival_name),
     ]
+
+
+def _by_workers(folder: Path, servers: dict[str, ComfyServer]) -> Figure:
+    """A hub, a worker and a Temporal server in a process each; the hub drives the same chain itself in turns."""
+    for name in ("workers", "temporal"):
+        (folder / name).mkdir()
+    shell, tiny = Shell(folder / "workers"), _photos(TINY)
+    shell.data.mkdir(parents=True)
+    with temporal_in(folder / "temporal") as temporal:
+        (shell.data / "artifact-db.toml").write_text(f'temporal = "{temporal.address}"\n{_config(servers)}')
+        with shell.serving() as hub, shell.working():
+            through, alone = in_turns(
+                lambda: _chain(hub.url, servers, next(tiny), engine="temporal") / STEPS,
+                lambda: _chain(hub.url, servers, next(tiny)) / STEPS,
+                runs=RUNS,
+            )
+    limit = f"{LIMIT_OF_TEMPORAL * 1000:.0f} ms (by the hub itself: {alone * 1000:.0f} ms)"
+    return figure(
+        *("a trivial step through Temporal, above its prompt", through, LIMIT_OF_TEMPORAL),
+        **{"goal": 1.0, "unit": "s", "rival_name": limit},
+    )
 
 
 def _crowd(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
@@ -176,8 +201,8 @@ def _recorded(hub_url: str, picture: bytes) -> str:
     return str(answer.json()["id"])
 
 
-def _start(hub_url: str, definition: dict[str, Any]) -> str:
-    body = {"name": "bench", "chain_definition": definition, "run": True}
+def _start(hub_url: str, definition: dict[str, Any], engine: str = "local") -> str:
+    body = {"name": "bench", "chain_definition": definition, "run": True, "engine": engine}
     _, chain = post(f"{hub_url}/chains", json.dumps(body).encode())
     return str(chain["id"])
 
@@ -193,11 +218,11 @@ def _ended(hub_url: str, chain_id: str, *, pause: float) -> dict[str, Any]:
         time.sleep(pause)
 
 
-def _chain(hub_url: str, servers: dict[str, ComfyServer], picture: bytes) -> float:
+def _chain(hub_url: str, servers: dict[str, ComfyServer], picture: bytes, engine: str = "local") -> float:
     """The seconds of a chain of ten steps above its prompts, from the request until it is recorded as completed."""
     definition = _definition(_recorded(hub_url, picture), STEPS)
     began = time.time()
-    chain = _ended(hub_url, _start(hub_url, definition), pause=0.1)
+    chain = _ended(hub_url, _start(hub_url, definition, engine), pause=0.1)
     took = datetime.fromisoformat(chain["completed_at"].replace("Z", "+00:00")).timestamp() - began
     ran = [(servers[step["server_address"]].url, step["prompt_id"]) for step in chain["workflows"]]
     assert len(ran) == STEPS

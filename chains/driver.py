@@ -17,14 +17,16 @@ from functools import partial
 
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import ArtifactDBError, Invalid, NotFound
-from ..library import chains, decisions, driving, events, executing, identities
+from ..library import driving, events, identities
 from ..library.opening import Library
-from . import progress, steps
+from . import progress, rounds, steps
 from .definitions import Step
 from .driven import Chain
 from .hearing import Heard, Hearing
-from .progress import Phase, Progress, Standing
+from .progress import Progress
+from .records import LocalRecords
 from .servers import Servers
+from .stages import Next, Stage
 
 logger = logging.getLogger("artifact_db.chains")
 
@@ -82,7 +84,8 @@ class Driver:
         self._library = library
         self._only = only
         self._watch = watch
-        self._servers = Servers(library)
+        self._records = LocalRecords(library)
+        self._servers = Servers(self._records)
         self._hearing = Hearing(hear, self._prompt_ended)
         self._driven: dict[str, _Driven] = {}
         self._chain_of: dict[str, str] = {}
@@ -190,7 +193,7 @@ class Driver:
         while heard := events.list_events(self._library, after=self._seen, limit=HEARD):
             self._seen = heard[-1].seq
             for event in heard:
-                if event.actor == driving.DRIVER:
+                if driving.is_engine(event.actor):
                     continue
                 others = True
                 chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
@@ -211,9 +214,9 @@ class Driver:
 
     def _adopt(self, chain_id: str) -> None:
         try:
-            driven = _Driven(Chain.load(self._library, chain_id, self._servers, self._hearing))
+            driven = _Driven(Chain.load(self._records, chain_id, self._servers, self._hearing))
         except Invalid as error:
-            driving.conclude(self._library, chain_id, status="failed", error=str(error))
+            self._records.conclude_chain(chain_id, status="failed", error=str(error))
             return
         self._driven[chain_id] = driven
         self._chain_of.update(dict.fromkeys(driven.workflow_ids, chain_id))
@@ -228,14 +231,11 @@ class Driver:
         now = time.monotonic()
         driven.next_look = now + IDLE_SECONDS
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
-        chain = chains.get_chain(self._library, chain_id)
+        chain = self._records.get_chain(chain_id)
         found = driven.found = progress.look(driven.chain)
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
-        for step, why in found.skip:
-            executing.skip(self._library, steps.ensure(driven.chain, step).id, reason=why)
-            driven.next_look = now
         for step in found.ready:
             due = driven.due.get(step.id, 0.0)
             if step.id in driven.working:
@@ -244,10 +244,8 @@ class Driver:
                 self._begin(driven, step, found)
             else:
                 driven.next_look = min(driven.next_look, due)
-        for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
-            driven.next_look = min(driven.next_look, now + self._expire(standing))
-        if (found.status, found.error) != (chain.status, chain.error_message):
-            driving.conclude(self._library, chain_id, status=found.status, error=found.error)
+        if (wait := rounds.settle(driven.chain, found, chain)) is not None:
+            driven.next_look = min(driven.next_look, now + wait)
         if found.status in FINISHED_CHAIN:
             self._leave(chain_id)
         if self._watch is not None:
@@ -270,9 +268,11 @@ class Driver:
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
         """Work on a step; returns the seconds until it is due again."""
         try:
-            wait = steps.advance(driven.chain, step, found.done)
-            # What has begun goes on at once: nobody else has to be looked at for that.
-            return (steps.advance(driven.chain, step, found.done) if wait == 0.0 else wait) or 0.0
+            following = steps.advance(driven.chain, step, found.done)
+            if following == Next(Stage.DELIVER):
+                # What has begun goes on at once: nobody else has to be looked at for that.
+                following = steps.advance(driven.chain, step, found.done)
+            return following.wait
         except ArtifactDBError as error:
             logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
             return LOOK_SECONDS
@@ -300,19 +300,3 @@ class Driver:
                     driven.next_look = 0.0
                 self._moved = True
                 self._wake.notify_all()
-
-    def _expire(self, standing: Standing) -> float:
-        """Decide where the file says that a decision that does not come is one; returns the seconds until then."""
-        limit, attempt, current = standing.step.approval_timeout, standing.attempt, standing.current
-        if limit is None or attempt is None or attempt.completed_at is None or current is None:
-            return IDLE_SECONDS
-        left = limit.after - identities.seconds_since(attempt.completed_at)
-        if left > 0:
-            return left
-        assert standing.workflow is not None
-        if limit.then == "approve" and current.approval_status == "pending":
-            decisions.approve(self._library, current.id, by=f"{driving.DRIVER}: approval_timeout")
-        else:
-            error = f"nobody decided within {limit.after:g} s"
-            executing.fail(self._library, standing.workflow.id, error=error)
-        return 0.0

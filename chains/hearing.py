@@ -104,9 +104,17 @@ class Hearing:
                 for attempt_id, one in self._by_attempt.items()
                 if one.heard.chain_id == chain_id and attempt_id not in attempt_ids
             ]
-            for attempt_id in over:
-                if (task := self._by_attempt.pop(attempt_id).task) is not None:
-                    task.cancel()
+            self._end(over)
+
+    def leave(self, chain_id: str, step_id: str) -> None:
+        """Listen to this step no more."""
+        with self._lock:
+            over = [
+                attempt_id
+                for attempt_id, one in self._by_attempt.items()
+                if (one.heard.chain_id, one.heard.step_id) == (chain_id, step_id)
+            ]
+            self._end(over)
 
     def close(self) -> None:
         """Listen no more."""
@@ -117,6 +125,11 @@ class Hearing:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=30)
+
+    def _end(self, attempt_ids: Collection[str]) -> None:
+        for attempt_id in attempt_ids:
+            if (task := self._by_attempt.pop(attempt_id).task) is not None:
+                task.cancel()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..library import artifacts
-from ..library.opening import Library
 from ..library.views import Artifact, Workflow
 from .expressions import BadExpression
+
+if TYPE_CHECKING:
+    from .records import Records
 
 LONGEST_TEXT = 1024 * 1024
 """Bytes of a text that a template may put into a widget."""
@@ -20,8 +21,8 @@ Deliver = Callable[[Artifact], str]
 class StepOutputs:
     """A step that has ended, as templates name it: `step.output.image`, `step.outputs['9:images:1']`, `step.status`."""
 
-    def __init__(self, library: Library, step_id: str, workflow: Workflow, deliver: Deliver) -> None:
-        self._library, self._step_id, self._workflow, self._deliver = library, step_id, workflow, deliver
+    def __init__(self, records: Records, step_id: str, workflow: Workflow, deliver: Deliver) -> None:
+        self._records, self._step_id, self._workflow, self._deliver = records, step_id, workflow, deliver
 
     @property
     def status(self) -> str:
@@ -33,21 +34,19 @@ class StepOutputs:
 
     @property
     def output(self) -> Output:
-        return Output(
-            self._library, self._step_id, artifacts.list_heads(self._library, self._workflow.id), self._deliver
-        )
+        return Output(self._records, self._step_id, self._records.list_heads(self._workflow.id), self._deliver)
 
     @property
     def outputs(self) -> dict[str, Any]:
-        heads = {artifact.output_key: artifact for artifact in artifacts.list_heads(self._library, self._workflow.id)}
-        return _Delivered(self._library, self._step_id, heads, self._deliver)
+        heads = {artifact.output_key: artifact for artifact in self._records.list_heads(self._workflow.id)}
+        return _Delivered(self._records, self._step_id, heads, self._deliver)
 
 
 class Output:
     """What a step offers: the current artifact where it is of the kind asked for, else the first of that kind."""
 
-    def __init__(self, library: Library, step_id: str, heads: list[Artifact], deliver: Deliver) -> None:
-        self._library, self._step_id, self._heads, self._deliver = library, step_id, heads, deliver
+    def __init__(self, records: Records, step_id: str, heads: list[Artifact], deliver: Deliver) -> None:
+        self._records, self._step_id, self._heads, self._deliver = records, step_id, heads, deliver
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -74,7 +73,7 @@ class Output:
     @property
     def text(self) -> str:
         """A text is put into the graph itself: there is no widget that loads one."""
-        return read_text(self._library, self._first("text"))
+        return read_text(self._records, self._first("text"))
 
     def _first(self, file_type: str) -> Artifact:
         found = next((artifact for artifact in self._heads if artifact.file_type == file_type), None)
@@ -86,29 +85,27 @@ class Output:
 class _Delivered(dict[str, Any]):
     """Each output by its key, delivered when it is asked for."""
 
-    def __init__(self, library: Library, step_id: str, heads: dict[str, Artifact], deliver: Deliver) -> None:
+    def __init__(self, records: Records, step_id: str, heads: dict[str, Artifact], deliver: Deliver) -> None:
         super().__init__(heads)
-        self._library, self._step_id, self._deliver = library, step_id, deliver
+        self._records, self._step_id, self._deliver = records, step_id, deliver
 
     def __missing__(self, key: str) -> Any:
         raise BadExpression(f"step {self._step_id!r} has no output {key!r} (it has {', '.join(self) or 'none'})")
 
     def __getitem__(self, key: str) -> Any:
         artifact: Artifact = super().__getitem__(key)
-        return read_text(self._library, artifact) if artifact.file_type == "text" else self._deliver(artifact)
+        return read_text(self._records, artifact) if artifact.file_type == "text" else self._deliver(artifact)
 
 
-def read_text(library: Library, artifact: Artifact) -> str:
+def read_text(records: Records, artifact: Artifact) -> str:
     """The text of a usable artifact.
 
     Raises:
         NotUsable, Gone. BadExpression: it is too long, or no text.
     """
-    artifacts.require_usable(library, artifact)
     if artifact.file_size > LONGEST_TEXT:
         raise BadExpression(f"the text has {artifact.file_size} bytes; {LONGEST_TEXT} at most go into a widget")
-    with library.store.reading(library.store.relative(artifact.local_path)) as file:
-        try:
-            return file.read().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise BadExpression("the text is not in UTF-8") from error
+    try:
+        return records.read(artifact).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadExpression("the text is not in UTF-8") from error

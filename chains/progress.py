@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
-from ..library import chains
-from ..library.standings import get_standings
 from ..library.views import Artifact, Attempt, Workflow
 from . import steps
 from .definitions import Step
@@ -73,8 +71,7 @@ def look(chain: Chain) -> Progress:
     Raises:
         NotFound: it is gone, or in the trash.
     """
-    definition, library = chain.definition, chain.library
-    there = get_standings(library, chain.id)
+    definition, there = chain.definition, chain.records.get_standings(chain.id)
     nothing: Rows = (None, None, None)
     rows = {step.id: there.get(chain.workflow_id(step), nothing) for level in definition.levels for step in level}
     standings: dict[str, Standing] = {}
@@ -83,7 +80,7 @@ def look(chain: Chain) -> Progress:
         found = tuple(_standing(chain, step, rows[step.id]) for step in level)
         standings.update((one.step.id, one) for one in found)
         levels.append(found)
-    row = chains.get_chain(library, chain.id)
+    row = chain.records.get_chain(chain.id)
     if row.status in FINISHED_CHAIN:
         return Progress(tuple(levels), row.status, row.error_message, (), ())
     return _judge(tuple(levels), standings)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from ..comfyui_client import ComfyUIServer, History
 from ..errors import PromptRefused
-from ..library import collecting, executing, identities
 from ..library.driving import DRIVER
 from ..library.views import Attempt
 from .definitions import Step
 from .driven import Chain
 from .servers import client
+from .stages import OVER, Next, Stage
 
 SOONEST, LATEST = 0.02, 1.0
 """Seconds between two looks at a prompt that runs: the longer it runs, the rarer."""
@@ -26,43 +26,47 @@ COLLECTING = 600.0
 
 def send(chain: Chain, step: Step, attempt: Attempt) -> float:
     """Queue a prompt that was written down just now, and that its server cannot have; seconds after which to look."""
-    with client(chain.library, attempt.server_address) as comfyui:
+    with client(chain.records, attempt.server_address) as comfyui:
         _listen(chain, step, attempt)
         _queue(attempt, comfyui)
-    executing.acknowledge(chain.library, attempt.id)
+    chain.records.acknowledge(attempt.id)
     return SOONEST
 
 
-def follow(chain: Chain, step: Step, attempt: Attempt) -> float:
+def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = True) -> Next:
     """Look how a prompt gets on that may have come to its server, and collect what it made once it has ended.
 
-    Returns:
-        Seconds after which to look again.
+    Args:
+        collecting: otherwise what it made is left for the stage that collects.
     Raises:
         PromptRefused: its server will not run it. Incomplete: outputs are missing. ServerFailed: nothing is told.
     """
-    with client(chain.library, attempt.server_address) as comfyui:
+    with client(chain.records, attempt.server_address) as comfyui:
         history, place = _asked(comfyui, attempt.prompt_id)
         if history is not None:
+            if not collecting:
+                return Next(Stage.COLLECT)
             collect(chain, attempt, history, patient=chain.waited(attempt.id) < COLLECTING)
-            return 0.0
+            return OVER
         _listen(chain, step, attempt)
         if place is None:
             if attempt.status == "executing":
                 name = comfyui.server.name
                 message = f"{name!r} knows nothing of the prompt any more: it was started again, or cleared"
-                executing.conclude(chain.library, attempt.id, status="outcome_unknown", error=message)
-                return 0.0
+                chain.records.conclude(attempt.id, status="outcome_unknown", error=message)
+                return OVER
             _queue(attempt, comfyui)
         if attempt.status == "queued":
-            executing.acknowledge(chain.library, attempt.id)
-        ran = since(attempt.queued_at)
+            chain.records.acknowledge(attempt.id)
+        if place is None:
+            return Next(Stage.EXECUTE, SOONEST)
+        ran = since(chain, attempt.queued_at)
         if step.timeout is not None and ran > step.timeout:
             comfyui.interrupt(attempt.prompt_id)
             error = f"it took longer than {step.timeout:g} s, and was ended"
-            executing.conclude(chain.library, attempt.id, status="failed", error=error)
-            return 0.0
-    return min(LATEST, max(SOONEST if chain.hearing is None else HEARD, ran / 10))
+            chain.records.conclude(attempt.id, status="failed", error=error)
+            return OVER
+    return Next(Stage.EXECUTE, min(LATEST, max(SOONEST if chain.hearing is None else HEARD, ran / 10)))
 
 
 def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:
@@ -71,25 +75,18 @@ def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:
     Raises:
         UnknownServer, ServerFailed.
     """
-    with client(chain.library, attempt.server_address) as comfyui:
+    with client(chain.records, attempt.server_address) as comfyui:
         return _asked(comfyui, attempt.prompt_id)
 
 
 def collect(chain: Chain, attempt: Attempt, history: History, *, patient: bool) -> None:
     """Record what a prompt made, by what its server's history says; raises what `collecting` says."""
-    collecting.download_and_store_artifacts(
-        *(chain.library, attempt.workflow_id),
-        server=attempt.server_address,
-        prompt_id=attempt.prompt_id,
-        by=DRIVER,
-        patient=patient,
-        history=history,
-    )
+    chain.records.collect(attempt, history, patient=patient)
 
 
-def since(at: str | None) -> float:
+def since(chain: Chain, at: str | None) -> float:
     """Seconds since a time; 0 for one that is not known, or still to come."""
-    return max(0.0, identities.seconds_since(at)) if at else 0.0
+    return max(0.0, chain.records.seconds_since(at)) if at else 0.0
 
 
 def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:
@@ -102,7 +99,7 @@ def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str 
 
 def _listen(chain: Chain, step: Step, attempt: Attempt) -> None:
     if chain.hearing is not None:
-        server = chain.library.config.server(attempt.server_address)
+        server = chain.records.config.server(attempt.server_address)
         chain.hearing.follow(chain.id, step.id, attempt, server, _client_id(attempt))
 
 

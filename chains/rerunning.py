@@ -12,6 +12,7 @@ from ..library.opening import Library
 from ..library.views import Chain
 from . import checking, driven, files, starting, steps
 from .definitions import Definition, Step, upstream
+from .records import LocalRecords
 from .servers import Servers
 
 
@@ -40,7 +41,8 @@ def rerun(
     definition = checking.check(files.Tree(old.chain_definition), servers=None)
     definition, values = _with(definition, parameters)
     kept = _kept(definition, from_step)
-    before = driven.Chain(library, old.id, definition, {}, Servers(library))
+    records = LocalRecords(library)
+    before = driven.Chain(records, old.id, definition, {}, Servers(records))
     sources = {step.id: steps.find(before, step) for step in kept}
     unfinished = sorted(
         step_id for step_id, row in sources.items() if row is None or row.status not in ("completed", "skipped")
@@ -48,7 +50,7 @@ def rerun(
     if unfinished:
         raise Conflict(f"these steps have not ended, and cannot be taken over: {', '.join(unfinished)}")
     new = starting.create(library, definition, actor=actor, id=id)
-    after = driven.Chain(library, new.id, definition, {}, before.servers)
+    after = driven.Chain(records, new.id, definition, {}, before.servers)
     for step in kept:
         source = sources[step.id]
         assert source is not None

@@ -8,13 +8,15 @@ import time
 from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..comfyui_client import ComfyUIServer
 from ..comfyui_client.node_types import NodeTypes
 from ..errors import ServerFailed
-from ..library.opening import Library
 from .definitions import ANY
+
+if TYPE_CHECKING:
+    from .records import Records
 
 logger = logging.getLogger("artifact_db.chains")
 
@@ -29,21 +31,21 @@ class NoServer(ServerFailed):
     """No configured server can run a step now; the message says why for each."""
 
 
-def client(library: Library, name: str) -> AbstractContextManager[ComfyUIServer]:
+def client(records: Records, name: str) -> AbstractContextManager[ComfyUIServer]:
     """A client of a configured server whose patience is that of an engine. For one thread at a time.
 
     Raises:
         UnknownServer: it is not configured any more.
     """
-    return library.connections.client(library.config.server(name), timeout=TIMEOUT, deadline=DEADLINE)
+    return records.connections.client(records.config.server(name), timeout=TIMEOUT, deadline=DEADLINE)
 
 
 class Servers:
     """The configured servers as an engine sees them."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._config = library.config
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._config = records.config
         self._lock = threading.Lock()
         self._types: dict[str, tuple[float, NodeTypes]] = {}
 
@@ -67,7 +69,7 @@ class Servers:
     def _load(self, name: str, graph: Mapping[str, Any]) -> int | str:
         """How long a server's queue is; or why it cannot run the graph."""
         try:
-            with client(self._library, name) as comfyui:
+            with client(self._records, name) as comfyui:
                 missing = self._types_of(comfyui).missing(graph)
                 return f"it has no {', no '.join(missing[:3])}" if missing else comfyui.queue_length()
         except ServerFailed as error:

@@ -32,10 +32,13 @@ def start(
 
     Args:
         parameters: values in place of the definition's defaults.
+        engine: one of `driving.ENGINES`.
         folder: where files lie that `inputs` name; None takes ids of artifacts only.
     Raises:
-        Invalid: a parameter is not one of the definition's; a file is not there. Conflict: the id is another chain's.
+        Invalid: there is no such engine; a parameter is not one of the definition's; a file is not there.
+        Conflict: the id is another chain's.
     """
+    driving.checked_engine(engine)
     unknown = sorted(set(parameters) - set(definition.parameters))
     if unknown:
         known = ", ".join(definition.parameters) or "none"
@@ -59,6 +62,7 @@ def start_inline(
     actor: str,
     description: str | None = None,
     id: str | None = None,
+    engine: str = "local",
 ) -> Chain:
     """As `start`, of a definition that has its graphs in it; `name` and `description` stand for those in it.
 
@@ -69,7 +73,7 @@ def start_inline(
         raise Invalid("a chain that is to run has a chain_definition", field="chain_definition")
     described = {} if description is None else {"description": description}
     definition = checking.check(Tree({**table, "name": name, **described}), servers=library.config.servers)
-    return start(library, definition, parameters=parameters, actor=actor, id=id)
+    return start(library, definition, parameters=parameters, actor=actor, id=id, engine=engine)
 
 
 def create(library: Library, definition: Definition, *, actor: str, id: str | None) -> Chain:

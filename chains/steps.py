@@ -27,21 +27,14 @@ from ..errors import (
     Unavailable,
     UnknownServer,
 )
-from ..library import (
-    artifacts,
-    attempts,
-    executing,
-    fetching,
-    transfers,
-    workflows,
-)
-from ..library.driving import DRIVER
+from ..library import artifacts, fetching
 from ..library.views import Artifact, Attempt, Workflow
 from . import expressions, prompts
 from .definitions import ANY, Step
 from .driven import Chain
 from .expressions import BadExpression
 from .outputs import StepOutputs
+from .stages import OVER, Next, Stage
 
 logger = logging.getLogger("artifact_db.chains")
 
@@ -52,7 +45,7 @@ AWAY = 60.0
 def find(chain: Chain, step: Step) -> Workflow | None:
     """The workflow of a step; None where it has none yet."""
     with suppress(NotFound):
-        return workflows.get_workflow(chain.library, chain.workflow_id(step))
+        return chain.records.get_workflow(chain.workflow_id(step))
     return None
 
 
@@ -60,48 +53,46 @@ def ensure(chain: Chain, step: Step) -> Workflow:
     """The workflow of a step, made where there is none."""
     if (found := find(chain, step)) is not None:
         return found
-    workflow, _ = workflows.create_workflow(
-        chain.library,
+    return chain.records.create_workflow(
         id=chain.workflow_id(step),
-        actor=DRIVER,
         chain_id=chain.id,
         step_id=step.id,
         workflow_name=step.workflow_name,
         requires_approval=step.requires_approval,
         workflow_definition=dict(step.workflow),
+        **chain.temporal,
     )
-    return workflow
 
 
-def advance(chain: Chain, step: Step, done: dict[str, Workflow]) -> float | None:
+def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | None = None) -> Next:
     """Do what can be done now for a step whose dependencies have ended.
 
     Args:
         done: the workflows of the steps before it.
-    Returns:
-        Seconds after which to call again; None once there is nothing more to do until somebody decides or retries.
+        only: do nothing that belongs to another stage; what is next is told all the same.
     """
     workflow = ensure(chain, step)
-    newest = attempts.newest(chain.library, workflow.id)
+    newest = chain.records.newest_attempt(workflow.id)
     if workflow.status in ("skipped", "cancelled"):
-        return None
+        return OVER
     try:
-        if newest is None:
-            if step.condition is not None and not _holds(chain, step, done):
-                executing.skip(chain.library, workflow.id, reason=f"its condition is false: {step.condition}")
-                return None
-            return _begin(chain, step, workflow, None)
-        if newest.status in UNDER_WAY:
-            return _go_on(chain, step, workflow, newest, done)
-        if (wait := due_in(chain, step, newest)) is not None:
-            return wait if wait > 0 else _begin(chain, step, workflow, newest)
-        return None
+        if newest is not None and newest.status in UNDER_WAY:
+            return _go_on(chain, step, newest, done, only)
+        wait = due_in(chain, step, newest) if newest is not None else 0.0
+        if wait is None:
+            return OVER
+        if wait > 0 or only not in (None, Stage.BEGIN):
+            return Next(Stage.BEGIN, wait)
+        if newest is None and step.condition is not None and not _holds(chain, step, done):
+            chain.records.skip(workflow.id, reason=f"its condition is false: {step.condition}")
+            return OVER
+        return _begin(chain, step, workflow, newest)
     except BadExpression as error:
         _give_up(chain, workflow, newest, f"a template cannot be filled in: {error}")
-        return None
+        return OVER
     except Conflict as error:
         logger.info("step %s of chain %s changed meanwhile: %s", step.id, chain.id, error)
-        return prompts.SOONEST * 10
+        return Next(None, prompts.SOONEST * 10)
 
 
 def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
@@ -111,80 +102,84 @@ def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
     if attempt.status not in ("failed", "outcome_unknown") or attempt.number >= step.retry.attempts:
         return None
     wait: float = step.retry.backoff * 2.0 ** (attempt.number - 1)
-    return max(0.0, wait - prompts.since(attempt.completed_at))
+    return max(0.0, wait - prompts.since(chain, attempt.completed_at))
 
 
-def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> float:
+def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> Next:
     try:
-        server = chain.servers.choose(step.server, step.workflow)
+        chain.records.begin_attempt(
+            workflow.id,
+            server=chain.servers.choose(step.server, step.workflow),
+            overrides=chain.records.get_overrides(last) if last is not None else None,
+        )
     except UnknownServer as error:
-        executing.fail(chain.library, workflow.id, error=str(error))
-        return 0.0
+        if last is not None:
+            chain.given_up.add(last.id)
+        chain.records.fail(workflow.id, error=str(error))
+        return OVER
     except ServerFailed as error:
         # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
-        return chain.patience("any", prompts.SOONEST * 10)
+        return Next(Stage.BEGIN, chain.patience("any", prompts.SOONEST * 10))
     chain.away.pop("any", None)
-    executing.begin_attempt(
-        *(chain.library, workflow.id),
-        server=server,
-        overrides=executing.get_overrides(chain.library, last.id) if last is not None else None,
-    )
-    return 0.0
+    return Next(Stage.DELIVER)
 
 
-def _go_on(chain: Chain, step: Step, workflow: Workflow, attempt: Attempt, done: dict[str, Workflow]) -> float | None:
+def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow], only: Stage | None) -> Next:
+    stages = (Stage.DELIVER,) if attempt.workflow_definition is None else (Stage.EXECUTE, Stage.COLLECT)
+    if only not in (None, *stages):
+        return Next(stages[0])
     try:
         if attempt.workflow_definition is None:
-            if (wait := _settle_last(chain, attempt)) is not None:
-                return wait
+            if (settled := _settle_last(chain, attempt)) is not None:
+                return settled
             attempt = _prepare(chain, step, attempt, done)
-            wait = prompts.send(chain, step, attempt)
+            following = Next(Stage.EXECUTE, prompts.send(chain, step, attempt) if only is None else 0.0)
         else:
-            wait = prompts.follow(chain, step, attempt)
+            following = prompts.follow(chain, step, attempt, collecting=only is not Stage.EXECUTE)
         chain.away.pop(attempt.server_address, None)
-        return wait
+        return following
     except PromptRefused as error:
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
-        return 0.0
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
+        return OVER
     except Incomplete as error:
-        return _ask_again(chain, attempt, attempt, error)
+        return _ask_again(chain, attempt, attempt, error, Stage.COLLECT)
     except ServerFailed as error:
         if attempt.workflow_definition is None and (other := _elsewhere(chain, step, attempt)) is not None:
             chain.left.setdefault(attempt.id, set()).add(attempt.server_address)
-            executing.move(chain.library, attempt.id, server=other)
-            return 0.0
+            chain.records.move(attempt.id, server=other)
+            return Next(Stage.DELIVER)
         wait = chain.patience(attempt.server_address, prompts.SOONEST)
         if fetching.may_pass(error) and chain.waited(attempt.server_address) < AWAY:
             logger.info("step %s of chain %s waits: %s", step.id, chain.id, error)
-            return wait
+            return Next(only or stages[0], wait)
         # A prompt that was never acknowledged was never begun, as far as anybody can tell.
         status = "outcome_unknown" if attempt.status == "executing" else "failed"
-        executing.conclude(chain.library, attempt.id, status=status, error=str(error))
-        return 0.0
+        chain.records.conclude(attempt.id, status=status, error=str(error))
+        return OVER
     except NotUsable as error:
         if artifacts.why_not_usable(error.data["artifact"]) is not None:
             raise  # Somebody has decided otherwise meanwhile.
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
-        return 0.0
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
+        return OVER
     except (BadExpression, Conflict, StoreFailed, TooNew, Unavailable):
         raise  # The disk or the database is away: that is not the attempt's fault, and passes.
     except ArtifactDBError as error:
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
-        return 0.0
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
+        return OVER
 
 
-def _settle_last(chain: Chain, attempt: Attempt) -> float | None:
+def _settle_last(chain: Chain, attempt: Attempt) -> Next | None:
     """Before a step runs again: see whether its server can tell by now what became of the attempt before.
 
     Returns:
-        Seconds after which to look again, since that attempt's prompt runs yet, or its outputs are there, or may come;
-        None where the step has to run.
+        What is next, since that attempt's prompt runs yet, or its outputs are there, or may come; None where the step
+        has to run.
     """
-    last = attempts.sent_before(chain.library, attempt)
+    last = chain.records.sent_before(attempt)
     if last is None or last.status not in ("failed", "outcome_unknown", "completed"):
         return None
-    if executing.get_overrides(chain.library, last.id) != executing.get_overrides(chain.library, attempt.id):
+    if chain.records.get_overrides(last) != chain.records.get_overrides(attempt):
         return None
     if last.status == "completed":
         if (last.completed_at or "") < attempt.created_at:
@@ -199,27 +194,27 @@ def _settle_last(chain: Chain, attempt: Attempt) -> float | None:
                 raise
             return None
         if place is not None:
-            return prompts.LATEST
+            return Next(Stage.DELIVER, prompts.LATEST)
         if history is None or history.ending != "success":
             return None
         try:
             prompts.collect(chain, last, history, patient=False)
         except Incomplete as error:
-            return None if error.data["lasting"] else _ask_again(chain, attempt, last, error)
+            return None if error.data["lasting"] else _ask_again(chain, attempt, last, error, Stage.DELIVER)
     reason = f"not run: what attempt {last.number} made could be collected after all"
-    executing.withdraw(chain.library, attempt.id, reason=reason)
-    return 0.0
+    chain.records.withdraw(attempt.id, reason=reason)
+    return OVER
 
 
-def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplete) -> float:
-    """Outputs of the prompt that `holder` has are missing: seconds after which to ask again, for `attempt`."""
+def _ask_again(chain: Chain, attempt: Attempt, holder: Attempt, error: Incomplete, stage: Stage) -> Next:
+    """Outputs of the prompt that `holder` has are missing: when to ask again, for `attempt` in its stage."""
     wait = chain.patience(holder.id, prompts.LATEST, 30.0)
     if chain.waited(holder.id) >= prompts.COLLECTING:
         chain.given_up.add(attempt.id)
-        executing.conclude(chain.library, attempt.id, status="failed", error=str(error))
-        return 0.0
+        chain.records.conclude(attempt.id, status="failed", error=str(error))
+        return OVER
     logger.info("outputs of prompt %s are collected again: %s", holder.prompt_id, error)
-    return wait
+    return Next(stage, wait)
 
 
 def _elsewhere(chain: Chain, step: Step, attempt: Attempt) -> str | None:
@@ -236,21 +231,21 @@ def _prepare(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflo
     """Fill in the graph, and deliver what it names."""
 
     def deliver(artifact: Artifact) -> str:
-        return transfers.deliver_for(chain.library, attempt, artifact.id, by=DRIVER)
+        return chain.records.deliver(attempt, artifact.id)
 
     context = _context(chain, done, deliver)
-    overrides = executing.get_overrides(chain.library, attempt.id)
+    overrides = chain.records.get_overrides(attempt)
     wanted = {**step.parameters, **overrides}
     values = expressions.filled(wanted, context)
     for key, template in step.inputs.items():
         if key not in overrides:
             named = expressions.filled(template, context)
-            values[key] = deliver(artifacts.get_artifact(chain.library, str(named)))
+            values[key] = deliver(chain.records.get_artifact(str(named)))
     graph = copy.deepcopy(dict(step.workflow))
     for key, value in values.items():
         node_id, _, name = key.partition(".")
         graph[node_id]["inputs"][name] = value
-    return executing.prepare(chain.library, attempt.id, parameters=values, workflow_definition=graph)
+    return chain.records.prepare(attempt.id, parameters=values, workflow_definition=graph)
 
 
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
@@ -259,12 +254,12 @@ def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
 
 
 def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifact], str]) -> dict[str, Any]:
-    steps = {step_id: StepOutputs(chain.library, step_id, workflow, deliver) for step_id, workflow in done.items()}
+    steps = {step_id: StepOutputs(chain.records, step_id, workflow, deliver) for step_id, workflow in done.items()}
     return {**chain.parameters, **steps}
 
 
 def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: str) -> None:
     if attempt is not None and attempt.status in UNDER_WAY:
-        executing.conclude(chain.library, attempt.id, status="failed", error=error)
+        chain.records.conclude(attempt.id, status="failed", error=error)
     else:
-        executing.fail(chain.library, workflow.id, error=error)
+        chain.records.fail(workflow.id, error=error)

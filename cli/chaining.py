@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ..chains import checking, control, driven, files, progress, rerunning, starting
 from ..chains.driver import Driver
 from ..chains.problems import ChainInvalid
+from ..chains.records import LocalRecords
 from ..chains.servers import Servers
 from ..config import load_config
 from ..errors import Invalid
@@ -48,6 +50,12 @@ def add(commands: Any) -> None:
     )
     running.add_argument("file", metavar="FILE.yaml", type=Path)
     running.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="in place of a default")
+    running.add_argument(
+        "--engine",
+        choices=driving.ENGINES,
+        default="local",
+        help="who drives it: this program and any hub, or the workers of a Temporal server (default: %(default)s)",
+    )
     _watched(running, run_file)
 
     status = actions.add_parser("status", help="how a chain stands")
@@ -124,7 +132,8 @@ def run_file(options: argparse.Namespace, folder: Path | None) -> int:
     with shells.opened(folder) as library:
         definition = checking.check_file(file, servers=library.config.servers)
         values = _values(options.param)
-        chain = starting.start(library, definition, parameters=values, actor=shells.actor(options), folder=file.parent)
+        how = {"actor": shells.actor(options), "engine": options.engine, "folder": file.parent}
+        chain = starting.start(library, definition, parameters=values, **how)
         return _watch(library, chain, options)
 
 
@@ -208,20 +217,40 @@ def rerun(options: argparse.Namespace, folder: Path | None) -> int:
 
 
 def _watch(library: Library, chain: Chain, options: argparse.Namespace) -> int:
-    """Drive a chain, or watch another process drive it, until it has ended."""
+    """Drive a chain, or watch others drive it, until it has ended."""
     teller = Teller(chain, as_json=options.json)
+    records = LocalRecords(library)
+    watched = driven.Chain.load(records, chain.id, Servers(records))
     driver = Driver(library, only=chain.id, watch=teller, hear=teller.hear)
-    driver.start()
+    if is_of_workers := _engine(library, chain) == "temporal":
+        _say_who_drives(library, chain)
+    else:
+        driver.start()
     try:
         while not teller.ended.wait(0.2):
-            if driving.driver_of(library, chain.id) not in (None, driver.holder):
-                teller(chain.id, progress.look(driven.Chain.load(library, chain.id, Servers(library))))
+            if is_of_workers or driving.driver_of(library, chain.id) not in (None, driver.holder):
+                teller(chain.id, progress.look(watched))
     except KeyboardInterrupt:
         shells.say(f"left as it is; go on with: artifact-db chain resume {chain.id}")
         return 1
     finally:
         driver.stop()
     return 0 if teller.status == "completed" else 1
+
+
+def _engine(library: Library, chain: Chain) -> str:
+    drive = driving.get_drive(library, chain.id)
+    return drive.engine if drive is not None else "local"
+
+
+def _say_who_drives(library: Library, chain: Chain) -> None:
+    """Where no worker takes a chain at once, say what it waits for."""
+    for _ in range(15):
+        if chains.get_chain(library, chain.id).temporal_workflow_id is not None:
+            return
+        time.sleep(0.2)
+    message = "no worker has taken it yet: start one with `artifact-db worker`, where the configuration is the same"
+    print(f"artifact-db: {message}", file=sys.stderr, flush=True)
 
 
 def _find(library: Library, named: str) -> Chain:

@@ -12,9 +12,9 @@ from pathlib import Path
 from .. import __version__
 from ..config import FILE_NAME
 from ..errors import ArtifactDBError, BadConfiguration
-from . import chaining, doctor, exporting, importing, reviewing, serving, tokens, trash, upkeep, verifying
+from . import chaining, doctor, exporting, importing, reviewing, serving, tokens, trash, upkeep, verifying, working
 
-COMMANDS = (serving, chaining, reviewing, trash, verifying, doctor, upkeep, exporting, importing, tokens)
+COMMANDS = (serving, working, chaining, reviewing, trash, verifying, doctor, upkeep, exporting, importing, tokens)
 """The modules that add a command each, or a few that belong together, in the order of the help text."""
 
 SYSTEM_USER = "__artifact_db"

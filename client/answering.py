@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,10 +19,13 @@ from ..library import (
     edits,
     events,
     executing,
+    handovers,
     identities,
     lineage,
+    loads,
     names,
     pages,
+    switches,
     tags,
     transfers,
     trash,
@@ -66,21 +69,23 @@ class Asked:
     @contextmanager
     def received(self) -> Iterator[tuple[Part, kinds.Kind, str]]:
         """The file of the call as a part of the store, with its kind and name."""
-        assert self.call.file is not None
-        filename = names.checked_filename(self.call.filename or "")
-        with self.library.store.copying(self.call.file) as part:
+        assert self.call.files is not None
+        ((path, named),) = self.call.files
+        filename = names.checked_filename(named)
+        with self.library.store.copying(path) as part:
             yield part, kinds.classify(part.beginning(kinds.HEAD_SIZE), filename), filename
 
 
 def _create_chain(asked: Asked) -> Any:
     if asked.body.pop("run", False):
         table, parameters = asked.body.pop("chain_definition", None), asked.body.pop("parameters", {})
-        for column in set(asked.body) - {"name", "description", "id"}:
+        for column in set(asked.body) - {"name", "description", "id", "engine"}:
             raise Invalid(f"{column} is what the engine says of a chain that it runs; leave it out", field=column)
         return rendering.plain(
             starting.start_inline(asked.library, table, parameters=parameters, actor=asked.actor, **asked.body)
         )
-    asked.body.pop("parameters", None)
+    for run_only in ("parameters", "engine"):
+        asked.body.pop(run_only, None)
     chain, _ = chains.create_chain(asked.library, actor=asked.actor, **asked.body)
     return rendering.plain(chain)
 
@@ -162,6 +167,24 @@ def _upload_artifact(asked: Asked) -> Any:
             **asked.body,
         )
     return asked.told(found)
+
+
+def _find_output(asked: Asked) -> Any:
+    look = loads.take if asked.query.pop("usable", False) else loads.find
+    last_approved = bool(asked.query.pop("last_approved", False))
+    return asked.told(look(asked.library, loads.Wanted(**asked.query), last_approved=last_approved))
+
+
+def _record_outputs(asked: Asked) -> Any:
+    handover = handovers.checked(asked.library, asked.body["record"])
+    with ExitStack() as parts:
+        received = []
+        for index, (path, named) in enumerate(asked.call.files or ()):
+            part = parts.enter_context(asked.library.store.copying(path))
+            told = handover.outputs[index].artifact.filename if index < len(handover.outputs) else named
+            received.append((part, kinds.classify(part.beginning(kinds.HEAD_SIZE), told)))
+        recorded, _ = handovers.record_outputs(asked.library, handover, received, by=asked.actor)
+    return {"items": [asked.told(one) for one in recorded], "next_cursor": None}
 
 
 def _edit_artifact(asked: Asked) -> Any:
@@ -252,6 +275,8 @@ ANSWERS: dict[str, Callable[[Asked], Any]] = {
     "upload_artifact": _upload_artifact,
     "get_latest_artifact": _get_latest_artifact,
     "collect_outputs": _collect_outputs,
+    "find_output": _find_output,
+    "record_outputs": _record_outputs,
     "list_artifacts": _list_artifacts,
     "get_artifact": lambda asked: asked.told(artifacts.get_artifact(asked.library, asked.id("artifact"))),
     "request_review": _request_review,
@@ -280,5 +305,6 @@ ANSWERS: dict[str, Callable[[Asked], Any]] = {
     "get_transfer": lambda asked: rendering.plain(transfers.get_transfer(asked.library, asked.id("transfer"))),
     "retry_transfer": _retry_transfer,
     "list_events": _list_events,
+    "get_recording": lambda asked: asdict(switches.get_recording(asked.library)),
     "list_servers": _list_servers,
 }

@@ -65,6 +65,25 @@ class Artifacts(Asking):
             filename=filename,
         )
 
+    def record_outputs(self, record: Mapping[str, Any], files: Sequence[str | Path] = ()) -> list[Artifact]:
+        """Record several outputs of one execution in one transaction, or none of them. Called again, nothing is twice.
+
+        Args:
+            record: whose outputs they are, each with the `artifact_id` that you choose and its `sha256`, and how the
+                execution ended; as `Handover` in the contract has it.
+            files: the files of the outputs, in their order. They are copied, and stay as they are.
+        Returns:
+            An artifact for each output, in their order.
+        Raises:
+            NotFound, TooLarge. Invalid: something is wrong with the record, or a file has other bytes.
+            Conflict: an id has other bytes, or was recorded before and is deleted for good since.
+        """
+        sent = [(Path(file), Path(file).name) for file in files]
+        for file, _ in sent:
+            file.open("rb").close()  # What cannot be read is the caller's to know, whoever is asked.
+        found = self._ask("record_outputs", body={"record": record}, files=sent)
+        return [self._backend.artifact(one) for one in found["items"]]
+
     def edit_artifact(
         self,
         id: str,
@@ -102,6 +121,29 @@ class Artifacts(Asking):
             NotFound: there is none with this id.
         """
         return self._artifact("get_artifact", path={"artifact_id": id})
+
+    def find_output(
+        self,
+        *,
+        artifact_id: str | None = None,
+        chain: str | None = None,
+        step: str | None = None,
+        workflow: str | None = None,
+        output: str | None = None,
+        usable: bool = False,
+        last_approved: bool = False,
+    ) -> Artifact:
+        """The artifact that names mean, as LoadFromArtifactDB finds it: the current one, or the head of `output`.
+
+        Args:
+            chain, workflow: names or ids; of a name the newest is meant.
+            usable: it is to go on from here: its state is asked for and its bytes are proven.
+            last_approved: while it is not usable, the newest usable version of the same output.
+        Raises:
+            Invalid, NotFound, Gone. NotUsable: `artifact` is as it is now.
+        """
+        names = {"artifact_id": artifact_id, "chain": chain, "step": step, "workflow": workflow, "output": output}
+        return self._artifact("find_output", query=given(**names, usable=usable, last_approved=last_approved))
 
     def list_artifacts(
         self,
@@ -264,7 +306,7 @@ class Artifacts(Asking):
     ) -> Artifact:
         file = Path(local_path)
         file.open("rb").close()  # What cannot be read is the caller's to know, whoever is asked.
-        return self._artifact(operation, path=path, body=fields, file=file, filename=filename or file.name, **more)
+        return self._artifact(operation, path=path, body=fields, files=[(file, filename or file.name)], **more)
 
     def _require_next(self, workflow_id: str, parent_id: str, version: int | None) -> None:
         """That the parent is of this workflow, and its output's next version this one."""

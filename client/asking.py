@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ PAGE = 200
 class Call:
     """One call. `path` has the ids that stand in the route's path, `revision` is what If-Match says.
 
-    `file` is sent as multipart, with `body` beside it as fields.
+    `files`, each with its name, are sent as multipart, with `body` before them as fields; None: a body of JSON.
     """
 
     operation: str
@@ -33,8 +33,7 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     revision: int | None = None
-    file: Path | None = None
-    filename: str | None = None
+    files: Sequence[tuple[Path, str]] | None = None
 
 
 class Backend(ABC):

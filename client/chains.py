@@ -37,6 +37,7 @@ class Chains(Asking):
         chain_definition: Mapping[str, Any] | None = None,
         run: bool = False,
         parameters: Mapping[str, Any] | None = None,
+        engine: str | None = None,
         status: str | None = None,
         current_level: int | None = None,
         temporal_workflow_id: str | None = None,
@@ -47,6 +48,8 @@ class Chains(Asking):
         Args:
             id: a UUID of yours, which makes the call safe to repeat also by another process.
             parameters: values in place of the definition's defaults, where it is run.
+            engine: which one runs it: `local`, the hub itself (where None), or `temporal`, the workers of a Temporal
+                server, of which one has to work for that hub.
         Raises:
             Invalid: `errors` have all that is wrong with the definition. Conflict: the id is another chain's.
         """
@@ -57,6 +60,7 @@ class Chains(Asking):
             chain_definition=chain_definition,
             run=run,
             parameters=parameters,
+            engine=engine,
             status=status,
             current_level=current_level,
             temporal_workflow_id=temporal_workflow_id,

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..comfyui_client.sessions import OriginSession
-from ..comfyui_client.uploads import MultipartBody
+from ..comfyui_client.uploads import FormFile, MultipartBody
 from ..config import Server
 from ..errors import BadConfiguration, DeliveryFailed, ServerFailed, ServerUnreachable
 from ..errors import StoreFailed as FileFailed
@@ -35,13 +36,16 @@ logger = logging.getLogger("artifact_db.client")
 
 PREFIX = "/artifact-db"
 
-PATIENT = {"collect_outputs", "upload_artifact", "edit_artifact", "cancel_chain"}
+PATIENT = {"collect_outputs", "record_outputs", "upload_artifact", "edit_artifact", "cancel_chain"}
 """Operations that answer when something large was moved, or when other machines have answered."""
 
 PATIENCE = 3600.0
 """Seconds without a byte that those may take."""
 
 LONGEST_PAUSE = 20.0
+CLOCK = 5.0
+"""Seconds by which two clocks may differ that are taken to agree."""
+
 BLOCK = 256 * 1024
 ANY_ANSWER = range(200, 600)
 TRANSIENT = (429, 502, 503, 504)
@@ -49,7 +53,10 @@ TRANSIENT = (429, 502, 503, 504)
 
 
 class HubBackend(Backend):
-    """A hub over HTTP; may be used by several threads. Its token is sent to its origin only, and never shown."""
+    """A hub over HTTP; may be used by several threads. Its token is sent to its origin only, and never shown.
+
+    `ahead`: seconds by which the hub's clock is before this machine's; 0 for as little as its answers cannot tell.
+    """
 
     def __init__(
         self,
@@ -73,6 +80,7 @@ class HubBackend(Backend):
         self._timeout = timeout
         self._retries = retries
         self._backoff = backoff
+        self.ahead = 0.0
         self._local = threading.local()
         self._lock = threading.Lock()
         self._sessions: list[OriginSession] = []
@@ -131,24 +139,26 @@ class HubBackend(Backend):
             )
             with exchange as answer:
                 text = answer.content
+                self.ahead = _ahead(answer.headers.get("Date"))
                 return answer.status_code, self._json(answer, text), _seconds(answer.headers.get("Retry-After"))
 
     @contextmanager
     def _sent(self, call: Call) -> Iterator[tuple[str | None, Any]]:
-        """The body of a call with its type; a file is opened anew each time."""
-        if call.file is None:
+        """The body of a call with its type; files are opened anew each time."""
+        if call.files is None:
             data = json.dumps(call.body, ensure_ascii=False).encode() if call.body else None
             yield ("application/json" if data else None), data
             return
-        fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in call.body.items()}
+        fields = {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in call.body.items()
+        }
         try:
-            with call.file.open("rb") as source:
-                size = os.fstat(source.fileno()).st_size
-                named = call.filename or call.file.name
-                body = MultipartBody(source, name="file", filename=named, size=size, fields=fields)
-                yield body.content_type, body
-        except FileFailed as error:
-            raise problems.told("store_failed", f"{call.file}: {error}") from error
+            files = [FormFile.at(path, "file", named) for path, named in call.files]
+            body = MultipartBody(files, fields=fields)
+            yield body.content_type, body
+        except (FileFailed, OSError) as error:
+            raise problems.told("store_failed", f"a file could not be sent: {error}") from error
 
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {"Accept": "application/json"}
@@ -165,6 +175,8 @@ class HubBackend(Backend):
             with suppress(ValueError):
                 return json.loads(text)
         if answer.status_code < 300 and answer.status_code != 204:
+            if not kind:
+                raise DeliveryFailed(f"{self._server.url} broke off in the head of its answer")
             raise self._no_hub(answer.status_code)
         return None
 
@@ -216,6 +228,14 @@ class HubBackend(Backend):
     def _pause(self, attempt: int) -> float:
         """Seconds to wait: doubled each time, and never the same for two clients that failed together."""
         return min(self._backoff * 2.0**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+
+
+def _ahead(date: str | None) -> float:
+    """Seconds by which a clock that gave this header is ahead: it tells whole seconds, and a while ago."""
+    with suppress(TypeError, ValueError):
+        ahead = (parsedate_to_datetime(date or "") - datetime.now(timezone.utc)).total_seconds()
+        return ahead if abs(ahead) > CLOCK else 0.0
+    return 0.0
 
 
 def _is_transient(problem: problems.Problem, body: Any) -> bool:

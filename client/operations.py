@@ -21,6 +21,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "upload_artifact": ("POST", "/workflows/{workflow_id}/artifacts"),
     "get_latest_artifact": ("GET", "/workflows/{workflow_id}/latest"),
     "collect_outputs": ("POST", "/workflows/{workflow_id}/collect"),
+    "find_output": ("GET", "/outputs"),
+    "record_outputs": ("POST", "/outputs"),
     "list_artifacts": ("GET", "/artifacts"),
     "get_artifact": ("GET", "/artifacts/{artifact_id}"),
     "request_review": ("PATCH", "/artifacts/{artifact_id}"),
@@ -42,6 +44,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "list_transfers": ("GET", "/transfers"),
     "get_transfer": ("GET", "/transfers/{transfer_id}"),
     "retry_transfer": ("POST", "/transfers/{transfer_id}/retry"),
+    "call_engine": ("POST", "/engine/{call}"),
     "list_events": ("GET", "/events"),
+    "get_recording": ("GET", "/recording"),
     "list_servers": ("GET", "/servers"),
 }

@@ -72,6 +72,12 @@ class Inspection:
                 found += [path for path, removed in connection.execute(query, (limit,)) if removed is None]
             return list(dict.fromkeys(found))
 
+    def open_drives(self, engine: str) -> int:
+        """How many chains an engine has that have not ended."""
+        with self._connected() as connection:
+            query = "SELECT count(*) FROM drives WHERE engine = ? AND ended_at IS NULL"
+            return int(connection.execute(query, (engine,)).fetchone()[0])
+
     def named(self, local_paths: Sequence[str]) -> set[str]:
         """Those of some places in the store that a row names."""
         places = ", ".join("?" * len(local_paths))

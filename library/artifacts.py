@@ -158,6 +158,11 @@ def list_heads(library: Library, workflow_id: str) -> list[Artifact]:
             (table.workflow_id == workflow["id"]) & table.deleted_at.is_null() & (table.is_head == _TRUE)
         )
         heads = views(library, all_rows(query))
+    return current_first(heads)
+
+
+def current_first(heads: Iterable[Artifact]) -> list[Artifact]:
+    """Heads in the order in which they were made, the current artifact first."""
     return sorted(heads, key=lambda artifact: (not artifact.is_latest, artifact.id))
 
 

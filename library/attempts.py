@@ -134,6 +134,16 @@ def of_workflow(workflow_id: str) -> list[Attempt]:
     return [Attempt.of(row) for row in all_rows(_newest_first(workflow_id))]
 
 
+def get_attempt(library: Library, attempt_id: str) -> Attempt:
+    """One attempt.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    with library.reading():
+        return Attempt.of(row_of(attempt_id))
+
+
 def newest(library: Library, workflow_id: str) -> Attempt | None:
     """The last attempt of a workflow; None where it has none."""
     with library.reading():

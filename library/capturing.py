@@ -7,6 +7,8 @@ that lie elsewhere are no results: previews in its temp folder, and what nodes s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from ..db import models
 from ..errors import TooNew, Unavailable
 from ..media.kinds import HEAD_SIZE, classify
 from ..storage.files import digest
+from ..storage.local import Store
 from ..storage.sources import SourceFailed, place
 from . import arrivals, attempts, identities, inputs, recording, runs
 from .arrivals import Arrived, Missing
@@ -51,26 +54,48 @@ def capture(
         Unavailable, TooNew: the database is away, and nothing waits for it.
     """
     wanted = _new(library, run, history, folder)
+    arrived, missing = gather(library.store, wanted, history, folder, for_good=for_good)
+    return _record(library, run, history, arrived, missing, went_in or {})
+
+
+def results(history: History) -> list[Reported]:
+    """What a prompt has put out and none of our nodes has recorded.
+
+    Files come first, since the first of all is what the workflow offers.
+    """
+    outputs = [one for one in history.outputs if one.kept_as is None and _is_result(one)]
+    outputs.sort(key=lambda output: output.text is not None)
+    return outputs
+
+
+def gather(
+    store: Store, wanted: Sequence[Reported], history: History, folder: Path, *, for_good: bool = False
+) -> tuple[list[Arrived], list[Missing]]:
+    """Take outputs into the staging folder. Raises as `capture`; what was taken is then discarded."""
     arrived: list[Arrived] = []
     missing: list[Missing] = []
     try:
         for output in wanted:
             try:
-                arrived.append(_take(library, output, history, folder))
+                arrived.append(_take(store, output, history, folder))
             except SourceFailed as error:
                 if not for_good:
                     raise
                 missing.append(Missing(output, error))
     except BaseException:
-        arrivals.discard(library.store, arrived)
+        arrivals.discard(store, arrived)
         raise
-    return _record(library, run, history, arrived, missing, went_in or {})
+    return arrived, missing
+
+
+def ended(history: History, missing: Sequence[Missing], went_in: inputs.Inputs) -> attempts.Ending:
+    """How the attempt ended whose outputs were gathered."""
+    status, error = arrivals.ending(history, missing)
+    return attempts.Ending(None, status, error, inputs=went_in)
 
 
 def _new(library: Library, run: runs.Run, history: History, folder: Path) -> list[Reported]:
-    """What is to be recorded; files first, since the first of all is what the workflow offers."""
-    outputs = [one for one in history.outputs if one.kept_as is None and _is_result(one)]
-    outputs.sort(key=lambda output: output.text is not None)
+    outputs = results(history)
     try:
         with library.reading():
             held = runs.holder(run)
@@ -103,8 +128,8 @@ def _is_recorded(library: Library, output: Reported, folder: Path) -> bool:
         return bool(same.exists())
 
 
-def _take(library: Library, output: Reported, history: History, folder: Path) -> Arrived:
-    store, artifact_id = library.store, identities.new_id()
+def _take(store: Store, output: Reported, history: History, folder: Path) -> Arrived:
+    artifact_id = identities.new_id()
     if output.text is not None:
         return arrivals.keep_text(store, output, artifact_id=artifact_id, graph=history.graph)
     with store.copying(place(folder, output.filename, output.subfolder)) as part:
@@ -120,15 +145,14 @@ def _record(
     missing: list[Missing],
     went_in: inputs.Inputs,
 ) -> int:
-    status, error = arrivals.ending(history, missing)
-    ended = attempts.Ending(None, status, error, inputs=went_in)
+    ending = ended(history, missing, went_in)
     by, workflow_id = run.requested_by or ACTOR, identities.new_id()
     if arrived:
         outputs = [(one.as_artifact(), one.placement) for one in arrived]
         recording.record(
-            library, outputs, actor=by, workflow_id=workflow_id, run=run, ending=ended, keep_when_unavailable=True
+            library, outputs, actor=by, workflow_id=workflow_id, run=run, ending=ending, keep_when_unavailable=True
         )
     elif missing:
         with library.writing(by) as tx:
-            attempts.end(tx, attempts.Ending(runs.begin(tx, run, workflow_id)[1], status, error))
+            attempts.end(tx, replace(ending, attempt_id=runs.begin(tx, run, workflow_id)[1]))
     return len(arrived)

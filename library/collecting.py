@@ -7,7 +7,9 @@ brings the rest in a transaction of its own. Of a call that dies nothing is left
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..comfyui_client import History, Reported, Server
 from ..db import models
@@ -19,6 +21,16 @@ from .views import Artifact
 
 if TYPE_CHECKING:
     from .opening import Library
+
+
+class Receiver(fetching.Place, inputs.Known, Protocol):
+    """Who records what is collected: a library, or a hub that is told over HTTP."""
+
+    def recorded_outputs(self, attempt_id: str) -> Collection[str]:
+        """The output keys that the attempt has an artifact of."""
+
+    def record(self, workflow_id: str, arrived: Sequence[Arrived], ending: attempts.Ending) -> None:
+        """Record what arrived, with how the attempt ended, in one transaction."""
 
 
 def download_and_store_artifacts(
@@ -65,15 +77,62 @@ def download_and_store_artifacts(
         held = _attempt(library, workflow_id, target, prompt_id)
         history = history or _history(library, target, prompt_id, by)
         attempt_id = held["id"] if held else _begin(library, workflow_id, target, prompt_id, by)
-        with library.reading():
-            known = runs.recorded_outputs(attempt_id)
-        wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
-        went_in = _inputs(library, target, history, wanted, prompt_id)
-        arrived, missing = fetching.fetch(library, target, wanted, history.graph)
-        _record(library, workflow_id, arrived, _ending(attempt_id, history, missing, went_in, patient), by)
-        if missing:
-            raise _incomplete(target, missing, len(arrived))
+        where = Where(workflow_id, attempt_id, target, prompt_id)
+        collect(_Own(library, by), where, history, include_temp=include_temp, patient=patient)
         return _of_execution(library, attempt_id, history)
+
+
+@dataclass(frozen=True)
+class Where:
+    """An attempt, and the server that has run its prompt."""
+
+    workflow_id: str
+    attempt_id: str
+    server: Server
+    prompt_id: str
+
+
+def collect(
+    receiver: Receiver, where: Where, history: History, *, include_temp: bool = False, patient: bool = False
+) -> None:
+    """As `download_and_store_artifacts`, of an attempt that is there, for whoever records it."""
+    known = receiver.recorded_outputs(where.attempt_id)
+    wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
+    went_in = _inputs(receiver, where, history, wanted)
+    arrived, missing = fetching.fetch(receiver, where.server, wanted, history.graph)
+    receiver.record(where.workflow_id, arrived, _ending(where.attempt_id, history, missing, went_in, patient))
+    if missing:
+        raise _incomplete(where.server, missing, len(arrived))
+
+
+class _Own:
+    """A library, as who records what is collected."""
+
+    def __init__(self, library: Library, by: str) -> None:
+        self._library = library
+        self._by = by
+        self.config, self.connections, self.store = library.config, library.connections, library.store
+
+    def recorded_outputs(self, attempt_id: str) -> Collection[str]:
+        with self._library.reading():
+            return runs.recorded_outputs(attempt_id)
+
+    def delivered_names(self, *, server: str, prompt_id: str) -> Collection[str]:
+        return inputs.delivered_names(self._library, server=server, prompt_id=prompt_id)
+
+    def is_size_of_any(self, size: int) -> bool:
+        return inputs.is_size_of_any(self._library, size)
+
+    def recognised(self, hashes: Sequence[str], *, server: str, prompt_id: str) -> inputs.Inputs:
+        return inputs.recognised(self._library, hashes, server=server, prompt_id=prompt_id)
+
+    def record(self, workflow_id: str, arrived: Sequence[Arrived], ending: attempts.Ending) -> None:
+        if arrived:
+            outputs = [(one.as_artifact(), one.placement) for one in arrived]
+            recording.record(self._library, outputs, actor=self._by, workflow_id=workflow_id, ending=ending)
+            return
+        with self._library.writing(self._by) as tx:
+            attempts.end(tx, ending)
 
 
 def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str) -> dict[str, Any] | None:
@@ -155,15 +214,14 @@ def _in_order(outputs: tuple[Reported, ...], include_temp: bool) -> list[Reporte
     return sorted(wanted, key=rank)
 
 
-def _inputs(
-    library: Library, server: Server, history: History, wanted: list[Reported], prompt_id: str
-) -> inputs.Inputs:
+def _inputs(receiver: Receiver, where: Where, history: History, wanted: list[Reported]) -> inputs.Inputs:
     """What went into these outputs."""
     made_by = dict.fromkeys(output.node_id for output in wanted)
     if not made_by or history.graph is None:
         return {}
-    with fetching.client(library, server) as comfyui:
-        return inputs.of_server(library, comfyui, history.graph, made_by, prompt_id)
+    with fetching.client(receiver, where.server) as comfyui:
+        most = receiver.config.max_upload
+        return inputs.of_server(receiver, comfyui, history.graph, made_by, where.prompt_id, most=most)
 
 
 def _ending(
@@ -179,15 +237,6 @@ def _ending(
         client_id=history.client_id,
         inputs=went_in,
     )
-
-
-def _record(library: Library, workflow_id: str, arrived: list[Arrived], ending: attempts.Ending, by: str) -> None:
-    if arrived:
-        outputs = [(one.as_artifact(), one.placement) for one in arrived]
-        recording.record(library, outputs, actor=by, workflow_id=workflow_id, ending=ending)
-        return
-    with library.writing(by) as tx:
-        attempts.end(tx, ending)
 
 
 def _of_execution(library: Library, attempt_id: str, history: History) -> list[Artifact]:

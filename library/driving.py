@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..db import models
 from ..db.querying import all_tuples, first_row, insert
 from ..db.statuses import FINISHED_CHAIN
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, Invalid, NotFound
 from . import chains, identities
 from .views import Drive
 
@@ -22,8 +22,32 @@ if TYPE_CHECKING:
 LEASE = 15.0
 """Seconds that a chain waits for a driver that has died."""
 
+ENGINES = ("local", "temporal")
+"""Which engines there are: that of whichever process opens the library, and the workers of a Temporal server."""
+
 DRIVER = "chain"
 """The actor of what an engine does by itself."""
+
+
+def checked_engine(engine: str) -> str:
+    """The name of an engine that there is.
+
+    Raises:
+        Invalid: there is none of this name.
+    """
+    if engine not in ENGINES:
+        raise Invalid(f"there is no engine {engine!r} (there are {', '.join(ENGINES)})", field="engine")
+    return engine
+
+
+def engine_of(name: str) -> str:
+    """The actor of what an engine does that works for this hub on another machine, under a token of this name."""
+    return f"{DRIVER} ({name})"
+
+
+def is_engine(actor: str) -> bool:
+    """Whether it was an engine that did something by itself, on this machine or another."""
+    return actor == DRIVER or actor.startswith(f"{DRIVER} (")
 
 
 def start(
@@ -38,7 +62,8 @@ def start(
     """Hand a chain to an engine, which begins at once. Asked again, it is the same drive.
 
     Raises:
-        NotFound: there is no such chain. Conflict: it has ended, or was started with other parameters.
+        NotFound: there is no such chain. Invalid: there is no such engine.
+        Conflict: it has ended, or was started with other parameters.
     """
     with library.writing(actor) as tx:
         return begin(
@@ -56,6 +81,7 @@ def begin(
     source_chain_id: str | None = None,
 ) -> Drive:
     """As `start`, inside the caller's transaction."""
+    checked_engine(engine)
     chain = chains.row_of(chain_id)
     existing = first_row(models.Drive.select().where(models.Drive.chain_id == chain["id"]))
     if existing is not None:
@@ -124,6 +150,28 @@ def take(
         for chain_id in ids:
             leases.insert(chain_id=chain_id, holder=holder, expires_at=until).on_conflict_replace().execute()
         return ids
+
+
+def list_driven(
+    library: Library, *, engine: str, spoken_of: Sequence[tuple[str | None, str | None]] | None = None
+) -> list[tuple[str, bool]]:
+    """The chains of an engine, each with whether there is something to drive: not for one that has ended or is trash.
+
+    Args:
+        spoken_of: those of which events speak, by chain or else by workflow; None: all that have not ended.
+    """
+    drives, table, steps = models.Drive, models.Chain, models.Workflow
+    query = drives.select(drives.chain_id, drives.ended_at, table.deleted_at).join(table)
+    query = query.where(drives.engine == engine)
+    if spoken_of is None:
+        query = query.where(drives.ended_at.is_null())
+    else:
+        named = {chain_id for chain_id, _ in spoken_of if chain_id is not None}
+        of_steps = [workflow_id for chain_id, workflow_id in spoken_of if chain_id is None and workflow_id is not None]
+        of_these = steps.select(steps.chain_id).where(steps.id.in_(of_steps))
+        query = query.where(drives.chain_id.in_(list(named)) | drives.chain_id.in_(of_these))
+    with library.reading():
+        return [(chain_id, ended is None and deleted is None) for chain_id, ended, deleted in all_tuples(query)]
 
 
 def keep(library: Library, holder: str, chain_ids: Sequence[str]) -> list[str]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +40,8 @@ MAX_NAMED = 50
 
 MANY = 20
 """Orphans above which half of the store is too many to be moved: it may be another database's."""
+
+TEMPORAL_SECONDS = 5.0
 
 DEPENDENCIES = ("peewee", "aiohttp", "pillow", "requests", "filelock", "tqdm")
 
@@ -75,6 +79,7 @@ def examine(config: Config, *, quarantine: bool = False, advance: Advance = lamb
     yield from _disks(config, inspection.path)
     yield from _servers(config)
     yield from _dependencies()
+    yield from _temporal(config, inspection if is_current else None)
     if (reason := _reason_against(config.store, inspection)) is not None:
         told = f"{config.store}: {reason}. Mount it, or make this the store: `artifact-db migrate --adopt-store`"
         yield Check("store", "wrong", told)
@@ -175,6 +180,30 @@ def _server(server: Server, found: Health) -> Check:
     version = f"ComfyUI {found.version}" if found.version is not None else "ComfyUI, of an unknown version"
     prompts = "1 prompt" if found.queue == 1 else f"{found.queue} prompts"
     return Check("servers", "ok", f"{label}: {version}, {prompts} in its queue", data=told)
+
+
+def _temporal(config: Config, inspection: Inspection | None) -> Iterator[Check]:
+    """Whether the Temporal server answers, where one is configured or chains wait for its workers."""
+    try:
+        count = inspection.open_drives("temporal") if inspection is not None else 0
+    except Unavailable:
+        count = 0  # What is the matter with the database is said already.
+    if not count and config.temporal == Config.temporal:
+        return
+    address = config.temporal.partition("/")[0]
+    host, _, port = address.rpartition(":")
+    chains = "1 chain is" if count == 1 else f"{count} chains are"
+    told = {"address": config.temporal, "chains": count}
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=TEMPORAL_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        text = f"{address} does not answer ({error}), {chains} driven through it; start it, or name yours as `temporal`"
+        yield Check("temporal", "wrong", text, data=told)
+        return
+    yield Check("temporal", "ok", f"{address} answers, {chains} driven through it", data=told)
+    if find_spec("temporalio") is None:
+        text = 'temporalio is not installed here, a worker needs it: pip install "comfyui-artifact-db[temporal]"'
+        yield Check("temporal", "note", text)
 
 
 def _dependencies() -> Iterator[Check]:

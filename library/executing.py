@@ -110,6 +110,8 @@ def move(library: Library, attempt_id: str, *, server: str, by: str = driving.DR
     address = library.config.server(server).name
     with library.writing(by) as tx:
         attempt = _open_row(attempt_id)
+        if attempt["server_address"] == address:
+            return
         if attempt["workflow_definition"] is not None:
             raise Conflict(f"its prompt may have come to {attempt['server_address']!r} already")
         columns = {"server_address": address}
@@ -120,9 +122,11 @@ def withdraw(library: Library, attempt_id: str, *, reason: str, by: str = drivin
     """It does not run, since what the one before it made could be had after all; the workflow stands as that one does.
 
     Raises:
-        NotFound: it is gone with its chain. Conflict: it has ended, or there is none before it.
+        NotFound: it is gone with its chain. Conflict: it has ended otherwise, or there is none before it.
     """
     with library.writing(by) as tx:
+        if attempts.row_of(attempt_id)["status"] == "skipped":
+            return
         attempt = _open_row(attempt_id)
         others = models.Attempt.select().where(
             (models.Attempt.workflow_id == attempt["workflow_id"]) & (models.Attempt.number < attempt["number"])

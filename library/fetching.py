@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from ..comfyui_client import ComfyUIServer, Reported, Server
+from ..comfyui_client.connections import Connections
+from ..config import Config
 from ..errors import ArtifactDBError, DeliveryFailed, ServerFailed, ServerUnreachable, StoreFailed
 from ..media.kinds import HEAD_SIZE, classify
 from ..storage.files import Part
+from ..storage.local import Store
 from . import identities
 from .arrivals import Arrived, Graph, Missing, discard, keep, keep_text
-
-if TYPE_CHECKING:
-    from .opening import Library
 
 T = TypeVar("T")
 
@@ -37,9 +37,22 @@ _PASSING, _LASTING = (408, 429), (507,)
 """Statuses below 500 that pass by themselves; and from there on ones that do not: a full disk waits for somebody."""
 
 
-def client(library: Library, server: Server) -> AbstractContextManager[ComfyUIServer]:
+class Place(Protocol):
+    """Where outputs are brought to: a library, or a process that has a store of its own for what it hands on."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def connections(self) -> Connections: ...
+
+    @property
+    def store(self) -> Store: ...
+
+
+def client(place: Place, server: Server) -> AbstractContextManager[ComfyUIServer]:
     """A client whose patience is that of a collection. For one thread at a time."""
-    return library.connections.client(server, timeout=TIMEOUT, deadline=DEADLINE)
+    return place.connections.client(server, timeout=TIMEOUT, deadline=DEADLINE)
 
 
 def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
@@ -59,7 +72,7 @@ def again(call: Callable[[], T], over: threading.Event | None = None) -> T:
 
 
 def fetch(
-    library: Library, server: Server, outputs: Sequence[Reported], graph: Graph | None = None
+    place: Place, server: Server, outputs: Sequence[Reported], graph: Graph | None = None
 ) -> tuple[list[Arrived], list[Missing]]:
     """Bring these outputs into the staging folder, in their order.
 
@@ -68,15 +81,15 @@ def fetch(
     """
     if not outputs:
         return [], []
-    crew = _Crew(library, graph)
+    crew = _Crew(place, graph)
     if len(outputs) == 1:
-        with client(library, server) as only:
+        with client(place, server) as only:
             crew.clients.put(only)
             result = crew.bring(outputs[0], identities.new_id())
         return ([result], []) if isinstance(result, Arrived) else ([], [result])
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-fetch") as pool:
         for _ in range(min(AT_ONCE, len(outputs))):
-            crew.clients.put(stack.enter_context(client(library, server)))
+            crew.clients.put(stack.enter_context(client(place, server)))
         try:
             # Ids are given in the order of the outputs, so that the artifacts sort as they do.
             jobs = [pool.submit(crew.bring, output, identities.new_id()) for output in outputs]
@@ -84,7 +97,7 @@ def fetch(
         except BaseException:
             crew.end()
             pool.shutdown(wait=True, cancel_futures=True)
-            discard(library.store, [job.result() for job in jobs if not job.cancelled() and not job.exception()])
+            discard(place.store, [job.result() for job in jobs if not job.cancelled() and not job.exception()])
             raise
     arrived = [result for result in results if isinstance(result, Arrived)]
     return arrived, [result for result in results if isinstance(result, Missing)]
@@ -93,8 +106,8 @@ def fetch(
 class _Crew:
     """Those who fetch for one collection, each with a connection of its own."""
 
-    def __init__(self, library: Library, graph: Graph | None) -> None:
-        self._library = library
+    def __init__(self, place: Place, graph: Graph | None) -> None:
+        self._place = place
         self._graph = graph
         self._over = threading.Event()
         self._why: ArtifactDBError | None = None
@@ -109,7 +122,7 @@ class _Crew:
             return Missing(output, self._not_tried())
         try:
             if output.text is not None:
-                return keep_text(self._library.store, output, artifact_id=artifact_id, graph=self._graph)
+                return keep_text(self._place.store, output, artifact_id=artifact_id, graph=self._graph)
             server = self.clients.get()
             try:
                 return again(lambda: self._download(server, output, artifact_id), self._over)
@@ -122,14 +135,14 @@ class _Crew:
             return Missing(output, error)
 
     def _download(self, server: ComfyUIServer, output: Reported, artifact_id: str) -> Arrived:
-        with self._library.store.receiving() as part:
+        with self._place.store.receiving() as part:
             beginning = _Beginning(part)
             size = server.download(
                 beginning.write,
                 filename=output.filename,
                 subfolder=output.subfolder,
                 folder_type=output.folder_type,
-                most=self._library.config.max_upload,
+                most=self._place.config.max_upload,
             )
             if size is None:
                 raise DeliveryFailed(
@@ -137,7 +150,7 @@ class _Crew:
                     **{"server": server.server.name, "status": 404},
                 )
             kind = classify(beginning.head, output.filename)
-            return keep(self._library.store, part, output, kind, artifact_id=artifact_id, graph=self._graph)
+            return keep(self._place.store, part, output, kind, artifact_id=artifact_id, graph=self._graph)
 
     def _not_tried(self) -> ArtifactDBError:
         why = self._why

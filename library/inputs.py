@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from peewee import SQL, fn
 
@@ -38,15 +38,29 @@ CANDIDATES = 20
 """How many of the newest artifacts with the same bytes are looked at; there may be any number of them."""
 
 
-def of_server(library: Library, comfyui: ComfyUIServer, graph: Graph, outputs: Iterable[str], prompt_id: str) -> Inputs:
+class Known(Protocol):
+    """What is asked of the record about files: the functions of these names, below."""
+
+    def delivered_names(self, *, server: str, prompt_id: str) -> Collection[str]: ...
+
+    def is_size_of_any(self, size: int) -> bool: ...
+
+    def recognised(self, hashes: Sequence[str], *, server: str, prompt_id: str) -> Inputs: ...
+
+
+def of_server(
+    known: Known, comfyui: ComfyUIServer, graph: Graph, outputs: Iterable[str], prompt_id: str, *, most: int
+) -> Inputs:
     """What went into the outputs of some nodes of a prompt that ran on another server, as far as it can be told.
 
     A file is fetched only where an artifact has as many bytes, and one that cannot be had any more is left out, as is
     what was delivered for this prompt: that was read back then, and is an input already.
+
+    Args:
+        most: bytes of a file that is longer than any artifact may be.
     """
-    outputs = list(outputs)
-    with library.reading():
-        delivered = {name for (name,) in all_tuples(_delivered_for(prompt_id, comfyui.server.name))}
+    outputs, server = list(outputs), comfyui.server.name
+    delivered = known.delivered_names(server=server, prompt_id=prompt_id)
     hashes = []
     for file in read_files(graph, outputs):
         if file.folder_type == "input" and f"{file.subfolder}/{file.filename}".lstrip("/") in delivered:
@@ -58,15 +72,15 @@ def of_server(library: Library, comfyui: ComfyUIServer, graph: Graph, outputs: I
                 filename=file.filename,
                 subfolder=file.subfolder,
                 folder_type=file.folder_type,
-                most=library.config.max_upload,
-                wanted=lambda size: is_size_of_any(library, size),
+                most=most,
+                wanted=known.is_size_of_any,
             )
         except ServerFailed as error:
             logger.debug("whether %s is an artifact cannot be told: %s", file.filename, error)
             continue
         if size is not None:
             hashes.append(digest.hexdigest())
-    found = recognised(library, hashes, server=comfyui.server.name, prompt_id=prompt_id)
+    found = known.recognised(hashes, server=server, prompt_id=prompt_id) if hashes else {}
     if loaded := loaded_artifacts(graph, outputs):
         found["node"] = loaded
     return found
@@ -107,6 +121,17 @@ def _digest(path: Path, state: FileState) -> str:
     return digest(path)
 
 
+def delivered_names(library: Library, *, server: str, prompt_id: str) -> set[str]:
+    """What a server called that which was delivered to it for the step whose prompt this is."""
+    table, attempt = models.Transfer, models.Attempt
+    query = table.select(table.target_filename).join(attempt, on=(attempt.workflow_id == table.target_workflow_id))
+    query = query.where(
+        (attempt.prompt_id == prompt_id) & (table.target_server == server) & (table.status == "completed")
+    )
+    with library.reading():
+        return {name for (name,) in all_tuples(query)}
+
+
 def is_size_of_any(library: Library, size: int) -> bool:
     """Whether any artifact has so many bytes: a file of another size need not be hashed."""
     with library.reading():
@@ -137,15 +162,6 @@ def with_bytes(sha256: str, prompt_id: str) -> Any:
     made_by_it = attempt.select(SQL("1")).where((attempt.id == table.attempt_id) & (attempt.prompt_id == prompt_id))
     query = table.select(table.id, table.deleted_at).where((table.sha256 == sha256) & ~fn.EXISTS(made_by_it))
     return query.order_by(table.id.desc()).limit(CANDIDATES)
-
-
-def _delivered_for(prompt_id: str, server: str) -> Any:
-    """What a server called that which was delivered to it for the step whose prompt this is."""
-    table, attempt = models.Transfer, models.Attempt
-    query = table.select(table.target_filename).join(attempt, on=(attempt.workflow_id == table.target_workflow_id))
-    return query.where(
-        (attempt.prompt_id == prompt_id) & (table.target_server == server) & (table.status == "completed")
-    )
 
 
 def _delivered(artifact_ids: list[str], server: str) -> str | None:

@@ -9,7 +9,7 @@ from peewee import SQL
 
 from ..db import models
 from ..db.querying import first_row
-from ..errors import Invalid, NotFound
+from ..errors import Gone, Invalid, NotFound, NotUsable
 from . import artifacts, identities, names, workflows
 from .views import Artifact
 
@@ -76,6 +76,35 @@ def resolve(library: Library, wanted: Wanted) -> Artifact:
             what = f"output {wanted.output!r}" if wanted.output else "an artifact"
             raise NotFound(f"workflow {workflow['workflow_name']!r} ({workflow['id']}) does not have {what} yet")
         return artifacts.view(library, row)
+
+
+def find(library: Library, wanted: Wanted, *, last_approved: bool = False) -> Artifact:
+    """What is meant, by its state and its file; its bytes are not read.
+
+    Args:
+        last_approved: while it is not usable, the newest usable version of the same output in its place.
+    Raises:
+        Invalid, NotFound: as `resolve`. NotUsable: no version of the output is usable.
+    """
+    artifact = resolve(library, wanted)
+    if last_approved and artifacts.why_not_usable(artifact) is not None:
+        return artifacts.last_approved(library, artifact)
+    return artifact
+
+
+def take(library: Library, wanted: Wanted, *, last_approved: bool = False) -> Artifact:
+    """The same, usable and its bytes proven.
+
+    Raises:
+        Invalid, NotFound: as `resolve`. NotUsable, Gone: as `artifacts.require_usable`.
+    """
+    artifact = find(library, wanted, last_approved=last_approved)
+    try:
+        return artifacts.require_usable(library, artifact)
+    except (NotUsable, Gone):
+        if not last_approved:
+            raise
+        return artifacts.last_approved(library, artifact)
 
 
 def _workflow(wanted: Wanted) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..config import Config, load_config
 from ..db.connections import Database
 from ..db.migrating import migrate
 from ..db.whereabouts import FileId
-from ..errors import ArtifactDBError
+from ..errors import ArtifactDBError, BadConfiguration
 from ..storage.local import Store
 from . import (
     adoptions,
@@ -185,9 +185,14 @@ def open_library(config: Config) -> Library:
     """Open the store that the configuration names; the database follows when it is first needed.
 
     Raises:
-        BadConfiguration: the database's URL is of no engine that this release speaks.
+        BadConfiguration: the database's URL is of no engine that this release speaks; or a hub has the database.
         StoreFailed: the store's folder cannot be made or written, or is not the one that the database speaks of.
     """
+    if config.hub is not None:
+        raise BadConfiguration(
+            f"no database is kept here: everything is recorded into the hub {config.hub.url} (`hub` in the "
+            "configuration); ask there, in its panel, over REST, or with this program on its machine"
+        )
     database = Database(config.database)
     store = Store(config.store)
     stores.require_own(store.root, database)

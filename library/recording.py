@@ -85,6 +85,7 @@ def record(
     actor: str,
     workflow_id: str,
     run: runs.Run | None = None,
+    attempt_id: str | None = None,
     ending: attempts.Ending | None = None,
     keep_when_unavailable: bool = False,
 ) -> Recorded:
@@ -93,6 +94,7 @@ def record(
     Args:
         workflow_id: the workflow they belong to; with `run`, the id for it where it has none yet.
         run: the execution that made them, which begins its chain, workflow and attempt as needed.
+        attempt_id: in its place, an attempt that is there: they belong to its workflow.
         ending: how an attempt of this workflow that is there ended; with `run`, how that did.
         keep_when_unavailable: answer with the ids even when the database is away; recovery completes the record. While
             earlier ones wait for it, it is not asked.
@@ -104,7 +106,7 @@ def record(
         StoreFailed: the disk refuses; nothing is left behind.
     """
     library.disks.nearly_full()
-    body = promised([output for output, _ in outputs], actor, workflow_id, run, ending)
+    body = promised([output for output, _ in outputs], actor, workflow_id, run, ending, attempt_id)
     intent = library.store.promise(KIND, [placement for _, placement in outputs], body)
     try:
         with library.deferred.unless_withdrawn(library, intent, keep=keep_when_unavailable):
@@ -131,12 +133,14 @@ def promised(
     workflow_id: str,
     run: runs.Run | None,
     ending: attempts.Ending | None = None,
+    attempt_id: str | None = None,
 ) -> dict[str, Any]:
     """What an intent says of a record, so that `complete` can write its rows from it alone."""
     return {
         "actor": actor,
         "workflow_id": workflow_id,
         "run": asdict(run) if run else None,
+        "attempt_id": attempt_id,
         "ending": asdict(ending) if ending else None,
         "outputs": [asdict(output) for output in outputs],
         "request": asdict(request) if (request := repeats.current()) else None,
@@ -159,9 +163,10 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
     with repeats.during(repeats.Request(**request) if request else None), library.writing(body["actor"]) as tx:
         if interrupted:
             refuse_deleted([output.artifact_id for output in outputs])
-        workflow_id, attempt_id = _owner(tx, body["workflow_id"], run, ending)
+        known = body.get("attempt_id") or (ending.attempt_id if ending else None)
+        workflow_id, attempt_id = _owner(tx, body["workflow_id"], run, known)
         workflow = _workflow.row(workflow_id)
-        handed_in = run is None and ending is None and not interrupted
+        handed_in = run is None and known is None and not interrupted
         if workflow is None or workflow["purged_at"] or (workflow["chain_deleted_at"] and handed_in):
             raise NotFound(f"no workflow {workflow_id}")
         taken = runs.recorded_outputs(attempt_id) if attempt_id and any(output.once for output in outputs) else {}
@@ -243,13 +248,11 @@ def _free_key(workflow_id: str, prefix: str) -> str:
     return f"{prefix}{max(taken, default=-1) + 1}"
 
 
-def _owner(
-    tx: Transaction, workflow_id: str, run: runs.Run | None, ending: attempts.Ending | None
-) -> tuple[str, str | None]:
+def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None, attempt_id: str | None) -> tuple[str, str | None]:
     if run is not None:
         return runs.begin(tx, run, workflow_id)
-    if ending is not None:
-        attempt = attempts.row_of(ending.attempt_id or "")
+    if attempt_id is not None:
+        attempt = attempts.row_of(attempt_id)
         return str(attempt["workflow_id"]), str(attempt["id"])
     newest = models.Attempt.select(models.Attempt.id).where(models.Attempt.workflow_id == workflow_id)
     return workflow_id, newest.order_by(models.Attempt.number.desc()).limit(1).scalar()

@@ -81,6 +81,18 @@ def settle(library: Library) -> None:
     library.store.is_known_as(expected)
 
 
+def id_of(library: Library) -> str:
+    """The id of a library's store, which no other library has.
+
+    Raises:
+        StoreFailed, TooNew, Unavailable: it cannot be told now.
+    """
+    with library.reading():
+        found = _known()
+    assert found is not None  # `settle` has seen to it.
+    return found
+
+
 def adopt(tx: Transaction) -> tuple[str | None, str]:
     """Make the folder that is there the store of this database, whatever it holds; its id before and from now on.
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from peewee import SQL, fn
 
-from ..comfyui_client import ComfyUIServer
 from ..comfyui_client.filenames import is_plain_subfolder
 from ..db import models
 from ..db.querying import all_rows, insert, prepared, update
 from ..db.statuses import TRANSFER_STATUSES
 from ..errors import ArtifactDBError, Conflict, DeliveryFailed, Invalid, NotFound, StoreFailed
 from . import artifacts, attempts, identities, names, pages, workflows
+from .delivering import bring, content_name
 from .views import Artifact, Attempt, Transfer
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
 
 logger = logging.getLogger("artifact_db.library")
-
-TIMEOUT, DEADLINE = 30.0, 600.0
-"""Seconds without a byte; and for an answer, beyond what its size allows for."""
 
 BEGUN_WITHIN = 5.0
 """Seconds within which a transfer that was asked for is begun, unless its process has died."""
@@ -54,10 +50,10 @@ def create_transfer(
         target_workflow_id = identities.checked_id(target_workflow_id, "target_workflow_id")
     artifact = artifacts.require_usable(library, artifacts.get_artifact(library, artifact_id))
     with library.writing(by) as tx:
-        return Transfer.of(_create(tx, identities.new_id(), artifact.id, target.name, subfolder, target_workflow_id))
+        return Transfer.of(add(tx, identities.new_id(), artifact.id, target.name, subfolder, target_workflow_id))
 
 
-def _create(
+def add(
     tx: Transaction, transfer_id: str, artifact_id: str, server: str, subfolder: str, target_workflow_id: str | None
 ) -> dict[str, Any]:
     source = artifacts.row_of(artifact_id)
@@ -81,7 +77,7 @@ def _create(
     }
     insert(models.Transfer, row)
     tx.log("transfer.created", "transfer", transfer_id, workflow_id=source["workflow_id"], after=wanted)
-    return _get(transfer_id)
+    return row_of(transfer_id)
 
 
 def deliver(library: Library, transfer_id: str, *, by: str) -> Transfer:
@@ -110,7 +106,7 @@ def deliver_for(library: Library, attempt: Attempt, artifact_id: str, *, by: str
         Whatever made it fail, once that is written down; what `create_transfer` raises. DeliveryFailed: also where the
         store could not give the bytes. Conflict: it is being delivered at this moment.
     """
-    transfer, error = _latest_for(library, attempt, artifact_id), None
+    transfer, error = latest_for(library, attempt, artifact_id), None
     if transfer is None:
         transfer, error = _try_new(library, attempt, artifact_id, by)
     elif transfer.status != "completed":
@@ -147,7 +143,7 @@ def require_retryable(library: Library, transfer_id: str) -> Transfer:
         NotUsable, Gone: its artifact may not travel any more. UnknownServer: its server is not configured any more.
     """
     with library.reading():
-        row = _get(transfer_id)
+        row = row_of(transfer_id)
     _refuse_delivered(row)
     library.config.server(row["target_server"])
     artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
@@ -161,7 +157,7 @@ def get_transfer(library: Library, transfer_id: str) -> Transfer:
         NotFound: there is none with this id.
     """
     with library.reading():
-        return Transfer.of(_get(transfer_id))
+        return Transfer.of(row_of(transfer_id))
 
 
 def list_transfers(
@@ -187,12 +183,7 @@ def list_transfers(
         return pages.page(query, (table.created_at, table.id), ask, lambda rows: [Transfer.of(row) for row in rows])
 
 
-def content_name(artifact: Artifact) -> str:
-    """The name under which an artifact's bytes lie on any server: the same bytes have the same name."""
-    return artifact.sha256 + PurePosixPath(artifact.local_filename).suffix
-
-
-def _latest_for(library: Library, attempt: Attempt, artifact_id: str) -> Transfer | None:
+def latest_for(library: Library, attempt: Attempt, artifact_id: str) -> Transfer | None:
     """The newest delivery of an artifact that was begun for an attempt."""
     with library.reading():
         row = _newest_for.row(attempt.workflow_id, artifact_id, attempt.server_address, attempt.created_at)
@@ -214,9 +205,9 @@ def _newest_for(workflow_id: Any, artifact_id: Any, server: Any, since: Any) -> 
 
 def _try(library: Library, transfer_id: str, by: str) -> tuple[Transfer, ArtifactDBError | None]:
     """Deliver once, and write down how that ended; returns the transfer, and why it failed."""
-    with _alone(library, get_transfer(library, transfer_id).id):
+    with alone(library, get_transfer(library, transfer_id).id):
         with library.writing(by) as tx:
-            row = _start(tx, _get(transfer_id))
+            row = start(tx, row_of(transfer_id))
         try:
             artifact = artifacts.require_usable(library, artifacts.get_artifact(library, row["artifact_id"]))
         except ArtifactDBError as error:
@@ -227,15 +218,15 @@ def _try(library: Library, transfer_id: str, by: str) -> tuple[Transfer, Artifac
 def _try_new(library: Library, attempt: Attempt, artifact_id: str, by: str) -> tuple[Transfer, ArtifactDBError | None]:
     """As `create_transfer` and `_try`: one transaction and one proof do for both."""
     server, transfer_id = library.config.server(attempt.server_address).name, identities.new_id()
-    with _alone(library, transfer_id):
+    with alone(library, transfer_id):
         artifact = artifacts.require_usable(library, artifacts.get_artifact(library, artifact_id))
         with library.writing(by) as tx:
-            row = _start(tx, _create(tx, transfer_id, artifact.id, server, "", attempt.workflow_id))
+            row = start(tx, add(tx, transfer_id, artifact.id, server, "", attempt.workflow_id))
         return _send(library, row, artifact, by)
 
 
 @contextmanager
-def _alone(library: Library, transfer_id: str) -> Iterator[None]:
+def alone(library: Library, transfer_id: str) -> Iterator[None]:
     """Nobody else delivers it within this block, in no process; whoever did and has died holds it no longer."""
     with library.store.alone(f"transfer-{transfer_id}") as free:
         if not free:
@@ -243,7 +234,7 @@ def _alone(library: Library, transfer_id: str) -> Iterator[None]:
         yield
 
 
-def _start(tx: Transaction, row: dict[str, Any]) -> dict[str, Any]:
+def start(tx: Transaction, row: dict[str, Any]) -> dict[str, Any]:
     """Write down that a try begins; returns the row as it is then."""
     _refuse_delivered(row)
     begun = {"status": "uploading", "attempts": row["attempts"] + 1, "error_message": None, "updated_at": tx.at}
@@ -261,12 +252,12 @@ def _send(
     except ArtifactDBError as error:
         return _failed(library, row, by, error)
     receipt = {"target_filename": name, "receipt_sha256": artifact.sha256}
-    return _finish(library, row, by, status="completed", error_message=None, **receipt), None
+    return finish(library, row, by, status="completed", error_message=None, **receipt), None
 
 
 def _failed(library: Library, row: dict[str, Any], by: str, error: ArtifactDBError) -> tuple[Transfer, ArtifactDBError]:
     logger.warning("transfer %s to %s failed: %s", row["id"], row["target_server"], error)
-    return _finish(library, row, by, status="failed", error_message=str(error)), error
+    return finish(library, row, by, status="failed", error_message=str(error)), error
 
 
 def _refuse_delivered(row: dict[str, Any]) -> None:
@@ -278,35 +269,13 @@ def _delivered_name(library: Library, row: dict[str, Any], artifact: Artifact) -
     """Bring the bytes to the server unless they are there; returns what a LoadImage-like widget of it calls them."""
     target = library.config.server(row["target_server"])
     subfolder = row["target_subfolder"] or ""
-    alone = library.deliveries.alone(target.name, subfolder, artifact.sha256)  # The second finds what the first sent.
-    with alone, library.connections.client(target, timeout=TIMEOUT, deadline=DEADLINE) as server:
-        for known in _known_names(library, row, artifact):
-            folder, _, name = known.rpartition("/")
-            if _holds(server, artifact, name, folder):
-                return known
-        with library.store.reading(library.store.relative(artifact.local_path)) as source:
-            uploaded = server.upload(
-                source, filename=content_name(artifact), subfolder=subfolder, size=artifact.file_size
-            )
-        if uploaded.proven != artifact.sha256 and not _holds(server, artifact, uploaded.filename, uploaded.subfolder):
-            raise DeliveryFailed(
-                f"{target.name} took the file but does not give the same bytes back; check its disk, then retry",
-                **{"server": target.name, "lasting": True},
-            )
-        return f"{uploaded.subfolder}/{uploaded.filename}".lstrip("/")
+    read = lambda: library.store.reading(library.store.relative(artifact.local_path))
+    with library.deliveries.alone(target.name, subfolder, artifact.sha256):  # The second finds what the first sent.
+        known = known_names(library, row, artifact)
+        return bring(library.connections, target, artifact, read, subfolder=subfolder, known=known)
 
 
-def _holds(server: ComfyUIServer, artifact: Artifact, name: str, folder: str) -> bool:
-    try:
-        there = server.fetch_digest(filename=name, subfolder=folder, folder_type="input", size=artifact.file_size)
-    except DeliveryFailed as error:
-        if error.data.get("lasting"):  # Longer or shorter than ours: some other file of that name.
-            return False
-        raise
-    return there == artifact.sha256
-
-
-def _known_names(library: Library, row: dict[str, Any], artifact: Artifact) -> list[str]:
+def known_names(library: Library, row: dict[str, Any], artifact: Artifact) -> list[str]:
     """Where these bytes may be already: under their own name, and under the name the last delivery ended with."""
     own = f"{row['target_subfolder']}/{content_name(artifact)}".lstrip("/")
     with library.reading():
@@ -326,7 +295,7 @@ def _last_name(artifact_id: Any, server: Any, subfolder: Any) -> Any:
     return query.order_by(table.created_at.desc()).limit(1)
 
 
-def _finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> Transfer:
+def finish(library: Library, row: dict[str, Any], by: str, **columns: Any) -> Transfer:
     """Write down how a try ended, unless a later one has taken the transfer over: then that one has the last word.
 
     Raises:
@@ -369,7 +338,7 @@ def _unless_purged(transfer_id: Any) -> Any:
     return table.select().where((table.id == transfer_id) & ~fn.EXISTS(purged))
 
 
-def _get(transfer_id: str) -> dict[str, Any]:
+def row_of(transfer_id: str) -> dict[str, Any]:
     row = _by_id.row(transfer_id.lower())
     if row is None:
         raise NotFound(f"no transfer {transfer_id}")

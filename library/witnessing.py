@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows
@@ -36,7 +36,12 @@ def witness(library: Library, run: runs.Run) -> Intent:
     Raises:
         StoreFailed: the disk refuses.
     """
-    return library.store.promise(KIND, (), {"run": asdict(run)})
+    return library.store.promise(KIND, (), promised(run))
+
+
+def promised(run: runs.Run) -> dict[str, Any]:
+    """What the intent of a prompt says."""
+    return {"run": asdict(run)}
 
 
 def complete(library: Library, intent: Intent) -> None:

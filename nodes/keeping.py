@@ -13,10 +13,9 @@ from typing import Any, BinaryIO
 import folder_paths
 
 from ..library import identities
-from ..library.opening import Library
 from ..media import facts, kinds
 from ..storage.files import Part, remove
-from ..storage.local import Placement
+from ..storage.local import Placement, Store
 from .values import Encoding
 
 logger = logging.getLogger("artifact_db.nodes")
@@ -44,27 +43,27 @@ class Kept:
     facts: dict[str, Any]
 
 
-def keep(hub: Library, encoding: Encoding, embedded: dict[str, str], artifact_id: str, place: str) -> Kept:
+def keep(store: Store, encoding: Encoding, embedded: dict[str, str], artifact_id: str, place: str) -> Kept:
     """Encode one file into the store, and a copy of it to `place`."""
-    placement = _encode(hub, encoding, embedded, artifact_id, place)
-    found = facts.describe(hub.store.staging / placement.part, kinds.of_format(encoding.extension))
+    placement = _encode(store, encoding, embedded, artifact_id, place)
+    found = facts.describe(store.staging / placement.part, kinds.of_format(encoding.extension))
     return Kept(placement, {**found, **encoding.facts})
 
 
-def _encode(hub: Library, encoding: Encoding, embedded: dict[str, str], artifact_id: str, place: str) -> Placement:
+def _encode(store: Store, encoding: Encoding, embedded: dict[str, str], artifact_id: str, place: str) -> Placement:
     named = {"artifact_id": artifact_id, "extension": encoding.extension, "day": identities.now()[:10]}
     if encoding.seeks:
-        with hub.store.encoding(encoding.extension) as written:
+        with store.encoding(encoding.extension) as written:
             encoding.write(written.path, embedded)
             with _Copy(place) as copy:
                 written.read(copy.write)
-            return hub.store.finish(written, **named)
-    with hub.store.receiving() as part, _Copy(place) as copy:
+            return store.finish(written, **named)
+    with store.receiving() as part, _Copy(place) as copy:
         encoding.write(_Both(part, copy), embedded)
-        return hub.store.finish(part, **named)
+        return store.finish(part, **named)
 
 
-def side_by_side(hub: Library, keep_one: Callable[[int], Kept], count: int) -> list[Kept]:
+def side_by_side(store: Store, keep_one: Callable[[int], Kept], count: int) -> list[Kept]:
     """Encode the files of a batch on several cores: encoders leave Python's lock while they work."""
     with ThreadPoolExecutor(min(count, os.cpu_count() or 1) or 1, thread_name_prefix="artifact-db-encode") as pool:
         kept = [pool.submit(keep_one, index) for index in range(count)]
@@ -73,7 +72,7 @@ def side_by_side(hub: Library, keep_one: Callable[[int], Kept], count: int) -> l
         # A full disk, for example: of those that it took nobody was promised any.
         for future in kept:
             if not future.exception():
-                remove(hub.store.staging / future.result().placement.part)
+                remove(store.staging / future.result().placement.part)
         raise errors[0]
     return [future.result() for future in kept]
 

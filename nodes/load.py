@@ -13,11 +13,12 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..errors import Gone, Invalid, NotFound, NotUsable, Unavailable
 from ..library import artifacts, loads
-from ..library.opening import Library
 from ..library.views import Artifact
+from ..records.interface import Records
+from ..storage.files import store_errors
 from . import latents, lending, pixels, sounds, texts
 from .loaded import LOADS, Asked, Given
-from .prompts import PROMPTS, executing_node, library
+from .prompts import PROMPTS, executing_node, records
 
 LOAD_NODE = "LoadFromArtifactDB"
 ANSWERS = ["fail", "block", "wait", "last_approved"]
@@ -95,8 +96,8 @@ class LoadFromArtifactDB(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
         """Unchanged as long as the node would find what it found when it last ran; ComfyUI's cache serves it then."""
-        hub = library()
-        return LOADS.fingerprint(PROMPTS.running(), executing_node(), lambda asked: _look(hub, asked))
+        kept = records()
+        return LOADS.fingerprint(PROMPTS.running(), executing_node(), lambda asked: _look(kept, asked))
 
     @classmethod
     async def execute(
@@ -113,18 +114,18 @@ class LoadFromArtifactDB(io.ComfyNode):
         wanted = loads.Wanted(artifact_id, chain, step, workflow, output).checked()
         asked = Asked(wanted, _check_answer(if_not_usable))
         prompt, node_id = PROMPTS.running(), executing_node()
-        hub = await asyncio.to_thread(library)
+        kept = await asyncio.to_thread(records)
         try:
             if if_not_usable == "wait":
-                artifact = await _wait(hub, asked, timeout)
+                artifact = await _wait(kept, asked, timeout)
             else:
-                artifact = await asyncio.to_thread(_take, hub, asked)
+                artifact = await asyncio.to_thread(_take, kept, asked)
         except (NotUsable, Gone, NotFound) as error:
             if if_not_usable != "block":
                 raise
             LOADS.remember(prompt, node_id, asked, None)
             return _given({}, f"this branch stops here: {error}")
-        values = await asyncio.to_thread(_read, hub, artifact)
+        values = await asyncio.to_thread(_read, kept, artifact)
         LOADS.remember(prompt, node_id, asked, Given(artifact.id, _state(artifact)))
         told = {"artifact_id": artifact.id, "metadata": _metadata(artifact)}
         return _given({**values, **told}, _told(artifact, values))
@@ -142,18 +143,10 @@ def _check_answer(value: Any) -> str:
     return str(value)
 
 
-def _find(hub: Library, asked: Asked) -> Artifact:
-    """What is meant, by its state and its file; its bytes are not read."""
-    artifact = loads.resolve(hub, asked.wanted)
-    if asked.if_not_usable == "last_approved" and artifacts.why_not_usable(artifact) is not None:
-        return artifacts.last_approved(hub, artifact)
-    return artifact
-
-
-def _look(hub: Library, asked: Asked) -> str:
+def _look(kept: Records, asked: Asked) -> str:
     """What the node would find now, in a line that changes exactly when it would give something else."""
     try:
-        return _state(_find(hub, asked))
+        return _state(kept.find(asked.wanted, last_approved=asked.last_approved))
     except (NotFound, NotUsable) as error:
         return str(error)
 
@@ -162,23 +155,16 @@ def _state(artifact: Artifact) -> str:
     return f"{artifact.id} {artifact.sha256} {artifacts.why_not_usable(artifact)}"
 
 
-def _take(hub: Library, asked: Asked) -> Artifact:
-    """What is meant, its bytes proven."""
-    artifact = _find(hub, asked)
-    try:
-        return artifacts.require_usable(hub, artifact)
-    except (NotUsable, Gone):
-        if asked.if_not_usable != "last_approved":
-            raise
-        return artifacts.last_approved(hub, artifact)
+def _take(kept: Records, asked: Asked) -> Artifact:
+    return kept.take(asked.wanted, last_approved=asked.last_approved)
 
 
-async def _wait(hub: Library, asked: Asked, timeout: int) -> Artifact:
+async def _wait(kept: Records, asked: Asked, timeout: int) -> Artifact:
     deadline = time.monotonic() + timeout if timeout else None
     while True:
         throw_exception_if_processing_interrupted()
         try:
-            return await asyncio.to_thread(_take, hub, asked)
+            return await asyncio.to_thread(_take, kept, asked)
         except (NotFound, NotUsable, Unavailable) as error:
             if asked.wanted.artifact_id and isinstance(error, NotFound):
                 raise
@@ -187,32 +173,32 @@ async def _wait(hub: Library, asked: Asked, timeout: int) -> Artifact:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _read(hub: Library, artifact: Artifact) -> dict[str, Any]:
+def _read(kept: Records, artifact: Artifact) -> dict[str, Any]:
     """What a graph gets of an artifact, by the names of the outputs. Of some kinds there is nothing to give."""
-    path = hub.store.relative(artifact.local_path)
+    path = kept.path(artifact)
     if artifact.file_type == "video":
-        return {"video": lending.from_video(hub.store.path(path))}
+        return {"video": lending.from_video(path)}
     if artifact.file_type not in ("image", "audio", "latent", "text"):
         return {}
-    with hub.store.reading(path) as file:
+    with store_errors("reading a file"), path.open("rb") as file:
         if artifact.file_type == "audio":
             return {"audio": sounds.from_sound(file)}
         if artifact.file_type == "latent":
             return {"latent": latents.from_latents(file)}
         if artifact.file_type == "text":
             return {"text": texts.from_text(file)}
-        image, mask = pixels.from_picture(file, is_mask=_is_mask(hub, artifact))
+        image, mask = pixels.from_picture(file, is_mask=_is_mask(kept, artifact))
         return {"image": image, "mask": mask}
 
 
-def _is_mask(hub: Library, artifact: Artifact) -> bool:
+def _is_mask(kept: Records, artifact: Artifact) -> bool:
     """Whether a picture was saved as a mask, or is an edit of one that was."""
     for _ in range(OLDEST_PARENT):
         if artifact.metadata.get(pixels.MASK_FACT) is True:
             return True
         if artifact.parent_artifact_id is None:
             return False
-        artifact = artifacts.get_artifact(hub, artifact.parent_artifact_id)
+        artifact = kept.get(artifact.parent_artifact_id)
     return False
 
 

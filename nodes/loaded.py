@@ -25,6 +25,10 @@ class Asked:
     wanted: Wanted
     if_not_usable: str
 
+    @property
+    def last_approved(self) -> bool:
+        return self.if_not_usable == "last_approved"
+
 
 @dataclass(frozen=True)
 class Given:

@@ -18,8 +18,10 @@ from server import PromptServer
 from ..errors import Invalid
 from ..graphs.walking import Graph
 from ..library import identities, names
-from ..library.opening import SHARED, Library
+from ..library.opening import SHARED
 from ..library.witnessing import ACTOR
+from ..records.interface import Records
+from ..records.opening import RECORDS
 
 REMEMBERED = 8
 """How many prompts are remembered; ComfyUI runs one at a time."""
@@ -98,9 +100,9 @@ class Prompts:
 PROMPTS = Prompts()
 
 
-def library() -> Library:
-    """The library that this ComfyUI records into."""
-    return SHARED.get()
+def records() -> Records:
+    """Where this ComfyUI records, and loads from."""
+    return RECORDS.get()
 
 
 def executing_node() -> str:

@@ -15,7 +15,7 @@ from ..library import describing, identities, recording, runs
 from . import embedding, keeping, latents, pixels, sounds, texts, values, videos
 from .load import LOAD_NODE
 from .loaded import LOADS
-from .prompts import PROMPTS, Prompt, library
+from .prompts import PROMPTS, Prompt, records
 from .values import Encoding, Kind, Wanted
 from .watching import WATCH
 from .widgets import APPROVALS, DEFAULT_FORMAT, DEFAULT_QUALITY, DEFAULTS, Widgets, checked
@@ -115,7 +115,7 @@ class SaveToArtifactDB(io.ComfyNode):
         format: str = DEFAULT_FORMAT,
         quality: int = DEFAULT_QUALITY,
     ) -> io.NodeOutput:
-        """Encode, record in one transaction, and pass on. A database that is away does not fail the prompt."""
+        """Encode, record in one transaction, and pass on. A database or a hub that is away does not fail the prompt."""
         widgets = checked(
             **{"filename_prefix": filename_prefix, "chain": chain, "step": step, "approval": approval, "tags": tags},
             **{"format": format, "quality": quality},
@@ -123,7 +123,7 @@ class SaveToArtifactDB(io.ComfyNode):
         kind = values.kind_of(value)
         encodings = _encodings(value, kind, widgets.wanted)
         prompt, node_id = PROMPTS.running(), str(cls.hidden.unique_id)
-        hub = library()
+        kept_by = records()
         keys = prompt.output_keys(node_id, kind.key, len(encodings))
         workflow_id = prompt.workflow_id(widgets.chain, widgets.step)
         inputs = _loaded_upstream(prompt, node_id)
@@ -135,9 +135,9 @@ class SaveToArtifactDB(io.ComfyNode):
 
         def keep(index: int) -> keeping.Kept:
             ours = {} if args.disable_metadata else embedding.lineage(ids[index], workflow_id, inputs)
-            return keeping.keep(hub, encodings[index], embedded | ours, ids[index], places[index])
+            return keeping.keep(kept_by.store, encodings[index], embedded | ours, ids[index], places[index])
 
-        kept = keeping.side_by_side(hub, keep, len(keys))
+        kept = keeping.side_by_side(kept_by.store, keep, len(keys))
         generated = describing.generated(prompt.graph, node_id)
         outputs = [
             recording.NewArtifact(
@@ -154,18 +154,16 @@ class SaveToArtifactDB(io.ComfyNode):
             )
             for artifact_id, key, result, encoding, file in zip(ids, keys, results, encodings, kept, strict=True)
         ]
-        recorded = recording.record(
-            hub,
+        recorded = kept_by.record(
             [(output, file.placement) for output, file in zip(outputs, kept, strict=True)],
             actor=prompt.requested_by,
             workflow_id=workflow_id,
             run=_run(cls.hidden, prompt, widgets, inputs),
-            keep_when_unavailable=True,
         )
         WATCH.follow(prompt)
         said = list(dict.fromkeys(encoding.lost for encoding in encodings if encoding.lost))
         if recorded.deferred:
-            said.append(f"kept, and recorded as soon as the database is back: {recorded.deferred}")
+            said.append(f"kept, and recorded as soon as {kept_by.keeper} is back: {recorded.deferred}")
         shown = _shown(value, kind, results) | {"artifact_ids": list(recorded.artifact_ids)}
         return io.NodeOutput(
             *(value, list(recorded.artifact_ids), recorded.workflow_id),

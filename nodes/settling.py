@@ -20,11 +20,11 @@ from ..comfyui_client.histories import History, TooMany
 from ..errors import ArtifactDBError, BadConfiguration, StoreFailed, TooNew, Unavailable
 from ..graphs.titles import title
 from ..graphs.walking import plain
-from ..library import arrivals, attempts, capturing, inputs, runs, switches, witnessing
-from ..library.opening import Library
+from ..library import arrivals, inputs, runs, witnessing
+from ..records.interface import Records
 from ..storage.local import Intent
 from ..storage.sources import SourceFailed
-from .prompts import Prompt, library, own_address
+from .prompts import Prompt, own_address, records
 
 logger = logging.getLogger("artifact_db.nodes")
 
@@ -87,7 +87,7 @@ class Settling:
         """A prompt runs. Where all is recorded this is written down, so that its death is noticed."""
         try:
             if self._records_all() is not False:
-                job.intent = witnessing.witness(library(), _run(job.prompt))
+                job.intent = records().witness(_run(job.prompt))
         except ArtifactDBError as error:
             logger.warning("that prompt %s runs could not be written down: %s", job.prompt.prompt_id, error)
 
@@ -122,20 +122,20 @@ class Settling:
     def _settle(self, job: Job) -> bool:
         """Whether there is nothing left to do about a prompt."""
         try:
-            hub = library()
+            kept = records()
             if job.wanted is None:
                 job.wanted = self._records_all()
                 if job.wanted is None:
                     return self._later(job, WAITS[-1])
             if job.wanted and not job.captured:
-                self._capture(hub, job)
+                self._capture(kept, job)
                 job.captured = True
             if job.prompt.recorded or job.captured:
-                if len(hub.deferred):
+                if kept.waiting():
                     return self._later(job, WAITS[-1])  # Its rows may be among those that are still to come.
-                self._close(hub, job)
+                self._close(kept, job)
             if job.intent is not None:
-                hub.store.fulfilled(job.intent)
+                kept.strike(job.intent)
         except PASSING as error:
             job.tries += 1
             job.file_tries += isinstance(error, SourceFailed)
@@ -147,17 +147,17 @@ class Settling:
             # For example: what its nodes recorded was deleted for good meanwhile.
             logger.error("prompt %s is not recorded: %s", job.prompt.prompt_id, error)
             if job.intent is not None:
-                library().store.fulfilled(job.intent)
+                records().strike(job.intent)
         return True
 
     def _later(self, job: Job, seconds: float) -> bool:
         job.due = time.monotonic() + seconds
         return False
 
-    def _capture(self, hub: Library, job: Job) -> None:
+    def _capture(self, kept: Records, job: Job) -> None:
         run = _run(job.prompt)
         if job.entry is None:
-            witnessing.mark_lost(hub, run, witnessing.CLEARED)
+            kept.mark_lost(run, witnessing.CLEARED)
             return
         try:
             history = History.of(job.entry)
@@ -166,17 +166,16 @@ class Settling:
             return
         folder = Path(folder_paths.get_output_directory())
         try:
-            went_in = self._inputs(hub, job)
+            went_in = self._inputs(kept, job)
         except (TooNew, Unavailable):
             went_in = {}  # The files do not wait for a database that could tell.
-        capturing.capture(hub, run, history, folder, went_in=went_in, for_good=job.file_tries >= FILE_TRIES)
+        kept.capture(run, history, folder, went_in=went_in, for_good=job.file_tries >= FILE_TRIES)
 
-    def _inputs(self, hub: Library, job: Job) -> inputs.Inputs:
+    def _inputs(self, kept: Records, job: Job) -> inputs.Inputs:
         """The artifacts that the files are which the graph reads, told by their bytes; found once for each prompt."""
         if job.inputs is None:
             prompt, outputs = job.prompt, (job.entry or {}).get("outputs")
-            job.inputs = inputs.of_folders(
-                hub,
+            job.inputs = kept.went_in(
                 {name: Path(folder_paths.get_directory_by_type(name)) for name in ("input", "output", "temp")},
                 *(prompt.graph, list(outputs or {})),
                 server=prompt.server_address,
@@ -184,24 +183,17 @@ class Settling:
             )
         return job.inputs
 
-    def _close(self, hub: Library, job: Job) -> None:
+    def _close(self, kept: Records, job: Job) -> None:
         prompt = job.prompt
         told = {"status": job.entry.get("status")} if job.entry is not None else None
         status, error = arrivals.ending(History.of(told)) if told else ("outcome_unknown", NO_HISTORY)
-        attempts.finish(
-            hub,
-            server_address=prompt.server_address,
-            prompt_id=prompt.prompt_id,
-            status=status,
-            error=error,
-            actor=prompt.requested_by,
-            inputs=self._inputs(hub, job),
-        )
+        went_in = self._inputs(kept, job)
+        kept.finish(_run(prompt), status, error, actor=prompt.requested_by, went_in=went_in)
 
     def _records_all(self) -> bool | None:
         """Whether every prompt is recorded: while the database is away what it said last, or None."""
         try:
-            self._all = switches.get_recording(library()).record == "all"
+            self._all = records().records_all()
         except ArtifactDBError as error:
             logger.warning("whether all is recorded cannot be asked: %s", error)
         return self._all
@@ -212,9 +204,7 @@ class Settling:
             self._sweep_due = time.monotonic() + WAITS[0]  # It does not listen yet, and has no address.
             return
         try:
-            left = witnessing.settle_left(
-                library(), own_address(), before=self._began, known=self._is_known, by=witnessing.ACTOR
-            )
+            left = records().settle_left(own_address(), before=self._began, known=self._is_known)
         except ArtifactDBError as error:
             logger.warning("what ComfyUI left unfinished is settled later: %s", error)
             return

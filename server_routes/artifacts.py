@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from ..answers import rendering as told
-from ..library import artifacts, decisions, lineage, tags, trash
+from ..library import artifacts, decisions, lineage, loads, tags, trash
 from ..library.names import MAX_REASON, checked_object, checked_text
 from ..library.views import Artifact
 from . import asking, rendering
@@ -52,6 +52,15 @@ async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
         max_size=query.number("max_size"),
     )
     return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
+
+
+async def find_output(hub: Hub, request: web.Request) -> web.Response:
+    names = ("artifact_id", "chain", "step", "workflow", "output")
+    query = asking.Query(request, *names, "usable", "last_approved")
+    wanted = loads.Wanted(**{name: query.text(name) or "" for name in names})
+    look = loads.take if query.flag("usable") else loads.find
+    found = await hub.run(look, wanted, last_approved=query.flag("last_approved"))
+    return answer(hub, found)
 
 
 async def get_artifact(hub: Hub, request: web.Request) -> web.Response:

@@ -139,15 +139,26 @@ async def body(request: web.Request, required: Mapping[str, Check], optional: Ma
     Raises:
         Refused: 400 when it is not JSON. TooLarge. Invalid: a field is missing, wrong or unknown.
     """
-    values = await _json(request, may_be_empty=not required)
+    return members(await _json(request, may_be_empty=not required), required, optional)
+
+
+def members(
+    values: Mapping[str, Any], required: Mapping[str, Check], optional: Mapping[str, Check], *, within: str = ""
+) -> dict[str, Any]:
+    """The members of a JSON object, each checked; `within` stands before their names where it is inside of another.
+
+    Raises:
+        Invalid: one is missing, wrong or unknown.
+    """
     fields = {**required, **optional}
     for name in values:
         if name not in fields:
-            raise Invalid(f"unknown field {name!r}; accepted: {', '.join(fields)}", field=name)
+            accepted = f"accepted: {', '.join(fields)}" if fields else "none is accepted"
+            raise Invalid(f"unknown field {name!r}; {accepted}", field=within + name)
     for name in required:
         if name not in values:
-            raise Invalid(f"{name} is missing", field=name)
-    return {name: fields[name](value, name) for name, value in values.items()}
+            raise Invalid(f"{within}{name} is missing", field=within + name)
+    return {name: fields[name](value, within + name) for name, value in values.items()}
 
 
 def require_some(values: dict[str, Any]) -> dict[str, Any]:

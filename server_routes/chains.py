@@ -15,7 +15,6 @@ from ..library.names import checked_object
 from ..library.views import Chain
 from . import asking, rendering
 from .hub import Hub
-from .problems import not_built
 
 _TEMPORAL = {
     "temporal_workflow_id": asking.nullable(asking.temporal_id),
@@ -73,11 +72,9 @@ async def _run(
     description: str | None = None,
     **others: Any,
 ) -> web.Response:
-    """Hand a chain to this hub's engine."""
+    """Hand a chain to an engine: this hub's own, or the workers of a Temporal server."""
     for column in others:
         raise Invalid(f"{column} is what the engine says of a chain that it runs; leave it out", field=column)
-    if engine != "local":
-        raise not_built(f"the engine {engine!r}")
     before = await hub.run(chains.find_chain, id) if id is not None else None
     chain = await hub.run(
         starting.start_inline,
@@ -87,6 +84,7 @@ async def _run(
         parameters=parameters,
         actor=asking.actor(request),
         id=id,
+        engine=engine,
     )
     return _made(chain, new=before is None)
 

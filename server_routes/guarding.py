@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..config import Config
 from ..errors import Denied
 from ..library import access
 from ..library.access import THIS_MACHINE, Identity
@@ -61,15 +62,24 @@ async def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[s
     Raises:
         Refused: 401, 403 or 415. ArtifactDBError: there is a token, and the database is away.
     """
-    _check_site(request, permission)
-    host = _host(request)
-    if not (_is_local_name(host) or host in hub.config.hosts):
+    if not check_sender(hub.config, request, permission):
         await _admit_unknown_host(hub, request)
     if permission != PUBLIC:
-        request[_IDENTITY] = visitor = await _identity(hub, request, host)
+        request[_IDENTITY] = visitor = await _identity(hub, request, _host(request))
         _check_role(visitor, permission)
     if request.method in CHANGING:
-        _check_body(request, bodies)
+        check_body(request, bodies)
+
+
+def check_sender(config: Config, request: web.Request, permission: str) -> bool:
+    """Whether a request is for one of our own names; one that another site is behind is refused.
+
+    Raises:
+        Refused: 403.
+    """
+    _check_site(request, permission)
+    host = _host(request)
+    return _is_local_name(host) or host in config.hosts
 
 
 def identity(request: web.Request) -> Identity:
@@ -159,11 +169,16 @@ def _check_page(request: web.Request) -> None:
 async def _admit_unknown_host(hub: Hub, request: web.Request) -> None:
     token = bearer(request)
     if token is None:
-        raise _forbidden(
-            "its Host is neither this machine nor one of `hosts` in the configuration",
-            "add the name to `hosts`, or send a token as Authorization: Bearer",
-        )
+        raise unknown_host()
     await admitted(hub, request, access.who, token)
+
+
+def unknown_host() -> Refused:
+    """403: it is asked for under a name that is none of ours, and without a token."""
+    return _forbidden(
+        "its Host is neither this machine nor one of `hosts` in the configuration",
+        "add the name to `hosts`, or send a token as Authorization: Bearer",
+    )
 
 
 def _check_role(visitor: Identity, permission: str) -> None:
@@ -223,7 +238,12 @@ def _peer(request: web.Request) -> str:
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
-def _check_body(request: web.Request, bodies: tuple[str, ...]) -> None:
+def check_body(request: web.Request, bodies: tuple[str, ...]) -> None:
+    """Refuse a body of a type that a route does not take.
+
+    Raises:
+        Refused: 415.
+    """
     if request.content_type in bodies:
         return
     if not request.can_read_body and request.content_type not in _SENT_UNASKED:

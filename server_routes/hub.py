@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -26,7 +27,26 @@ T = TypeVar("T")
 WORKERS = 8
 
 
-class Hub:
+class Serving(ABC):
+    """Whoever answers the routes: a hub, or the way to another one."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Config:
+        """The configuration."""
+
+    @property
+    @abstractmethod
+    def pool(self) -> ThreadPoolExecutor:
+        """Where what blocks is run."""
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Run what blocks in the pool, as part of the request that this is for."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: context.run(work))
+
+
+class Hub(Serving):
     """The process that holds a database and serves the routes; nothing in it is opened before it is asked for."""
 
     def __init__(self, shared: SharedLibrary, version: str, *, drives: bool = True) -> None:
@@ -52,8 +72,11 @@ class Hub:
 
     @property
     def config(self) -> Config:
-        """The configuration."""
         return self.shared.config()
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        return self._quick
 
     def heard(self, chain_id: str) -> list[Heard]:
         """How the prompts of a chain get on; nothing where another process drives it."""
@@ -62,11 +85,6 @@ class Hub:
     async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a library function, with the library as its first argument, off the event loop."""
         return await self.off_loop(lambda: function(self.library, *args, **kwargs))
-
-    async def off_loop(self, work: Callable[[], T]) -> T:
-        """Run what blocks in the pool, as part of the request that this is for."""
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._quick, lambda: context.run(work))
 
     def begin(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         """Start a library function that may take long; it goes on when nobody waits for it any more."""

@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from ..config import Server
 from ..errors import ArtifactDBError
 from ..library.opening import SharedLibrary
 from .hub import Hub
-from .table import answers
+from .proxying import Proxy
+from .table import Answer, Route, answers, places
 
 logger = logging.getLogger("artifact_db.server_routes")
 
@@ -22,12 +24,16 @@ logger = logging.getLogger("artifact_db.server_routes")
 def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> Hub:
     """Add the routes to ComfyUI's `PromptServer`, and open the library in the background once it runs.
 
+    Where the configuration names a hub, they are the way to it. It is asked at each request, since one that cannot be
+    read is read again until it is right.
+
     Returns:
         The hub, which lives as long as the process; whoever ends it sooner closes it.
     """
     hub = Hub(shared, version)
-    for method, path, answer in answers(hub):
-        prompt_server.routes.route(method, path)(answer)
+    way = Way(shared)
+    for (route, path), (method, _, answer) in zip(places(), answers(hub), strict=True):
+        prompt_server.routes.route(method, path)(way.unless_here(route, answer))
 
     async def open_early(_: web.Application) -> None:
         # What is loaded by now stays to the end. Python's collector goes through all of it whenever enough has come
@@ -35,11 +41,44 @@ def mount(prompt_server: Any, shared: SharedLibrary, version: str) -> Hub:
         gc.collect(1)
         gc.freeze()
         # Interrupted records are completed now rather than at the first prompt; nobody waits for it.
-        hub.begin(lambda _: hub.open()).add_done_callback(_log_failure)
+        if way.hub() is None:
+            hub.begin(lambda _: hub.open()).add_done_callback(_log_failure)
 
     prompt_server.app.on_startup.append(open_early)
+    prompt_server.app.on_cleanup.append(way.close)
     _warn_of_folder(Path(__file__).parent.parent.name)
     return hub
+
+
+class Way:
+    """The way to the hub that the configuration names, where it names one."""
+
+    def __init__(self, shared: SharedLibrary) -> None:
+        self._shared = shared
+        self._proxy: Proxy | None = None
+
+    def hub(self) -> Server | None:
+        """The hub that is configured. A configuration that is wrong is told of by whoever needs what it says."""
+        try:
+            return self._shared.config().hub
+        except ArtifactDBError:
+            return None
+
+    def unless_here(self, route: Route, answer: Answer) -> Answer:
+        """What answers a route: the hub that is configured, else this process."""
+
+        async def answered(request: web.Request) -> web.StreamResponse:
+            if self.hub() is None:
+                return await answer(request)
+            if self._proxy is None:
+                self._proxy = Proxy(self._shared.config())
+            return await self._proxy.answer(route, request)
+
+        return answered
+
+    async def close(self, _: web.Application) -> None:
+        if self._proxy is not None:
+            await self._proxy.close()
 
 
 def _warn_of_folder(name: str) -> None:

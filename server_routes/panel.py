@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from . import asking, shown
-from .hub import Hub
+from .hub import Serving
 from .problems import Refused
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -40,7 +40,7 @@ _MEDIA_TYPES = {
 }
 
 
-async def redirect_to_page(hub: Hub, request: web.Request) -> web.Response:
+async def redirect_to_page(hub: Serving, request: web.Request) -> web.Response:
     """The page's links count from its folder: without the slash at its end they would miss it."""
     if request.method not in ("GET", "HEAD"):
         raise Refused(405, "method_not_allowed", "this route takes GET", Allow="GET")
@@ -48,12 +48,12 @@ async def redirect_to_page(hub: Hub, request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": f"{request.path.rpartition('/')[2]}/{query}"})
 
 
-async def get_page(hub: Hub, request: web.Request) -> web.Response:
+async def get_page(hub: Serving, request: web.Request) -> web.Response:
     body = await hub.off_loop(PAGE.read_bytes)
     return shown.answer(request, body, "text/html; charset=utf-8", Content_Security_Policy=POLICY)
 
 
-async def get_asset(hub: Hub, request: web.Request) -> web.Response:
+async def get_asset(hub: Serving, request: web.Request) -> web.Response:
     asking.Query(request)
     asset = request.match_info["asset"]
     path = _asset(asset)

@@ -33,7 +33,7 @@ async def open_session(hub: Hub, request: web.Request) -> web.Response:
     answer = _answer(identity)
     now = identities.now()
     seconds = identities.seconds_between(now, identity.expires_at or now)
-    answer.set_cookie(COOKIE, session, max_age=seconds, **_manner(request))
+    answer.set_cookie(COOKIE, session, max_age=seconds, **manner(request))
     return answer
 
 
@@ -42,7 +42,7 @@ async def close_session(hub: Hub, request: web.Request) -> web.Response:
     if session is not None:
         await hub.run(access.close_session, session)
     answer = web.Response(status=204)
-    answer.set_cookie(COOKIE, "", max_age=0, **_manner(request))
+    answer.set_cookie(COOKIE, "", max_age=0, **manner(request))
     return answer
 
 
@@ -57,7 +57,8 @@ def _answer(identity: Identity) -> web.Response:
     return rendering.answer(body)
 
 
-def _manner(request: web.Request) -> dict[str, Any]:
+def manner(request: web.Request) -> dict[str, Any]:
+    """How the cookie of a session is set, for whoever asks."""
     return {"path": PATH, "httponly": True, "samesite": "Strict", "secure": _is_secure(request)}
 
 

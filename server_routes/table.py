@@ -21,8 +21,10 @@ from . import (
     chains,
     collecting,
     downloads,
+    engine,
     events,
     guarding,
+    handovers,
     imports,
     names,
     panel,
@@ -51,13 +53,17 @@ FORM = ("multipart/form-data",)
 
 @dataclass(frozen=True)
 class Route:
-    """One route. `handler` None: not built yet. `bodies`: the media types it takes."""
+    """One route. `handler` None: not built yet. `bodies`: the media types it takes.
+
+    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body.
+    """
 
     method: str
     path: str
     handler: Handler | None
     permission: str
     bodies: tuple[str, ...] = ()
+    keyed: bool = True
 
 
 ROUTES: tuple[Route, ...] = (
@@ -80,6 +86,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM),
     Route("GET", "/workflows/{workflow_id}/latest", workflows.get_latest_artifact, "view"),
     Route("POST", "/workflows/{workflow_id}/collect", collecting.collect_outputs, "record", JSON),
+    Route("GET", "/outputs", artifacts.find_output, "view"),
+    Route("POST", "/outputs", handovers.record_outputs, "record", FORM, keyed=False),
     Route("GET", "/artifacts", artifacts.list_artifacts, "view"),
     Route("GET", "/artifacts/{artifact_id}", artifacts.get_artifact, "view"),
     Route("PATCH", "/artifacts/{artifact_id}", artifacts.request_review, "review", JSON),
@@ -104,6 +112,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/transfers", transfers.list_transfers, "view"),
     Route("GET", "/transfers/{transfer_id}", transfers.get_transfer, "view"),
     Route("POST", "/transfers/{transfer_id}/retry", transfers.retry_transfer, "record"),
+    Route("POST", "/engine/{call}", engine.call_engine, "record", JSON, keyed=False),
     Route("POST", "/trash/empty", trash.empty_trash, "admin", JSON),
     Route("GET", "/imports", imports.list_imports, "admin"),
     Route("POST", "/imports", imports.begin_import, "admin", JSON),
@@ -125,11 +134,18 @@ ROUTES: tuple[Route, ...] = (
 
 
 def answers(hub: Hub) -> list[tuple[str, str, Answer]]:
-    """What a web server mounts: method, whole path and guarded handler; the last one takes what no route does."""
-    mounted = [(route.method, PREFIX + _mountable(route.path), _guarded(hub, route)) for route in ROUTES]
+    """What a web server mounts: method, whole path and guarded handler, in the order of `places`."""
+    return [(route.method, path, _guarded(hub, route)) for route, path in places()]
+
+
+def places() -> list[tuple[Route, str]]:
+    """Every route with the whole path that it is mounted at; the last one takes what no other does."""
     unknown = Route("*", "/{unknown:(?s:.*)}", _no_route, "public", JSON + FORM)
     bare = Route("*", "", panel.redirect_to_page, "public")
-    return [*mounted, *(("*", PREFIX + other.path, _guarded(hub, other)) for other in (bare, unknown))]
+    return [
+        *((route, PREFIX + _mountable(route.path)) for route in ROUTES),
+        *((other, PREFIX + other.path) for other in (bare, unknown)),
+    ]
 
 
 def _mountable(path: str) -> str:
@@ -145,7 +161,7 @@ def _guarded(hub: Hub, route: Route) -> Answer:
                 raise problems.not_built(f"{route.method} {route.path}")
             if route.method in guarding.CHANGING:
                 asking.Query(request)
-            if route.method == "POST" and route.permission != guarding.PUBLIC:
+            if route.method == "POST" and route.keyed and route.permission != guarding.PUBLIC:
                 return await repeating.answer(hub, request, route.handler)
             return await route.handler(hub, request)
         except problems.Refused as refusal:

@@ -1,4 +1,4 @@
-"""The routes that take files: one multipart body, streamed into the store piece by piece and never held in memory."""
+"""The routes that take a file, and how files are taken: streamed into the store piece by piece, not held in memory."""
 
 from __future__ import annotations
 
@@ -101,10 +101,17 @@ async def receive(hub: Hub, request: web.Request, *accepted: str) -> AsyncIterat
     Raises:
         Refused: 400, the body is not multipart or ends too early. TooLarge. Invalid: a field is wrong or missing.
     """
+    async with new_part(hub) as part:
+        yield await _read(hub, request, part, accepted)
+
+
+@asynccontextmanager
+async def new_part(hub: Hub) -> AsyncIterator[Part]:
+    """A part of the store to write to; it is gone again when the block raises."""
     receiving = await hub.run(lambda library: library.store.receiving())
     part = await hub.off_loop(receiving.__enter__)
     try:
-        yield await _read(hub, request, part, accepted)
+        yield part
     except BaseException as error:
         caught = error
         await hub.off_loop(lambda: receiving.__exit__(type(caught), caught, caught.__traceback__))
@@ -116,17 +123,15 @@ async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str,
     fields: dict[str, str] = {}
     filename: str | None = None
     head = b""
-    async for piece in _pieces(request):
-        name = piece.name
-        if name is None:
-            raise malformed("every part of the body is a named field")
+    async for piece in pieces(request):
+        name = str(piece.name)
         if name in fields or (name == "file" and filename is not None):
             raise Invalid(f"{name} is sent twice", field=name)
         if name == "file":
             filename = names.checked_filename(piece.filename or "")
-            head = await _stream(hub, piece, part)
+            head = await stream(hub, piece, part)
         elif name in accepted:
-            fields[name] = await _text(piece)
+            fields[name] = await text(piece)
         else:
             raise Invalid(f"unknown field {name!r}; accepted: file, {', '.join(accepted)}", field=name)
     if filename is None:
@@ -142,7 +147,12 @@ def _reading() -> Iterator[None]:
         raise malformed("the body is not complete multipart/form-data") from error
 
 
-async def _pieces(request: web.Request) -> AsyncIterator[BodyPartReader]:
+async def pieces(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    """The parts of a multipart body, each to be read to its end before the next.
+
+    Raises:
+        Refused: 400, the body is not multipart or ends too early.
+    """
     with _reading():
         reader = await request.multipart()
     while True:
@@ -152,6 +162,8 @@ async def _pieces(request: web.Request) -> AsyncIterator[BodyPartReader]:
             return
         if not isinstance(piece, BodyPartReader):
             raise malformed("a part of the body has parts of its own")
+        if piece.name is None:
+            raise malformed("every part of the body is a named field")
         yield piece
 
 
@@ -167,7 +179,7 @@ async def _chunks(piece: BodyPartReader) -> AsyncIterator[bytes]:
             raise malformed("the body is cut off")
 
 
-async def _stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
+async def stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
     """Write the file as it comes; returns its first bytes, which tell its kind."""
     limit = hub.config.max_upload
     head, gathered = bytearray(), bytearray()
@@ -185,12 +197,17 @@ async def _stream(hub: Hub, piece: BodyPartReader, part: Part) -> bytes:
     return bytes(head)
 
 
-async def _text(piece: BodyPartReader) -> str:
+async def text(piece: BodyPartReader, longest: int = MAX_FIELD) -> str:
+    """A field that is no file, of up to so many bytes.
+
+    Raises:
+        TooLarge. Invalid: it is not UTF-8.
+    """
     data = bytearray()
     async for chunk in _chunks(piece):
         data += chunk
-        if len(data) > MAX_FIELD:
-            raise TooLarge(f"{piece.name} is over {MAX_FIELD} bytes", field=str(piece.name))
+        if len(data) > longest:
+            raise TooLarge(f"{piece.name} is over {longest} bytes", field=str(piece.name))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -120,7 +120,7 @@ def recording_one(folder: Path) -> None:
 def delivering(folder: Path, transfer_id: str) -> None:
     """Be at a delivery for as long as nobody says otherwise."""
     library = open_library(load_config(folder, {}))
-    with transfers._alone(library, transfer_id):
+    with transfers.alone(library, transfer_id):
         wait()
     library.close()
 

@@ -6,6 +6,7 @@ A new function belongs into it: `reads(â€¦)` where it changes no row, `changes(â
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from comfyui_artifact_db.library import (
     access,
     adopting,
     adopting_files,
-    arrivals,
     artifacts,
     attempts,
     bundles,
@@ -33,10 +33,11 @@ from comfyui_artifact_db.library import (
     driving,
     edits,
     emptying,
+    entrusting,
     events,
     executing,
     exporting,
-    fetching,
+    handovers,
     identities,
     importing,
     inputs,
@@ -139,6 +140,15 @@ class Scene:
         """A delivery to a server that nobody listens at."""
         with pytest.raises(ServerUnreachable):
             transfers.deliver_for(self.library, attempt, self.newer.id, by=BY)
+
+    def transfer_row(self) -> dict[str, Any]:
+        with self.library.reading():
+            return transfers.row_of(self.transfer_id)
+
+    def sending(self) -> dict[str, Any]:
+        """A delivery that has begun."""
+        with self.library.writing(BY) as tx:
+            return transfers.start(tx, transfers.row_of(self.transfer_id))
 
     def purge(self) -> Intent:
         """The files of a chain whose rows are gone."""
@@ -255,19 +265,6 @@ class Scene:
         history = History((Reported("9", "images", 0, filename="a.png"),), "success")
         return capturing.capture(self.library, self.run, history, self.folder / "output")
 
-    def fetch(self) -> object:
-        with self.server():
-            server, output = self.library.config.server("gpu-a"), Reported("9", "images", 0, filename="a.png")
-            arrived, missing = fetching.fetch(self.library, server, [output])
-            assert (len(arrived), missing) == (1, [])
-            arrivals.discard(self.library.store, arrived)
-            return arrived
-
-    def ask_what_went_in(self) -> object:
-        graph = {"9": {"class_type": "LoadImage", "inputs": {"image": "a.png [output]"}}}
-        with self.server(), fetching.client(self.library, self.library.config.server("gpu-a")) as comfyui:
-            return inputs.of_server(self.library, comfyui, graph, ["9"], "p9")
-
     def drive(self) -> object:
         """An engine drives the chain, of which no step runs."""
         attempts.finish(self.library, server_address="gpu-a", prompt_id="p1", status="completed", error=None, actor=BY)
@@ -300,6 +297,18 @@ class Scene:
         with self.library.store.receiving() as part:
             part.write(png(98))
             return uploads.upload(self.library, self.workflow_id, part, PNG, by=BY, filename="u.png")
+
+    def handover(self) -> handovers.Handover:
+        """A picture that another machine hands in."""
+        told = {"artifact_id": identities.new_id(), "output_key": "9:images:0", "filename": "a.png"}
+        run = {"server_address": "gpu-a", "prompt_id": "p3", "workflow_name": "picture"}
+        output = {**told, "sha256": hashlib.sha256(png(95)).hexdigest()}
+        return handovers.checked(self.library, {"run": run, "outputs": [output]})
+
+    def hand_in(self) -> object:
+        with self.library.store.receiving() as part:
+            part.write(png(95))
+            return handovers.record_outputs(self.library, self.handover(), [(part, PNG)], by=BY)
 
 
 @dataclass(frozen=True)
@@ -383,6 +392,7 @@ CALLS: dict[str, Call] = {
     "artifacts.unchanged": reads(lambda s, row: artifacts.unchanged(s.library, row), lambda s: s.row(s.usable.id)),
     "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
     "artifacts.get_recorded": reads(lambda s: artifacts.get_recorded(s.library, s.usable.id)),
+    "attempts.get_attempt": reads(lambda s, attempt: attempts.get_attempt(s.library, attempt.id), Scene.execute),
     "attempts.newest": reads(lambda s: attempts.newest(s.library, s.workflow_id)),
     "attempts.sent_before": reads(lambda s, attempt: attempts.sent_before(s.library, attempt), Scene.execute),
     "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
@@ -467,16 +477,24 @@ CALLS: dict[str, Call] = {
     "emptying.complete_files": reads(lambda s, intent: emptying.complete_files(s.library, intent), Scene.purge),
     "emptying.complete_chain": changes(lambda s, intent: emptying.complete_chain(s.library, intent), Scene.purged),
     "edits.restore": changes(lambda s: edits.restore(s.library, s.newer.id, s.usable.id, by=BY)),
+    "entrusting.begin": changes(
+        lambda s, attempt: entrusting.begin(s.library, attempt.id, s.newer.id, by=BY), Scene.execute
+    ),
+    "entrusting.end": changes(
+        lambda s, begun: entrusting.end(
+            *(s.library, begun.transfer.id),
+            **{"number": 1, "target_filename": "a.png", "sha256": s.newer.sha256, "by": BY},
+        ),
+        lambda s: entrusting.begin(s.library, s.execute().id, s.newer.id, by=BY),
+    ),
     "events.list_events": reads(lambda s: events.list_events(s.library)),
     "events.last_seq": reads(lambda s: events.last_seq(s.library)),
     "events.history": reads(lambda s: events.history(s.library, s.usable.id)),
     "exporting.find_root": reads(lambda s: exporting.find_root(s.library, "film")),
     "exporting.export_folder": reads(lambda s: exporting.export_folder(s.library, s.root, s.folder / "film")),
-    "fetching.client": reads(lambda s: fetching.client(s.library, s.library.config.server("gpu-a"))),
-    "fetching.fetch": reads(Scene.fetch),
     "importing.import_bundle": changes(lambda s, path: importing.import_bundle(s.library, path, by=BY), Scene.bundle),
     "importing.complete": changes(lambda s, intent: importing.complete(s.library, intent), Scene.interrupted_import),
-    "inputs.of_server": reads(Scene.ask_what_went_in),
+    "inputs.delivered_names": reads(lambda s: inputs.delivered_names(s.library, server="gpu-a", prompt_id="p1")),
     "inputs.of_folders": reads(
         lambda s: inputs.of_folders(s.library, {"input": s.folder}, {}, ["9"], server="gpu-a", prompt_id="p1")
     ),
@@ -517,12 +535,24 @@ CALLS: dict[str, Call] = {
     ),
     "transfers.deliver": changes(lambda s: transfers.deliver(s.library, s.transfer_id, by=BY)),
     "transfers.deliver_for": changes(lambda s, attempt: s.deliver_in_vain(attempt), Scene.execute),
+    "transfers.latest_for": reads(
+        lambda s, attempt: transfers.latest_for(s.library, attempt, s.newer.id), Scene.execute
+    ),
+    "transfers.known_names": reads(lambda s, row: transfers.known_names(s.library, row, s.newer), Scene.transfer_row),
+    "transfers.alone": reads(lambda s: transfers.alone(s.library, s.transfer_id)),
+    "transfers.finish": changes(
+        lambda s, row: transfers.finish(s.library, row, BY, status="failed", error_message="no luck"), Scene.sending
+    ),
     "transfers.list_interrupted": reads(lambda s: transfers.list_interrupted(s.library)),
     "transfers.require_retryable": reads(lambda s: transfers.require_retryable(s.library, s.transfer_id)),
     "transfers.get_transfer": reads(lambda s: transfers.get_transfer(s.library, s.transfer_id)),
     "transfers.list_transfers": reads(lambda s: transfers.list_transfers(s.library, ASK)),
     "trash.delete": changes(lambda s: trash.delete(s.library, s.newer.id, by=BY)),
     "trash.undelete": changes(lambda s: trash.undelete(s.library, s.deleted.id, by=BY)),
+    "loads.find": reads(lambda s: loads.find(s.library, loads.Wanted(chain="film"), last_approved=True)),
+    "loads.take": reads(lambda s: loads.take(s.library, loads.Wanted(chain="film"))),
+    "handovers.checked": reads(Scene.handover),
+    "handovers.record_outputs": changes(Scene.hand_in),
     "uploads.require_workflow": reads(lambda s: uploads.require_workflow(s.library, s.workflow_id)),
     "uploads.upload": changes(Scene.upload),
     "verifying.check": reads(lambda s: list(verifying.check(s.library))),

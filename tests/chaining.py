@@ -12,12 +12,14 @@ from typing import Any
 
 from comfyui_artifact_db.chains import checking, files, starting
 from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.library import artifacts, attempts, chains, pages, workflows
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Workflow
 from comfyui_servers_that import SUCCESS, ComfyUI, serving
 from making import png
+from working import a_worker
 
 GRAPH = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "none.png"}},
@@ -48,9 +50,13 @@ def until(look: Callable[[], Any], seconds: float = 20.0) -> None:
 
 
 class Studio:
-    """A library with two servers; each runs a graph as soon as it is queued, and makes one picture."""
+    """A library with two servers; each runs a graph as soon as it is queued, and makes one picture.
 
-    def __init__(self, library: Library, servers: dict[str, ComfyUI]) -> None:
+    `temporal` is the address of a Temporal server whose workers drive its chains; None: this process does.
+    """
+
+    def __init__(self, library: Library, servers: dict[str, ComfyUI], temporal: str | None = None) -> None:
+        self.temporal = temporal
         self.library = library
         self.servers = servers
         self.configure(*(Server(name, server.url) for name, server in servers.items()))
@@ -87,10 +93,18 @@ class Studio:
             {"name": more.pop("name", "film"), "parameters": more.pop("defaults", {}), "steps": list(tables)}
         )
         definition = checking.check(tree, servers=self.library.config.servers)
-        return starting.start(self.library, definition, parameters=parameters, actor="anna", **more)
+        engine = "local" if self.temporal is None else "temporal"
+        return starting.start(
+            self.library, definition, parameters=parameters, actor="anna", **{"engine": engine, **more}
+        )
 
     @contextmanager
-    def driving(self, **how: Any) -> Iterator[Driver]:
+    def driving(self, **how: Any) -> Iterator[Any]:
+        """Drive chains meanwhile: by a driver, which is given, or by a worker."""
+        if self.temporal is not None:
+            with a_worker(LocalRecords(self.library), self.temporal, **how):
+                yield None
+            return
         driver = Driver(self.library, **how).start()
         try:
             yield driver
@@ -131,6 +145,6 @@ class Studio:
 
 
 @contextmanager
-def studio_of(library: Library, folder: Path) -> Iterator[Studio]:
+def studio_of(library: Library, folder: Path, temporal: str | None = None) -> Iterator[Studio]:
     with serving(folder / "gpu-a") as a, serving(folder / "gpu-b") as b:
-        yield Studio(library, {"gpu-a": a, "gpu-b": b})
+        yield Studio(library, {"gpu-a": a, "gpu-b": b}, temporal)

@@ -72,6 +72,28 @@ class Shell:
             process.kill()
             process.communicate()
 
+    @contextmanager
+    def working(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """A worker that has said that it is at work. It is killed at the end of the block."""
+        process = subprocess.Popen(
+            self.command("worker"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env=self.environment(**environment),
+        )
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            if not said.startswith("Working for "):
+                process.kill()
+                raise AssertionError(f"it said {said!r} and {process.communicate()}")
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
 
 @dataclass
 class Served:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,7 +13,8 @@ class Wire:
     """Passes bytes between its own port and another one. Each of these is one connection's fate, in this order.
 
     `refused`: hung up at once. `unanswered`: the server does what it is asked, and its answer is lost.
-    `cut`: so many bytes of the answer come through.
+    `cut`: so many bytes of the answer come through. Of all connections together, each answer takes `delay` seconds
+    longer, and every `loses`-th of them is lost, after its first byte where the number is even; 0: none is.
     """
 
     def __init__(self, port: int) -> None:
@@ -22,6 +24,10 @@ class Wire:
         self.refused = 0
         self.unanswered = 0
         self.cut: list[int] = []
+        self.delay = 0.0
+        self.loses = 0
+        self.lost = 0
+        self._answers = 0
         self.connections = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -30,6 +36,10 @@ class Wire:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def lead_to(self, port: int) -> None:
+        """From now on it leads to another server."""
+        self._target = ("127.0.0.1", port)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -52,7 +62,11 @@ class Wire:
                 self.refused -= 1
                 client.close()
                 continue
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # Nobody is there now.
+                client.close()
+                continue
             self._open += [client, server]
             for pair, back in (((client, server), False), ((server, client), True)):
                 thread = threading.Thread(target=self._pass, args=(*pair, back), daemon=True)
@@ -68,6 +82,12 @@ class Wire:
                         self.unanswered -= 1
                         break
                     left = self.cut.pop(0) if self.cut else -1
+                    time.sleep(self.delay)
+                    self._answers += 1
+                    if self.loses and self._answers % self.loses == 0:
+                        self.lost += 1
+                        target.sendall(data[: 1 if self.lost % 2 == 0 else 0])
+                        break
                 if back and left is not None and left >= 0:
                     target.sendall(data[:left])
                     if len(data) >= left:

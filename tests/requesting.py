@@ -10,7 +10,7 @@ from comfyui_artifact_db.library import access, attempts, chains, driving, trans
 from comfyui_artifact_db.server_routes.table import ROUTES, Route
 from hubs import Hub
 from making import png
-from sending import form
+from sending import form, handover
 
 READING = tuple(route for route in ROUTES if route.method == "GET")
 CHANGING = tuple(route for route in ROUTES if route.method != "GET")
@@ -49,12 +49,17 @@ class Known:
 
     def request(self, route: Route) -> dict[str, Any]:
         """A body that the route takes, as aiohttp's client wants it; a new one each time."""
+        if route.path == "/outputs":
+            run = {"server_address": "gpu-a", "prompt_id": str(uuid4()), "workflow_name": "edit"}
+            return {"data": handover({"run": run}, png(9))}
         if "multipart/form-data" in route.bodies:
             return {"data": form(png(9))}
         if (route.method, route.path) == ("POST", "/session"):
             return {"json": {"token": self.ids["token"]}}
         if (route.method, route.path) == ("POST", "/tags"):
             return {"json": {"ids": [self.ids["artifact_id"]], "add": ["new"]}}
+        if route.path == "/engine/{call}":
+            return {"json": {"arguments": {"workflow_id": self.ids["workflow_id"], "error": "no luck"}}}
         body = BODIES.get((route.method, route.path))
         return {} if body is None else {"json": body}
 
@@ -87,7 +92,7 @@ def fill(hub: Hub) -> Known:
         "transfer_id": transfer.id,
     }
     _, token = access.create_token(library, "visitor", role="view", by="tester")
-    return Known({**ids, "token": token, "tag": "new", "asset": "js/panel/page.mjs"})
+    return Known({**ids, "token": token, "tag": "new", "call": "fail", "asset": "js/panel/page.mjs"})
 
 
 def unknown(name: str) -> str:

@@ -149,6 +149,7 @@ def test_bytes_that_changed_meanwhile_fail_the_step_that_needs_them(studio: Stud
     tamper(made, before, unseen=True)  # for the fixture, which looks at every file
 
 
+@pytest.mark.engine("local")
 def test_a_delivery_whose_driver_was_killed_in_its_middle_is_gone_on_with_at_once_by_the_next(
     studio: Studio, gpu_b: ComfyUI, config: Config
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_step_that_takes_too_long_is_ended(studio: Studio) -> None:
     assert studio.servers["gpu-a"].queue["queue_pending"] == []
 
 
+@pytest.mark.engine("local")
 def test_a_driver_takes_no_chain_twice_and_again_the_one_that_it_has_left(studio: Studio) -> None:
     chain = studio.begin(step("one"))
     take = partial(driving.take, studio.library, engine="local")

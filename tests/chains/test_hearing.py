@@ -20,6 +20,8 @@ from making import png
 
 __all__ = ["server_that"]
 
+pytestmark = pytest.mark.engine("local")
+
 GRAPH = {"1": {"class_type": "LoadImage"}, "5": {"class_type": "KSampler"}}
 
 

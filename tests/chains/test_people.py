@@ -100,6 +100,7 @@ def test_a_time_limit_decides_only_where_the_file_sets_one(studio: Studio, then:
         assert studio.current(chain, "one").approved_by == "chain: approval_timeout"
 
 
+@pytest.mark.engine("local")
 def test_nothing_is_held_while_a_person_thinks(studio: Studio) -> None:
     chain = studio.run(REVIEWED, step("two", "one"), status="awaiting_approval")
     assert driving.driver_of(studio.library, chain.id) is None
@@ -121,6 +122,7 @@ def test_a_chain_is_cancelled_and_its_prompt_is_somebody_s_to_end(studio: Studio
         executing.retry(studio.library, studio.workflow(chain, "one").id, parameters=None, by="ada")
 
 
+@pytest.mark.engine("local")
 def test_a_chain_in_the_trash_is_left_alone_and_goes_on_when_it_is_taken_out(studio: Studio) -> None:
     chain = studio.begin(REVIEWED, step("two", "one"))
     with studio.driving() as driver:

@@ -83,6 +83,7 @@ def test_what_cannot_be_run_again_is_said(studio: Studio) -> None:
         rerunning.rerun(studio.library, failed.id, from_step="two", parameters={}, actor="ada")
 
 
+@pytest.mark.engine("local")
 def test_a_step_of_more_outputs_than_a_page_holds_is_taken_over_whole(studio: Studio) -> None:
     studio.pictures = pages.MAX_LIMIT + 1
     old = studio.run(step("one"), step("two", "one"))

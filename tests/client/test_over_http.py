@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pickle
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,6 +32,7 @@ from running import ServedHub, served
 __all__ = ["comfyui", "impatient", "server_that"]
 
 SECRET = "s3cret-t0ken"
+SHA256 = hashlib.sha256(png(77)).hexdigest()
 
 
 @pytest.fixture
@@ -74,6 +77,10 @@ def test_every_post_whose_answer_is_lost_is_done_once(
     workflow = db.create_workflow("edit", chain_id=chain.id, step_id="a")
     lost()
     picture = db.create_artifact(workflow.id, file)
+    lost(2)
+    run = {"server_address": "gpu-a", "prompt_id": "p", "workflow_name": "render", "chain": chain.id}
+    told = {"artifact_id": str(uuid.uuid4()), "output_key": "9:images:0", "filename": "a.png", "sha256": SHA256}
+    db.record_outputs({"run": run, "outputs": [told]}, [file])
     lost()
     edited = db.edit_artifact(picture.id, file, approval_status="pending")
     lost()
@@ -83,11 +90,15 @@ def test_every_post_whose_answer_is_lost_is_done_once(
     assert (approved.version, approved.approval_status) == (2, "approved")
     assert lossy.unanswered == 0
     assert [one.id for one in db.list_chains()] == [chain.id]
-    assert [one.id for one in db.list_workflows()] == [workflow.id]
+    assert [one.id for one in db.list_workflows(step="a")] == [workflow.id]
     assert [one.version for one in db.list_workflow_artifacts(workflow.id)] == [2, 1]
+    assert [one.id for one in db.list_artifacts(chain=chain.id) if one.id not in (picture.id, edited.id)] == [
+        told["artifact_id"]
+    ]
     done = actions(library)
-    for action in ("chain.created", "workflow.created", "artifact.recorded", "artifact.edited", "artifact.approved"):
+    for action in ("chain.created", "attempt.created", "artifact.edited", "artifact.approved"):
         assert done.count(action) == 1, action
+    assert (done.count("workflow.created"), done.count("artifact.recorded")) == (2, 2)
 
 
 def test_a_change_is_not_lost_and_a_deletion_is_not_missed_when_answers_are(

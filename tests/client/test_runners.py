@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import uuid
@@ -66,6 +67,33 @@ def test_an_automatic_chain_goes_from_server_to_server(runner: Runner) -> None:
         (transfer, "Transfer"),
     ):
         as_rest(record, name)
+
+
+def test_outputs_of_one_execution_are_recorded_together_and_once(runner: Runner, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.png", "b.png")]
+    for shade, file in enumerate(files):
+        file.write_bytes(png(50 + shade))
+    told = [
+        {
+            "artifact_id": str(uuid.uuid4()),
+            "output_key": f"9:images:{index}",
+            "filename": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+        for index, file in enumerate(files)
+    ]
+    run = {"server_address": "gpu-a", "prompt_id": str(uuid.uuid4()), "workflow_name": "größe"}
+    record = {"run": run, "outputs": told, "ending": {"status": "completed"}}
+    made = runner.db.record_outputs(record, files)
+    assert [(one.id, one.filename) for one in made] == [(one["artifact_id"], one["filename"]) for one in told]
+    assert runner.db.record_outputs(record, files) == made
+    workflow = runner.db.get_workflow(made[0].workflow_id)
+    assert (workflow.workflow_name, workflow.status) == ("größe", "completed")
+    assert runner.db.record_outputs({"run": run, "ending": {"status": "failed"}}) == []
+    assert runner.db.get_workflow(workflow.id).status == "completed"
+    other = {**record, "outputs": [{**told[0], "artifact_id": str(uuid.uuid4())}]}
+    with pytest.raises(Invalid, match="nothing is recorded"):
+        runner.db.record_outputs(other, files[1:])
 
 
 def test_a_human_in_the_loop_approves_or_edits(runner: Runner, tmp_path: Path) -> None:

@@ -29,6 +29,19 @@ def test_a_chain_runs_to_its_end(runner: Runner) -> None:
     assert first.source_artifact_id == db.get_latest_artifact(ended.workflows[0].id, usable=True).id
 
 
+def test_a_chain_is_left_to_the_workers_of_temporal_where_that_is_asked_for(runner: Runner) -> None:
+    db = runner.db
+    definition = {"steps": [step("first")]}
+    chain = db.create_chain("film", chain_definition=definition, run=True, engine="temporal")
+    drive = db.get_chain(chain.id).drive
+    assert drive is not None
+    assert drive.engine == "temporal"
+    with pytest.raises(Invalid):
+        db.create_chain("film", chain_definition=definition, run=True, engine="temporl")
+    assert db.cancel_chain(chain.id).status == "cancelled"
+    assert db.get_chain(chain.id).workflows == []
+
+
 def test_a_rejection_with_parameters_runs_the_step_again(runner: Runner) -> None:
     db = runner.db
     definition = {"steps": [step("first", requires_approval=True), step("second", "first")]}

@@ -20,6 +20,7 @@ from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Transfer
 from comfyui_studio import add_pack
 from commanding import Shell
 from PIL import Image
+from working import temporal_in
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer
@@ -316,6 +317,30 @@ def test_a_hub_that_is_killed_is_followed_by_the_next(pipeline: Pipeline) -> Non
         hub.process.kill()
     with pipeline.shell.serving():
         pipeline.ends_with_everything_once(chain, "one", "two", "three")
+    assert [len(pipeline.attempts(chain, name)) for name in ("one", "two", "three")] == [1, 1, 1]
+
+
+def test_a_worker_of_temporal_that_is_killed_is_followed_by_the_next(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = pipeline.write(
+        step("one", start_graph(), server="gpu-a"),
+        step("two", next_graph(3.0), "one", server="gpu-b", requires_approval=True),
+        step("three", next_graph(), "two", server="gpu-a"),
+    )
+    before = pipeline.known()
+    with temporal_in(tmp_path) as temporal:
+        where = {"ARTIFACT_DB_TEMPORAL": temporal.address}
+        process = pipeline.start("run", file, "--engine", "temporal")
+        chain = pipeline.newest(before)
+        with pipeline.shell.working(**where) as worker:
+            pipeline.executing(chain, "two")
+            worker.kill()
+        with pipeline.shell.working(**where):
+            pipeline.until(chain, "awaiting_approval")
+            (waiting,) = pipeline.made(chain, "two")
+            decisions.approve(pipeline.library, waiting.id, by="ada")
+            out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, (out, err)
+    pipeline.ends_with_everything_once(chain, "one", "two", "three")
     assert [len(pipeline.attempts(chain, name)) for name in ("one", "two", "three")] == [1, 1, 1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -16,7 +17,7 @@ import deleting
 import processes
 import pytest
 from comfyui_artifact_db.config import Config, load_config
-from comfyui_artifact_db.library import chains, examining, identities, runs, workflows
+from comfyui_artifact_db.library import chains, driving, examining, executing, identities, runs, workflows
 from comfyui_artifact_db.library.examining import Check, examine
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage import inspecting
@@ -53,6 +54,22 @@ def stray(library: Library, name: str = "stray.png") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(7))
     return path
+
+
+def test_temporal_is_looked_for_where_chains_wait_for_it(library: Library, quiet: Config) -> None:
+    chain, _ = chains.create_chain(library, name="film", actor="anna")
+    assert about(list(examine(quiet)), "temporal") == []
+    driving.start(library, chain.id, engine="temporal", parameters={}, actor="anna")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        (found,) = about(list(examine(replace(quiet, temporal=address))), "temporal")
+    assert (found.level, found.text) == ("ok", f"{address} answers, 1 chain is driven through it")
+    (away,) = about(list(examine(replace(quiet, temporal=f"{address}/studio"))), "temporal")
+    assert away.level == "wrong"
+    assert away.text.startswith(f"{address} does not answer (")
+    executing.cancel(library, chain.id, by="anna")
+    (configured,) = about(list(examine(replace(quiet, temporal=address))), "temporal")
+    assert (configured.level, configured.data["chains"]) == ("wrong", 0)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:

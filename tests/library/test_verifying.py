@@ -363,7 +363,7 @@ def test_a_delivery_that_is_tried_again_is_nothing_wrong_while_it_runs(library: 
     transfer = transfers.create_transfer(library, film.id, server="gpu-b", by="ann")
     assert transfers.deliver(library, transfer.id, by="ann").error_message
     with library.writing("ann") as tx:
-        transfers._start(tx, transfers._get(transfer.id))  # As far as a process came that was killed while it sent.
+        transfers.start(tx, transfers.row_of(transfer.id))  # As far as a process came that was killed while it sent.
     assert lines(library) == []
 
 

@@ -15,7 +15,9 @@ FLOORS = [
     {"library"},
     {"chains"},
     {"answers"},
-    {"nodes", "server_routes", "cli", "client"},
+    {"client"},
+    {"records"},
+    {"nodes", "server_routes", "cli"},
     {"__init__", "__main__"},
 ]
 NEIGHBOURS = {("cli/serving.py", "server_routes")}
@@ -74,7 +76,7 @@ def test_comfyui_and_torch_are_imported_where_comfyui_knocks_and_nowhere_else(pa
 @pytest.mark.parametrize(
     ("library", "packages"),
     [("peewee", ("db", "library")), ("playhouse", ("db",)), ("aiohttp", ("server_routes", "cli", "comfyui_client")),
-     ("jinja2", ("chains",)), ("yaml", ("chains",)),
+     ("jinja2", ("chains",)), ("yaml", ("chains",)), ("temporalio", ("chains",)),
      ("PIL", ("media", "nodes", "library")), ("av", ("media", "nodes")), ("requests", ("comfyui_client", "client"))],
 )  # fmt: skip
 def test_each_dependency_is_known_on_its_own_floor_only(library: str, packages: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from requesting import CHANGING, fill, named, unknown
 from sending import form
 
 BUILT = [route for route in ROUTES if route.handler is not None]
-WITH_ID = [route for route in BUILT if "{" in route.path and route.permission != "public"]
+WITH_ID = [route for route in BUILT if "_id}" in route.path or "{tag}" in route.path]
 
 
 def takes_if_match(route: Route) -> bool:

@@ -3,95 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from admitting import own_address
+from attacking import ATTACKS, NOT_PUBLIC, VISIT, Attack, ask_wrongly
 from comfyui_artifact_db.config import Config
-from comfyui_artifact_db.server_routes.table import ROUTES, Route
+from comfyui_artifact_db.server_routes.table import ROUTES
 from hubs import Hub, Serve
 from mounting_like_comfyui import like_comfyui
-from requesting import CHANGING, READING, Known, fill
+from requesting import CHANGING, READING, fill
 from yarl import URL
 
 MOUNTS = {"standalone": "/artifact-db", "ComfyUI": "/artifact-db", "ComfyUI's twin": "/api/artifact-db"}
-HEADS = [replace(route, method="HEAD") for route in READING]
-NOT_PUBLIC = [route for route in [*ROUTES, *HEADS] if route.permission != "public"]
-ACROSS = {"Sec-Fetch-Site": "cross-site"}
-VISIT = {**ACROSS, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-"""What a browser sends when somebody follows a link on another site."""
-
-
-@dataclass(frozen=True)
-class Attack:
-    """Requests that are refused: with `headers`, in which {host} is the hub's own, and a `body` if one is given."""
-
-    name: str
-    status: int
-    headers: dict[str, str]
-    routes: list[Route] = field(default_factory=lambda: [*ROUTES, *HEADS])
-    body: bytes | None = None
-
-
-def origin(name: str, value: str) -> Attack:
-    return Attack(f"from {name}", 403, {"Origin": value})
-
-
-ATTACKS = [
-    origin("another site", "http://evil.example"),
-    origin("a page without an origin", "null"),
-    origin("the same host at another port", "http://127.0.0.1:1"),
-    origin("the same host without its port", "http://127.0.0.1"),
-    origin("another name of this machine", "http://localhost:{port}"),
-    origin("a host that begins like ours", "http://{host}.evil.example"),
-    origin("a host that ends like ours", "http://evil.{host}"),
-    origin("a user at our host", "http://evil@{host}"),
-    origin("a file", "file://"),
-    origin("an extension", "chrome-extension://abcdef"),
-    origin("no origin at all", ""),
-    origin("a host alone", "{host}"),
-    origin("a broken address", "http://["),
-    Attack("across sites", 403, ACROSS),
-    Attack("across sites with our origin", 403, {**ACROSS, "Origin": "http://{host}"}),
-    Attack("across sites as a navigation", 403, {**ACROSS, "Sec-Fetch-Mode": "navigate"}),
-    Attack("across sites as a visit", 403, VISIT, [*NOT_PUBLIC, *CHANGING]),
-    Attack("across sites in a frame", 403, {**VISIT, "Sec-Fetch-Dest": "iframe"}),
-    Attack("across sites as a picture", 403, {**ACROSS, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
-    *(
-        Attack(f"without an Origin, {site}", 403, {"Sec-Fetch-Site": site}, list(CHANGING))
-        for site in ("same-site", "same-origin", "strange")
-    ),
-    *(
-        Attack(f"as {kind}", 415, {"Content-Type": kind}, list(CHANGING), body=body)
-        for kind in ("text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "text/html")
-        for body in (b'{"name": "x", "reason": "x"}', b"")
-        if body or kind != "text/html"
-    ),
-    *(
-        Attack(f"with the Host {host!r}", 403, {"Host": host})
-        for host in (
-            *("evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0"),
-            *("192.168.0.1", "[::]", "127.0.0.1@evil.example", "evil.example#@127.0.0.1", "[", "127.1", "0x7f000001"),
-        )
-    ),
-    *(
-        Attack(f"through a proxy that sends {name}", 401, {name: "127.0.0.1"}, NOT_PUBLIC)
-        for name in ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "x-forwarded-for")
-    ),
-]
-
-
-async def ask_wrongly(hub: Hub, known: Known, attack: Attack, mount: str) -> list[str]:
-    """The routes that did not refuse."""
-    passed = []
-    headers = {name: value.format(host=hub.host, port=hub.server.port) for name, value in attack.headers.items()}
-    for route in attack.routes:
-        request: dict[str, Any] = known.request(route) if attack.body is None else {"data": attack.body}
-        answer = await hub.ask(route.method, known.path(route), mount=mount, headers=headers, **request)
-        if answer.status != attack.status:
-            passed.append(f"{route.method} {route.path}: {answer.status}")
-    return passed
 
 
 @pytest.fixture(params=MOUNTS)
@@ -229,8 +153,9 @@ async def test_a_request_that_names_its_host_in_its_line_is_held_to_its_header(h
 
 
 async def test_every_mounted_route_is_a_guarded_one(serve: Serve) -> None:
+    guarded = {1: "_guarded.<locals>.answer", 2: "Way.unless_here.<locals>.answered"}
     for hub, times in ((await serve(), 1), (await serve(make=like_comfyui), 2)):
         mounted = [route for route in hub.server.app.router.routes() if "artifact-db" in str(route.resource)]
-        assert {route.handler.__qualname__ for route in mounted} == {"_guarded.<locals>.answer"}
+        assert {route.handler.__qualname__ for route in mounted} == {guarded[times]}
         own = [route for route in mounted if route.method not in ("HEAD", "*")]
         assert len(own) == times * len(ROUTES)

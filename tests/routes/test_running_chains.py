@@ -93,10 +93,19 @@ async def test_everything_that_is_wrong_is_told_and_nothing_begins(studios: Stud
         {"parameters": {"promt": 1}},
         {"status": "completed"},
         {"chain_definition": None},
+        {"engine": "temporl"},
     ):
         await studios.begin(step("one"), expect=422, **more)
-    assert (await studios.begin(step("one"), engine="temporal", expect=501))["code"] == "not_built"
     assert studios.hub.state() == before
+
+
+async def test_a_chain_for_the_workers_of_temporal_is_left_to_them(studios: Studios) -> None:
+    begun = await studios.begin(step("one"), engine="temporal")
+    other = await studios.begin(step("one"))
+    await studios.until(other, "completed")
+    chain = (await studios.hub.get(f"/chains/{begun['id']}")).json
+    assert (chain["drive"]["engine"], chain["status"], chain["workflows"]) == ("temporal", "initializing", [])
+    await studios.hub.post(f"/chains/{begun['id']}/cancel", 200)
 
 
 async def test_a_rejection_with_parameters_runs_the_step_again(studios: Studios) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from comfyui_artifact_db.config import Config, Server
-from comfyui_artifact_db.library import transfers
+from comfyui_artifact_db.library import delivering
 from comfyui_servers_that import TOKEN, ComfyUI, comfyui, server_that
 from hubs import Hub, Serve, serve
 
@@ -43,5 +43,5 @@ async def hub(hub_for: Callable[[str], Awaitable[Hub]], comfyui: ComfyUI) -> Hub
 @pytest.fixture
 def impatient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client waits for half a second without a byte, and for a second altogether."""
-    monkeypatch.setattr(transfers, "TIMEOUT", 0.5)
-    monkeypatch.setattr(transfers, "DEADLINE", 1.0)
+    monkeypatch.setattr(delivering, "TIMEOUT", 0.5)
+    monkeypatch.setattr(delivering, "DEADLINE", 1.0)

@@ -1,0 +1,73 @@
+"""Owns what is written down of a chain as a whole at each look, once for every engine.
+
+Steps that never run are skipped, time limits decide where nobody does, and its row says how it stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..library import decisions, driving, views
+from . import steps
+from .driven import Chain
+from .progress import Phase, Progress, Standing, look
+from .servers import Servers
+
+if TYPE_CHECKING:
+    from ..library.opening import Library
+    from .records import Records
+
+
+def settle(chain: Chain, found: Progress, row: views.Chain) -> float | None:
+    """Write down what was found at a look.
+
+    Args:
+        row: the chain's row as it was before.
+    Returns:
+        Seconds after which to look again though nothing is heard; None: there is no need to.
+    """
+    waits = []
+    for step, why in found.skip:
+        chain.records.skip(steps.ensure(chain, step).id, reason=why)
+        waits.append(0.0)
+    for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
+        if (left := _expire(chain, standing)) is not None:
+            waits.append(left)
+    if (found.status, found.error) != (row.status, row.error_message):
+        chain.records.conclude_chain(chain.id, status=found.status, error=found.error)
+    return min(waits, default=None)
+
+
+def expire(library: Library, records: Records, chain_id: str, step_id: str) -> None:
+    """Decide where the file says that a decision that does not come is one, and nobody has decided meanwhile.
+
+    Raises:
+        NotFound: the chain is gone, or no engine drives it. Conflict: somebody decides at this moment.
+    """
+    chain = Chain.load(records, chain_id, Servers(records))
+    found = (one for level in look(chain).levels for one in level)
+    for one in found:
+        limit, current = one.step.approval_timeout, one.current
+        if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or (_left(chain, one) or 0.0) > 0:
+            continue
+        assert one.workflow is not None
+        if limit.then == "approve" and current is not None and current.approval_status == "pending":
+            decisions.approve(library, current.id, by=f"{driving.DRIVER}: approval_timeout")
+        else:
+            records.fail(one.workflow.id, error=f"nobody decided within {limit.after:g} s")
+
+
+def _expire(chain: Chain, standing: Standing) -> float | None:
+    """See to it that what is overdue is decided; returns the seconds until it is, if it ever is."""
+    if (left := _left(chain, standing)) is not None and left <= 0:
+        chain.records.expire(chain.id, standing.step.id)
+        return 0.0
+    return left
+
+
+def _left(chain: Chain, standing: Standing) -> float | None:
+    """Seconds for which people may yet decide; None where there is no limit."""
+    limit, attempt = standing.step.approval_timeout, standing.attempt
+    if limit is None or attempt is None or attempt.completed_at is None or standing.current is None:
+        return None
+    return limit.after - chain.records.seconds_since(attempt.completed_at)

@@ -1,0 +1,215 @@
+"""Owns what a worker does for chains: the stages of a step and the looks at a chain, each safe to do again.
+
+An activity that waits for a server holds no thread meanwhile, and says every few seconds that it is alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from temporalio import activity
+
+from ...db.statuses import FINISHED_CHAIN
+from ...errors import Conflict, Invalid, NotFound
+from .. import control, progress, rounds, steps
+from ..driven import Chain
+from ..driver import AT_ONCE
+from ..hearing import Hearing
+from ..records import Records
+from ..servers import Servers
+from ..stages import OVER, Next, Stage
+from .messages import Look, Turn
+
+logger = logging.getLogger("artifact_db.chains")
+
+T = TypeVar("T")
+
+ALIVE_SECONDS = 2.0
+"""How often an activity says that it is alive."""
+
+BETWEEN = 0.1
+"""Seconds between two looks whether a step is free."""
+
+KNOWN = 500
+"""Chains of which a worker remembers what it has parsed."""
+
+
+class Activities:
+    """What one worker does, for one record. `_at_work` has the steps it is at, and what says that a prompt ended."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._servers = Servers(records)
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
+        self._hearing = Hearing(None, self._prompt_ended)
+        self._chains: dict[str, Chain] = {}
+        self._at_work: dict[tuple[str, str], asyncio.Event] = {}
+
+    @property
+    def all(self) -> Sequence[Callable[..., Any]]:
+        """For a worker to register."""
+        return (
+            *(self.look, self.conclude, self.cancel),
+            *(self.create_workflow, self.upload_artifact_to_server),
+            *(self.execute_prompt, self.download_and_store_artifacts),
+        )
+
+    def close(self) -> None:
+        """Work no more."""
+        self._hearing.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @activity.defn
+    async def look(self, chain_id: str) -> Look:
+        """How a chain stands, and what there is to do; what nobody else has to do is done at once."""
+        info = activity.info()
+        ids: dict[str, Any] = {
+            "temporal_workflow_id": str(info.workflow_id),
+            "temporal_run_id": str(info.workflow_run_id),
+        }
+        return await self._in_thread(lambda: self._look(chain_id, ids))
+
+    @activity.defn
+    async def conclude(self, chain_id: str) -> str:
+        """Write down how a chain ended; returns its status."""
+        return await self._in_thread(lambda: self._conclude(chain_id))
+
+    @activity.defn
+    async def cancel(self, chain_id: str) -> str:
+        """Cancel a chain whose workflow was cancelled; returns its status."""
+        return await self._in_thread(lambda: self._cancel(chain_id))
+
+    @activity.defn
+    async def create_workflow(self, chain_id: str, step_id: str) -> Turn:
+        """Begin an attempt of a step."""
+        return await self._stage(Stage.BEGIN, chain_id, step_id)
+
+    @activity.defn
+    async def upload_artifact_to_server(self, chain_id: str, step_id: str) -> Turn:
+        """Deliver to its server what a step needs, and fill in its graph."""
+        return await self._stage(Stage.DELIVER, chain_id, step_id)
+
+    @activity.defn
+    async def execute_prompt(self, chain_id: str, step_id: str) -> Turn:
+        """Queue the prompt of a step, and follow it until it has ended."""
+        return await self._stage(Stage.EXECUTE, chain_id, step_id)
+
+    @activity.defn
+    async def download_and_store_artifacts(self, chain_id: str, step_id: str) -> Turn:
+        """Record what the prompt of a step made."""
+        return await self._stage(Stage.COLLECT, chain_id, step_id)
+
+    async def _stage(self, stage: Stage, chain_id: str, step_id: str) -> Turn:
+        """Go on with a stage until it is over."""
+        key = (chain_id, step_id)
+        while key in self._at_work:  # Temporal lost sight of it once, and here it is not over yet.
+            await _alive(asyncio.sleep(BETWEEN))
+        ended = self._at_work[key] = asyncio.Event()
+        try:
+            while True:
+                ended.clear()
+                following = await self._in_thread(lambda: self._advance(stage, chain_id, step_id))
+                if following.stage is not stage or stage is Stage.BEGIN:
+                    return Turn(following.stage.value if following.stage else None, following.wait)
+                with suppress(asyncio.TimeoutError):
+                    await _alive(asyncio.wait_for(ended.wait(), following.wait))
+        finally:
+            del self._at_work[key]
+            if stage is Stage.EXECUTE:
+                self._hearing.leave(chain_id, step_id)
+
+    def _advance(self, stage: Stage, chain_id: str, step_id: str) -> Next:
+        try:
+            chain = self._chain(chain_id)
+            step = next(step for step in chain.definition.steps if step.id == step_id)
+            done = progress.look(chain).done if stage in (Stage.BEGIN, Stage.DELIVER) else {}
+            return steps.advance(chain, step, done, stage)
+        except NotFound:
+            return OVER  # It is in the trash, or gone.
+
+    def _look(self, chain_id: str, ids: dict[str, Any]) -> Look:
+        seq = self._records.last_seq()
+        try:
+            row = self._records.get_chain(chain_id)
+            if (row.temporal_workflow_id, row.temporal_run_id) != tuple(ids.values()):
+                self._records.is_driven_by(chain_id, **ids)
+            chain = self._chain(chain_id)
+            chain.temporal = ids
+            found = progress.look(chain)
+            self._hearing.keep(chain_id, found.under_way)
+            if found.status in FINISHED_CHAIN:
+                return Look(found.status, seq, has_ended=True)
+            wait = rounds.settle(chain, found, row)
+            return Look(found.status, seq, ready=[step.id for step in found.ready], wait=wait)
+        except NotFound:
+            return Look("gone", seq)
+        except Invalid as error:
+            self._records.conclude_chain(chain_id, status="failed", error=str(error))
+            return Look("failed", seq, has_ended=True)
+
+    def _conclude(self, chain_id: str) -> str:
+        try:
+            chain = self._chain(chain_id)
+            found = progress.look(chain)
+            if found.status in FINISHED_CHAIN:
+                self._records.conclude_chain(chain_id, status=found.status, error=found.error)
+            return found.status
+        except NotFound:
+            return "gone"
+        except Invalid:
+            return "failed"
+        finally:
+            self._chains.pop(chain_id, None)
+
+    def _cancel(self, chain_id: str) -> str:
+        with suppress(Conflict, NotFound):  # It has ended, or is gone.
+            control.interrupt(self._records, self._records.cancel_chain(chain_id))
+            return self._records.get_chain(chain_id).status
+        return "gone"
+
+    def _chain(self, chain_id: str) -> Chain:
+        chain = self._chains.get(chain_id)
+        if chain is None:
+            chain = self._chains[chain_id] = Chain.load(self._records, chain_id, self._servers, self._hearing)
+            while len(self._chains) > KNOWN:
+                self._chains.pop(next(iter(self._chains)))
+        return chain
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do what blocks in the pool, saying meanwhile that it is alive; it comes to its end also when cancelled."""
+        future = self._loop.run_in_executor(self._pool, work)
+        try:
+            return await _alive(asyncio.shield(future))
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    def _prompt_ended(self, chain_id: str, step_id: str) -> None:
+        """Go on with a step now: its server said that its prompt has ended."""
+
+        def wake() -> None:
+            if (ended := self._at_work.get((chain_id, step_id))) is not None:
+                ended.set()
+
+        self._loop.call_soon_threadsafe(wake)
+
+
+async def _alive(work: Awaitable[T]) -> T:
+    """Await, and say every few seconds that the activity is alive."""
+    task = asyncio.ensure_future(work)
+    try:
+        while True:
+            done, _ = await asyncio.wait([task], timeout=ALIVE_SECONDS)
+            if done:
+                return task.result()
+            if not activity.info().is_local:
+                activity.heartbeat()
+    except asyncio.CancelledError:
+        task.cancel()
+        raise

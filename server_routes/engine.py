@@ -1,0 +1,164 @@
+"""Owns what an engine asks and tells that works for this hub on another machine: one route, and the table of its calls.
+
+Each call is one of the library's, safe to do again as that is. What is done is in the log as the engine's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from ..answers import rendering as told
+from ..chains.records import LocalRecords
+from ..db.statuses import WORKFLOW_STATUSES
+from ..errors import Invalid, NotFound
+from ..library import driving, entrusting, identities, inputs, runs
+from ..library.names import checked_object
+from ..library.opening import Library
+from ..library.views import Artifact, View
+from . import asking, rendering
+from .hub import Hub
+
+MOST_HEARD = 1000
+"""Events of which it is asked at a time which chains they speak of."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """`answer` is given the record and the arguments, each as its check has left it."""
+
+    answer: Callable[..., Any]
+    required: Mapping[str, asking.Check] = field(default_factory=dict)
+    optional: Mapping[str, asking.Check] = field(default_factory=dict)
+
+
+async def call_engine(hub: Hub, request: web.Request) -> web.Response:
+    call = CALLS.get(request.match_info["call"])
+    body = await asking.body(request, {"arguments": checked_object}, {})
+    if call is None:
+        raise NotFound(f"no call {request.match_info['call']!r}; there are {', '.join(CALLS)}")
+    arguments = asking.members(body["arguments"], call.required, call.optional, within="arguments.")
+    by = driving.engine_of(asking.actor(request))
+    answered = await hub.run(lambda library: _told(library, call.answer(LocalRecords(library, by=by), **arguments)))
+    return rendering.answer({"result": answered})
+
+
+def _told(library: Library, value: Any) -> Any:
+    """An answer as JSON has it."""
+    if isinstance(value, Artifact):
+        return told.artifact(library, value)
+    if isinstance(value, View):
+        return told.plain(value)
+    if dataclasses.is_dataclass(value):
+        return {one.name: _told(library, getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _told(library, one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_told(library, one) for one in value]
+    return value
+
+
+def _status(value: Any, where: str) -> str:
+    if value not in WORKFLOW_STATUSES:
+        raise Invalid(f"{where} is one of {', '.join(WORKFLOW_STATUSES)}", field=where)
+    return str(value)
+
+
+def _chain_status(value: Any, where: str) -> str:
+    level = str(value).removeprefix("executing_level_")
+    if value not in ("awaiting_approval", "completed", "failed") and not (
+        level != value and level.isascii() and level.isdigit() and len(level) <= 4
+    ):
+        raise Invalid(f"{where} is executing_level_N, awaiting_approval, completed or failed", field=where)
+    return str(value)
+
+
+def _heard(value: Any, where: str) -> list[tuple[str | None, str | None]]:
+    """Of which chain, or workflow, each event speaks."""
+    if not isinstance(value, list) or len(value) > MOST_HEARD:
+        raise Invalid(f"{where} is a list of up to {MOST_HEARD}", field=where)
+    ids = {"chain_id": asking.nullable(_ID), "workflow_id": asking.nullable(_ID)}
+    found = [asking.members(checked_object(one, where), ids, {}, within=f"{where}.") for one in value]
+    return [(one["chain_id"], one["workflow_id"]) for one in found]
+
+
+def _hashes(value: Any, where: str) -> list[str]:
+    return [asking.sha256(one, where) for one in asking.texts(value, where)]
+
+
+def _list_driven(
+    records: LocalRecords, engine: str, heard: list[tuple[str | None, str | None]] | None = None
+) -> list[tuple[str, bool]]:
+    return driving.list_driven(records.library, engine=engine, spoken_of=heard)
+
+
+def _recorded_outputs(records: LocalRecords, attempt_id: str) -> list[str]:
+    with records.library.reading():
+        return sorted(runs.recorded_outputs(attempt_id))
+
+
+_ID, _NAME, _TEXT = identities.checked_id, asking.name, asking.message
+_ERROR = asking.nullable(_TEXT)
+_CHAIN, _WORKFLOW, _ATTEMPT = {"chain_id": _ID}, {"workflow_id": _ID}, {"attempt_id": _ID}
+_PROMPT = {"server": _NAME, "prompt_id": _NAME}
+_TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": asking.temporal_id}
+
+CALLS: Mapping[str, Call] = {
+    "store_id": Call(LocalRecords.store_id),
+    "last_seq": Call(LocalRecords.last_seq),
+    "list_driven": Call(_list_driven, {"engine": _NAME}, {"heard": asking.nullable(_heard)}),
+    "get_drive": Call(LocalRecords.get_drive, _CHAIN),
+    "get_standings": Call(LocalRecords.get_standings, _CHAIN),
+    "conclude_chain": Call(LocalRecords.conclude_chain, {**_CHAIN, "status": _chain_status, "error": _ERROR}),
+    "is_driven_by": Call(LocalRecords.is_driven_by, {**_CHAIN, **_TEMPORAL}),
+    "cancel_chain": Call(LocalRecords.cancel_chain, _CHAIN),
+    "expire": Call(LocalRecords.expire, {**_CHAIN, "step_id": _NAME}),
+    "create_workflow": Call(
+        LocalRecords.create_workflow,
+        {
+            **{"id": _ID, **_CHAIN, "step_id": _NAME, "workflow_name": _NAME},
+            **{"requires_approval": asking.flag, "workflow_definition": checked_object},
+        },
+        _TEMPORAL,
+    ),
+    "skip": Call(LocalRecords.skip, {**_WORKFLOW, "reason": _TEXT}),
+    "fail": Call(LocalRecords.fail, {**_WORKFLOW, "error": _TEXT}),
+    "newest_attempt": Call(LocalRecords.newest_attempt, _WORKFLOW),
+    "begin_attempt": Call(
+        LocalRecords.begin_attempt, {**_WORKFLOW, "server": _NAME, "overrides": asking.nullable(checked_object)}
+    ),
+    "prepare": Call(
+        LocalRecords.prepare, {**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object}
+    ),
+    "acknowledge": Call(LocalRecords.acknowledge, _ATTEMPT),
+    "conclude": Call(LocalRecords.conclude, {**_ATTEMPT, "status": _status, "error": _ERROR}),
+    "move": Call(LocalRecords.move, {**_ATTEMPT, "server": _NAME}),
+    "withdraw": Call(LocalRecords.withdraw, {**_ATTEMPT, "reason": _TEXT}),
+    "begin_delivery": Call(
+        lambda records, **asked: entrusting.begin(records.library, **asked, by=records.by),
+        {**_ATTEMPT, "artifact_id": _ID},
+    ),
+    "end_delivery": Call(
+        lambda records, **asked: entrusting.end(records.library, **asked, by=records.by),
+        {"transfer_id": _ID, "number": asking.integer},
+        {
+            "target_filename": asking.nullable(_NAME),
+            "sha256": asking.nullable(asking.sha256),
+            "error": _ERROR,
+        },
+    ),
+    "recorded_outputs": Call(_recorded_outputs, _ATTEMPT),
+    "delivered_names": Call(lambda records, **asked: inputs.delivered_names(records.library, **asked), _PROMPT),
+    "is_size_of_any": Call(
+        lambda records, size: inputs.is_size_of_any(records.library, size), {"size": asking.integer}
+    ),
+    "recognised": Call(
+        lambda records, hashes, **asked: inputs.recognised(records.library, hashes, **asked),
+        {"hashes": _hashes, **_PROMPT},
+    ),
+}
+"""What an engine may ask for, by the names of `chains.records`."""

@@ -1,0 +1,102 @@
+"""Pins workers of a Temporal server that have no database: they drive a hub's chains over HTTP, whoever dies."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import invariants
+import pytest
+from chaining import Studio, studio_of, until
+from comfyui_artifact_db.library import chains, driving, events
+from comfyui_artifact_db.library.opening import Library
+from commanding import Shell
+from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of
+from losing import wire
+from running import served
+from working import Temporal, temporal_in
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    with temporal_in(tmp_path_factory.mktemp("temporal")) as server:
+        yield server
+
+
+@pytest.fixture
+def studio(library: Library, tmp_path: Path) -> Iterator[Studio]:
+    with studio_of(library, tmp_path) as studio:
+        yield studio
+    invariants.check(library)
+    invariants.check_log_tells_the_rows(library)
+
+
+@contextmanager
+def worker(studio: Studio, home: Path, hub: str, temporal: Temporal, token: str) -> Iterator[subprocess.Popen[str]]:
+    """`artifact-db worker` on a machine that knows a hub, a Temporal server and the servers; killed at the end."""
+    shell = Shell(home)
+    shell.data.mkdir(parents=True)
+    told = f'hub = "{hub}"\nhub_token_env = "HUB_TOKEN"\ntemporal = "{temporal.address}"\n{servers_of(studio)}'
+    (shell.data / "artifact-db.toml").write_text(told)
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            shell.command("worker"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=home,
+            env=shell.environment(HUB_TOKEN=token),
+        )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"Working for {temporal.address}\n", (home / "log").read_text()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+    said = (home / "log").read_text()
+    assert token not in said
+    assert not list(home.rglob("*.db"))
+
+
+def test_a_worker_that_is_killed_leaves_the_chain_to_another_over_a_wire_that_loses_answers(
+    studio: Studio, tmp_path: Path, temporal: Temporal
+) -> None:
+    chain = studio.begin(*film(), engine="temporal")
+    one, other = (token_of(studio, name=name) for name in ("farm", "barn"))
+    with served(strict(studio)) as hub, wire(hub.port) as lossy:
+        lossy.loses = 20
+        with worker(studio, tmp_path / "one", lossy.url, temporal, one) as first:
+            until(lambda: studio.statuses(chain).get("one") == "completed", 60)
+            with worker(studio, tmp_path / "other", lossy.url, temporal, other):
+                first.kill()
+                with a_person(studio, chain):
+                    studio.until(chain, "completed", 90)
+        assert lossy.lost > 1
+    assert_done_once(studio, chain)
+    found = chains.get_chain(studio.library, chain.id)
+    assert found.temporal_workflow_id == f"artifact-db-chain-{chain.id}"
+    actors = {event.actor for event in events.list_events(studio.library, limit=500)}
+    assert {actor for actor in actors if driving.is_engine(actor)} == {"chain (farm)", "chain (barn)"}
+
+
+def test_a_hub_that_is_killed_under_its_worker_is_waited_for(
+    studio: Studio, tmp_path: Path, temporal: Temporal
+) -> None:
+    chain = studio.begin(*film(), engine="temporal")
+    shell = Shell(tmp_path / "hub")
+    shell.home.mkdir()
+    config = str(hub_file(studio, tmp_path))
+    with wire(1) as lossy, shell.serving(ARTIFACT_DB_CONFIG=config) as hub:
+        lossy.lead_to(int(hub.url.split(":")[2].split("/")[0]))
+        working = worker(studio, tmp_path / "farm", lossy.url, temporal, token_of(studio))
+        with working as process:
+            until(lambda: studio.statuses(chain).get("left") in ("executing", "awaiting_approval"), 60)
+            hub.process.kill()
+            with a_person(studio, chain), shell.serving(ARTIFACT_DB_CONFIG=config) as again:
+                lossy.lead_to(int(again.url.split(":")[2].split("/")[0]))
+                studio.until(chain, "completed", 90)
+            assert process.poll() is None
+    assert_done_once(studio, chain)
