@@ -33,6 +33,7 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
 
     Raises:
         Unavailable: temporalio is not installed, or no Temporal server answers; the message says what to do.
+        BadConfiguration: `temporal` is no address.
     """
     try:
         from ..chains.temporal import worker

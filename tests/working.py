@@ -154,6 +154,7 @@ def a_worker(library: Library, address: str, *, longest: int | None = None) -> I
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(work())
+            loop.run_until_complete(loop.shutdown_default_executor())
         except BaseException as error:
             failed.append(error)
         finally:
