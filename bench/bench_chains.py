@@ -99,11 +99,10 @@ def _alone(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
 
 def _by_workers(folder: Path, servers: dict[str, ComfyServer]) -> Figure:
     """A hub, a worker and a Temporal server in a process each; the hub drives the same chain itself in turns."""
-    for name in ("workers", "temporal"):
-        (folder / name).mkdir()
+    (folder / "workers").mkdir()
     shell, tiny = Shell(folder / "workers"), _photos(TINY)
     shell.data.mkdir(parents=True)
-    with temporal_in(folder / "temporal") as temporal:
+    with temporal_in(None) as temporal:
         (shell.data / "artifact-db.toml").write_text(f'temporal = "{temporal.address}"\n{_config(servers)}')
         with shell.serving() as hub, shell.working():
             through, alone = in_turns(

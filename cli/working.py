@@ -37,6 +37,7 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
 
     Raises:
         Unavailable: temporalio is not installed, or neither Temporal nor the hub answers; the message says what to do.
+        BadConfiguration: `temporal` is no address.
     """
     try:
         from ..chains.temporal import worker

@@ -34,10 +34,10 @@ def program(name: str) -> str:
 
 
 class Temporal:
-    """A Temporal server in a process of its own, which keeps what it knows in a file."""
+    """A Temporal server in a process of its own, which keeps what it knows in a file of a folder, or in memory alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None) -> None:
+        self._keeping = [] if folder is None else ["--db-filename", str(folder / "temporal.db")]
         with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
             self._ports = [str(taken.getsockname()[1]) for taken in (one, other)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,7 +53,7 @@ class Temporal:
             [
                 *(program("temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1"),
                 *("--port", port, "--http-port", http, "--log-level", "never"),
-                *("--db-filename", str(self.folder / "temporal.db")),
+                *self._keeping,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -128,7 +128,7 @@ async def _is_away(address: str) -> bool:
 
 
 @contextmanager
-def temporal_in(folder: Path) -> Iterator[Temporal]:
+def temporal_in(folder: Path | None) -> Iterator[Temporal]:
     """A server for as long as the block lasts."""
     server = Temporal(folder)
     server.start()
@@ -154,6 +154,7 @@ def a_worker(records: Records, address: str, *, longest: int | None = None) -> I
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(work())
+            loop.run_until_complete(loop.shutdown_default_executor())
         except BaseException as error:
             failed.append(error)
         finally:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ... import __version__
-from ...errors import Unavailable
+from ...errors import BadConfiguration, Unavailable
 from ..records import Records
 from .activities import Activities
 from .pump import Pump
 from .workflows import ChainWorkflow
+
+logger = logging.getLogger("artifact_db.chains")
+
+AWAY_SECONDS = 5.0
+"""After which a worker begins again that could not go on."""
+
+BEGINNING = 0.01
+"""Seconds between two looks whether it has begun."""
 
 AT_ONCE = 500
 """Activities that a worker has in hand at a time; those that wait for a prompt hold no thread."""
@@ -34,11 +44,13 @@ async def connect(address: str) -> Client:
     """A client of a Temporal server: `HOST:PORT`, or `HOST:PORT/NAMESPACE`.
 
     Raises:
-        Unavailable: none answers there; the message says what to do.
+        BadConfiguration: it is no such address. Unavailable: none answers there. The messages say what to do.
     """
     target, _, namespace = address.partition("/")
     try:
         return await Client.connect(target, namespace=namespace or "default")
+    except ValueError as error:
+        raise BadConfiguration(f"temporal = {address!r}: write HOST:PORT, or HOST:PORT/NAMESPACE ({error})") from error
     except RuntimeError as error:
         raise Unavailable(
             f"no Temporal server answers at {target}: start one (`temporal server start-dev`), or name yours as "
@@ -52,14 +64,19 @@ def task_queue(records: Records) -> str:
 
 
 @asynccontextmanager
-async def working(records: Records, client: Client, *, longest: int | None = None) -> AsyncIterator[Worker]:
-    """A worker at work; it is stopped at the end of the block.
+async def working(
+    records: Records, client: Client, *, longest: int | None = None
+) -> AsyncIterator[asyncio.Future[Any]]:
+    """A worker at work, which is stopped at the end of the block; given is what ends when it cannot go on.
 
     Args:
         longest: events of a history after which a chain goes on as a new one; None: what Temporal suggests.
+    Raises:
+        RuntimeError: Temporal's server went away as it began, or refuses it.
     """
     queue = await asyncio.to_thread(task_queue, records)
     activities = Activities(records)
+    # That the workflow is deterministic its tests show, in Temporal's sandbox, which would cost as much as it does.
     worker = Worker(
         client,
         task_queue=queue,
@@ -73,29 +90,38 @@ async def working(records: Records, client: Client, *, longest: int | None = Non
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
     )
-    # That the workflow is deterministic its tests show, in Temporal's sandbox, which would cost as much as it does.
+    running = asyncio.create_task(worker.run())
+    pump = asyncio.create_task(Pump(records, client, queue, longest=longest).run())
     try:
-        async with worker:
-            pump = asyncio.create_task(Pump(records, client, queue, longest=longest).run())
-            try:
-                yield worker
-            finally:
-                pump.cancel()
-                with suppress(asyncio.CancelledError):
-                    await pump
+        while not (worker.is_running or running.done()):  # noqa: ASYNC110 - it tells nobody by itself
+            await asyncio.sleep(BEGINNING)
+        if worker.is_running:
+            yield asyncio.ensure_future(asyncio.wait([running, pump], return_when=asyncio.FIRST_COMPLETED))
     finally:
+        pump.cancel()
+        await worker.shutdown()
+        await asyncio.wait([running, pump])
         await asyncio.to_thread(activities.close)
+    running.result()
+    if not pump.cancelled():
+        pump.result()
 
 
 async def work(records: Records, stop: asyncio.Event, *, begun: Callable[[], None] = lambda: None) -> None:
-    """Work for a record until `stop` is set.
+    """Work for a record until `stop` is set. Where Temporal's server goes away for long, it is waited for.
 
     Args:
         begun: is called once it is at work.
     Raises:
-        Unavailable: no Temporal server answers.
+        BadConfiguration, Unavailable: as `connect`, when it begins.
     """
     client = await connect(records.config.temporal)
-    async with working(records, client):
-        begun()
-        await stop.wait()
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        try:
+            async with working(records, client) as running:
+                begun()
+                await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+        except RuntimeError as error:
+            logger.warning("Temporal is away, and is asked again: %s", error)
+            await asyncio.wait([stopped], timeout=AWAY_SECONDS)

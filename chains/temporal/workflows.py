@@ -74,20 +74,22 @@ class ChainWorkflow:
                 if self._heard <= look.seq:
                     return status
                 continue
-            is_long = self._is_long(run)
-            for step_id in look.ready:
-                if step_id not in self._working and not is_long:
-                    self._working[step_id] = asyncio.create_task(self._step(run.chain_id, step_id))
-            if is_long and not self._working:
+            if self._is_long(run) and not self._working:
                 workflow.continue_as_new(run)
+            for step_id in look.ready:
+                if step_id not in self._working and not self._is_long(run):
+                    self._working[step_id] = asyncio.create_task(self._step(run, step_id))
             await self._wait(look.seq, look.wait, also=self._has_moved)
             self._reap()
 
-    async def _step(self, chain_id: str, step_id: str) -> None:
-        """Do the stages of a step, one after the other, until there is nothing more to do for its attempt."""
+    async def _step(self, run: Run, step_id: str) -> None:
+        """Do the stages of a step, one after the other, until there is nothing more to do for its attempt.
+
+        Where the history has grown long it ends before: in the next one the step is where its rows are.
+        """
         stage: str | None = Stage.BEGIN.value
-        while stage is not None:
-            turn = await self._do(stage, chain_id, step_id)
+        while stage is not None and not self._is_long(run):
+            turn = await self._do(stage, run.chain_id, step_id)
             if turn.wait > 0:
                 await self._wait(self._heard, turn.wait if turn.stage else max(turn.wait, PAUSE))
             stage = turn.stage

@@ -14,7 +14,7 @@ from comfyui_artifact_db.chains.temporal import pump, worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.chains.temporal.workflows import ChainWorkflow
 from comfyui_artifact_db.config import load_config
-from comfyui_artifact_db.errors import Invalid, Unavailable
+from comfyui_artifact_db.errors import BadConfiguration, Invalid, Unavailable
 from comfyui_artifact_db.library import chains, decisions, executing
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Chain
@@ -194,3 +194,5 @@ def test_an_engine_that_there_is_not_is_refused(studio: Studio) -> None:
 def test_without_a_temporal_server_it_is_said_what_to_do() -> None:
     with pytest.raises(Unavailable, match=r"no Temporal server answers at 127\.0\.0\.1:1: start one"):
         asyncio.run(worker.connect("127.0.0.1:1"))
+    with pytest.raises(BadConfiguration, match=r"temporal = '127\.0\.0\.1:99999': write HOST:PORT"):
+        asyncio.run(worker.connect("127.0.0.1:99999"))
