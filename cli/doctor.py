@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..config import load_config
+from ..config import Config, load_config
 from ..library import examining
 from ..library.findings import one_line
 from . import shells
@@ -39,7 +40,7 @@ def doctor(options: argparse.Namespace, folder: Path | None) -> int:
     config, wrong = load_config(folder), 0
     with Bars() as bars:
         bars.begin("looking at files", 0, "files")
-        for check in examining.examine(config, quarantine=options.quarantine, advance=bars.advance):
+        for check in _checks(config, options.quarantine, bars):
             wrong += check.level == "wrong"
             if options.json:
                 shells.say_json(check.plain())
@@ -50,3 +51,11 @@ def doctor(options: argparse.Namespace, folder: Path | None) -> int:
     if not options.json:
         shells.say(f"{wrong} thing(s) are wrong" if wrong else "nothing is wrong")
     return 1 if wrong else 0
+
+
+def _checks(config: Config, quarantine: bool, bars: Bars) -> Iterator[examining.Check]:
+    if config.hub is None:
+        return examining.examine(config, quarantine=quarantine, advance=bars.advance)
+    from ..records.examining import examine
+
+    return examine(config)

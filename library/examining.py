@@ -74,11 +74,9 @@ def examine(config: Config, *, quarantine: bool = False, advance: Advance = lamb
         BadConfiguration: the database's URL is of no engine that this release speaks.
     """
     inspection = Inspection(Database(config.database))
-    yield _configuration(config)
+    yield configuration(config)
     is_current = yield from _database(inspection)
-    yield from _disks(config, inspection.path)
-    yield from _servers(config)
-    yield from _dependencies()
+    yield from machine(config, inspection.path)
     yield from _temporal(config, inspection if is_current else None)
     if (reason := _reason_against(config.store, inspection)) is not None:
         told = f"{config.store}: {reason}. Mount it, or make this the store: `artifact-db migrate --adopt-store`"
@@ -87,7 +85,7 @@ def examine(config: Config, *, quarantine: bool = False, advance: Advance = lamb
     if not config.store.is_dir():
         yield Check("store", "note", f"{config.store} is not there yet; it is made when it is first needed")
         return
-    yield from _store(config.store)
+    yield from staging(config.store)
     if is_current:
         try:
             yield _missing(config.store, inspection, advance)
@@ -96,7 +94,15 @@ def examine(config: Config, *, quarantine: bool = False, advance: Advance = lamb
             yield Check("files", "wrong", str(error))
 
 
-def _configuration(config: Config) -> Check:
+def machine(config: Config, database: Path | None) -> Iterator[Check]:
+    """Look at what is around the records: disks, servers, and what is installed. None: no database is kept here."""
+    yield from _disks(config, database)
+    yield from _servers(config)
+    yield from _dependencies()
+
+
+def configuration(config: Config) -> Check:
+    """Where the configuration comes from."""
     file = str(config.file) if config.file else "none; everything has its default"
     return Check("configuration", "ok", f"file: {file}", data={"file": str(config.file) if config.file else None})
 
@@ -128,8 +134,9 @@ def _database(inspection: Inspection) -> Generator[Check, None, bool]:
     return applied == known
 
 
-def _disks(config: Config, database: Path) -> Iterator[Check]:
-    for about, path in (("database", database.parent), ("store", config.store)):
+def _disks(config: Config, database: Path | None) -> Iterator[Check]:
+    kept = [("database", database.parent)] if database is not None else []
+    for about, path in (*kept, ("store", config.store)):
         found = disks.disk_of(path)
         if found is None:
             yield Check(about, "wrong", f"the disk of {path} cannot be asked how full it is")
@@ -220,13 +227,14 @@ def _dependencies() -> Iterator[Check]:
             yield Check("versions", "wrong", f"{name} is not installed; install what requirements.txt lists")
 
 
-def _store(root: Path) -> Iterator[Check]:
+def staging(root: Path) -> Iterator[Check]:
+    """Look at what processes have under way in a store, or had, and at what was set aside."""
     living = gone = waiting = left = 0
-    for staging in inspecting.staging(root):
-        living += staging.lives
-        gone += not staging.lives
-        waiting += 0 if staging.lives else staging.intents
-        left += 0 if staging.lives else staging.parts
+    for folder in inspecting.staging(root):
+        living += folder.lives
+        gone += not folder.lives
+        waiting += 0 if folder.lives else folder.intents
+        left += 0 if folder.lives else folder.parts
     yield Check("staging", "ok", f"{living} process(es) at work", data={"living": living})
     if waiting:
         text = f"{waiting} interrupted record(s) wait; the next start of ComfyUI or of the hub completes them"

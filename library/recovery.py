@@ -174,7 +174,9 @@ def recover_abandoned(library: Library) -> int:
     """
     done = 0
     try:
-        with library.store.abandoned() as intents:
+        with library.store.abandoned() as left:
+            # That a prompt was lost is said of what it recorded, whose workflow has the id that its node was told.
+            intents = sorted(left, key=lambda intent: intent.kind == witnessing.KIND)
             for intent in intents:
                 if _complete(library, intent) is not None:
                     library.deferred.look_again(library)

@@ -207,6 +207,8 @@ class HubRecords(Records):
             return ask()
         except (problems.HubUnreachable, problems.HubFailed) as error:
             raise Unavailable(f"the hub {self._url} is away, try again when it is back: {error}") from error
+        except problems.BytesChanged as error:
+            raise Unavailable(f"what came from the hub {self._url} broke off, or was changed on its way") from error
         except (problems.Denied, problems.Forbidden) as error:
             raise RefusedByHub(f"the hub {self._url} refuses this machine; see hub_token_env: {error}") from error
 

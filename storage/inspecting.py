@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -69,13 +70,19 @@ def age(root: Path, local_path: str, now: float) -> float | None:
 def promised(root: Path) -> set[str]:
     """Every place that an intent names, of living processes and of those that are gone."""
     places: set[str] = set()
-    for path in (root / STAGING).glob(f"*/*{INTENT_SUFFIX}"):
-        # One that is being written, or is fulfilled at this moment, has nothing in its place yet or any more.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            body = json.loads(path.read_bytes())
+    for _, body in intents(root):
+        with suppress(KeyError, TypeError):
             places.update(placement["local_path"] for placement in body["placements"])
             places.update(body["record"].get("files", ()))
     return places
+
+
+def intents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every intent of every process, with what it says."""
+    for path in sorted((root / STAGING).glob(f"*/*{INTENT_SUFFIX}")):
+        # One that is being written, or is fulfilled at this moment, has nothing in its place yet or any more.
+        with suppress(OSError, ValueError, TypeError):
+            yield path, dict(json.loads(path.read_bytes()))
 
 
 def staging(root: Path) -> list[Staging]:
