@@ -67,8 +67,11 @@ class HubBackend(Backend):
         timeout: float = 60.0,
         retries: int = 5,
         backoff: float = 0.5,
+        patience: float = PATIENCE,
     ) -> None:
-        """`timeout`: seconds without a byte; `backoff`: seconds before the first of the `retries`, then doubled."""
+        """`timeout`: seconds without a byte, `patience` for operations that take long; `backoff`: seconds before the
+        first of the `retries`, then doubled.
+        """
         base = Server.parse_url(url).removesuffix(PREFIX)
         try:
             self._server = Server(base, base, token)
@@ -78,6 +81,7 @@ class HubBackend(Backend):
             ) from error
         self._actor = actor
         self._timeout = timeout
+        self._patience = patience
         self._retries = retries
         self._backoff = backoff
         self.ahead = 0.0
@@ -130,7 +134,7 @@ class HubBackend(Backend):
 
     def _exchange(self, method: str, path: str, call: Call, headers: Mapping[str, str]) -> tuple[int, Any, float]:
         """Send a call once: the status, the JSON that came back, and the seconds that the hub asks to wait."""
-        patience = max(self._timeout, PATIENCE) if call.operation in PATIENT else self._timeout
+        patience = max(self._timeout, self._patience) if call.operation in PATIENT else self._timeout
         params = {name: "1" if value is True else str(value) for name, value in call.query.items()}
         with self._sent(call) as (kind, data):
             sent = {**headers, **({"Content-Type": kind} if kind else {})}

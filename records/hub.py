@@ -35,11 +35,11 @@ logger = logging.getLogger("artifact_db.records")
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
+PATIENCE = 8.0
 """Seconds that a node waits for the hub to have its files; after that they follow by themselves."""
 
-TIMEOUT = 20.0
-"""Seconds without a byte after which the hub is taken to be away."""
+TIMEOUT, UPLOAD_TIMEOUT = 15.0, 120.0
+"""Seconds without a byte after which the hub is taken to be away; and once it has files, which it makes durable."""
 
 
 class RefusedByHub(ArtifactDBError):
@@ -63,9 +63,8 @@ class HubRecords(Records):
             raise BadConfiguration("hub is not configured")
         self._url = config.hub.url
         self._wants_all = config.record == "all"
-        self._hub = HubBackend(
-            config.hub.url, token=config.hub.token, actor=witnessing.ACTOR, timeout=TIMEOUT, retries=0
-        )
+        told: dict[str, Any] = {"token": config.hub.token, "actor": witnessing.ACTOR, "retries": 0}
+        self._hub = HubBackend(config.hub.url, **told, timeout=TIMEOUT, patience=UPLOAD_TIMEOUT)
         self.store = Store(config.store)
         self.store.open()
         self.store.is_known_as(identify(config.store, identities.new_id()))
@@ -82,7 +81,7 @@ class HubRecords(Records):
         letter = self._outbox.post(self._promise(run, outputs, actor=actor, workflow_id=workflow_id))
         ids = tuple(output.artifact_id for output, _ in outputs)
         if not letter.looked_at.wait(PATIENCE):
-            letter.waits = f"it has not taken the files within {PATIENCE:g} s"
+            self._outbox.is_slow(letter, f"the hub {self._url} has not taken the files within {PATIENCE:g} s")
         if letter.refused is not None:
             raise RefusedByHub(
                 f"the hub {self._url} refused the record: {letter.refused}. Nothing is lost: files and record are "

@@ -81,6 +81,14 @@ class Outbox:
             self._changed.notify_all()
         return letter
 
+    def is_slow(self, letter: Letter, reason: str) -> None:
+        """Nobody waits for a letter any longer, nor for those behind it, until the hub has answered again."""
+        with self._changed:
+            if letter in self._letters:
+                self._away = problems.told("hub_unreachable", reason)
+                for waiting in self._letters:
+                    self._told(waiting, self._away)
+
     def stop(self) -> None:
         """End the thread; what waits goes on with the next process."""
         with self._changed:

@@ -21,10 +21,10 @@ __all__ = ["comfyui_code", "disk", "removable", "servers"]
 
 TESTS = Path(__file__).resolve().parent
 
-TOGETHER = {"comfyui": "servers", "examples": "servers", "routes": "hub", "transfers": "hub"}
+TOGETHER = {"comfyui": "servers", "hubmode": "machines", "examples": "servers", "routes": "hub", "transfers": "hub"}
 """The folders whose tests share what is dear to start, or look back at each other, and so run in one process."""
 
-LONGEST = ("comfyui", "examples", "routes", "transfers", "panel", "torture", "demo", "cli")
+LONGEST = ("comfyui", "hubmode", "examples", "routes", "transfers", "panel", "torture", "demo", "cli")
 """The folders whose tests take longest, which begin first."""
 
 

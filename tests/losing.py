@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -15,6 +15,8 @@ class Wire:
     `refused`: hung up at once. `unanswered`: the server does what it is asked, and its answer is lost.
     `cut`: so many bytes of the answer come through. Of all connections together, each answer takes `delay` seconds
     longer, and every `loses`-th of them is lost, after its first byte where the number is even; 0: none is.
+
+    `latency`: seconds that each piece takes, each way. `broken`, asked before each piece, says whether to hang up now.
     """
 
     def __init__(self, port: int) -> None:
@@ -28,6 +30,8 @@ class Wire:
         self.loses = 0
         self.lost = 0
         self._answers = 0
+        self.latency = 0.0
+        self.broken: Callable[[], bool] = lambda: False
         self.connections = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -77,6 +81,10 @@ class Wire:
         left: int | None = None
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                if self.latency:
+                    time.sleep(self.latency)
+                if self.broken():
+                    break
                 if back and left is None:
                     if self.unanswered:
                         self.unanswered -= 1

@@ -10,7 +10,7 @@ from hub_mode import Machines
 from devtools.environment import ComfyUI
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def machines(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """A hub, and two ComfyUI servers that have no database, each behind a wire of its own to the hub."""
     machines = Machines(comfyui_code, tmp_path_factory.mktemp("hub-mode"))
