@@ -56,10 +56,10 @@ class Prompts:
 
 
 @contextmanager
-def prompting() -> Iterator[Prompts]:
-    """A server of one's own, and one who queues prompts on it."""
+def prompting(config: str = "") -> Iterator[Prompts]:
+    """A server of one's own with this configuration, and one who queues prompts on it."""
     with tempfile.TemporaryDirectory(prefix="artifact-db-bench-") as folder:
-        server = ComfyServer(environment.comfyui(), Path(folder) / "server")
+        server = ComfyServer(environment.comfyui(), Path(folder) / "server", config=config)
         (server.folder / "input" / PHOTO["inputs"]["image"]).write_bytes(pictures.photo(SIDE, SIDE))
         server.start()
         loop = asyncio.new_event_loop()

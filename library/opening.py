@@ -188,17 +188,26 @@ def open_library(config: Config) -> Library:
         BadConfiguration: the database's URL is of no engine that this release speaks; or a hub has the database.
         StoreFailed: the store's folder cannot be made or written, or is not the one that the database speaks of.
     """
-    if config.hub is not None:
-        raise BadConfiguration(
-            f"no database is kept here: everything is recorded into the hub {config.hub.url} (`hub` in the "
-            "configuration); ask there, in its panel, over REST, or with this program on its machine"
-        )
-    database = Database(config.database)
+    database = database_of(config)
     store = Store(config.store)
     stores.require_own(store.root, database)
     store.open()
     logger.info("open: database %s, store %s", database.path, store.root)
     return Library(config, database, store)
+
+
+def database_of(config: Config) -> Database:
+    """The database that the configuration names; nothing is opened yet.
+
+    Raises:
+        BadConfiguration: its URL is of no engine that this release speaks; or a hub has the database.
+    """
+    if config.hub is not None:
+        raise BadConfiguration(
+            f"no database is kept here: everything is recorded into the hub {config.hub.url} (`hub` in the "
+            "configuration); ask there, in its panel, over REST, or with this program on its machine"
+        )
+    return Database(config.database)
 
 
 class SharedLibrary:

@@ -18,7 +18,7 @@ from ..storage.exports import give_name, passing, settle
 from ..storage.files import sync_folder
 from ..storage.local import Store
 from . import names, stores
-from .opening import Library, Transaction
+from .opening import Library, Transaction, database_of
 
 __all__ = ["Adopted", "Copied", "Upgrade", "adopt_store", "back_up", "plan", "upgrade"]
 
@@ -63,7 +63,7 @@ def back_up(config: Config, target: Path, *, force: bool = False, progress: Prog
         BadConfiguration. Conflict: the file is there already. Unavailable: the database cannot be read.
         StoreFailed: the copy cannot be written.
     """
-    database = Database(config.database)
+    database = database_of(config)
     _refuse(database, target, force)
     try:
         with passing(target.parent) as (path, file):
@@ -89,7 +89,7 @@ def plan(config: Config) -> Upgrade:
     Raises:
         BadConfiguration. TooNew: a newer release wrote the database. Unavailable: it cannot be read.
     """
-    inspection = Inspection(Database(config.database))
+    inspection = Inspection(database_of(config))
     known = known_migrations()
     applied = inspection.applied() if inspection.exists() else []
     if unknown := [name for name in applied if name not in known]:
@@ -107,7 +107,7 @@ def upgrade(config: Config) -> Upgrade:
     Raises:
         As `plan`; Unavailable also where another process is migrating.
     """
-    database = Database(config.database)
+    database = database_of(config)
     planned = plan(config)
     try:
         steps = tuple(migrate(database))
@@ -124,7 +124,7 @@ def adopt_store(config: Config, *, by: str) -> Adopted:
         BadConfiguration. Unavailable: there is no database, or it cannot be written. TooNew. StoreFailed.
     """
     by = names.checked_text(by, "actor")
-    database, store = Database(config.database), Store(config.store)
+    database, store = database_of(config), Store(config.store)
     if not database.path.is_file():
         raise Unavailable("there is no database yet: the first start makes the store")
     migrate(database)

@@ -52,6 +52,16 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
     assert config.approval == Approval("auto", "usable")
 
 
+@pytest.mark.parametrize("url", ["http://Hub:8190", "http://hub:8190/", "http://hub:8190/artifact-db/"])
+def test_a_hub_is_named_by_its_address_or_that_of_its_routes(tmp_path: Path, url: str) -> None:
+    config = load(tmp_path, f'hub = "{url}"\nhub_token_env = "HUB_TOKEN"', HUB_TOKEN="s3cret")
+    assert config.hub == Server("hub", "http://hub:8190", "s3cret")
+    assert "s3cret" not in repr(config)
+    assert load(tmp_path, f'hub = "{url}"').hub == Server("hub", "http://hub:8190")
+    assert load(tmp_path, "", ARTIFACT_DB_HUB=url).hub == Server("hub", "http://hub:8190")
+    assert load(tmp_path, 'hub = ""\nhub_token_env = "HUB_TOKEN"').hub is None
+
+
 def test_every_key_is_read(tmp_path: Path) -> None:
     config = load(tmp_path, FULL, GPU_B_TOKEN="s3cret")
     assert config.file == tmp_path / FILE_NAME
@@ -105,7 +115,11 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
         ('database = "sqlite:///~nobody-of-this-name/a.db"', "database"),
         ('store = "a\\u0000b"', "store"),
         ('record = "everything"', "record"),
-        ('hub = "http://elsewhere"', "hub"),
+        *(
+            (f'hub = "{url}"', "hub")
+            for url in ("elsewhere", "ftp://x", "http://user:secret@x", "http://x/?q", "http://")
+        ),
+        ('hub = "http://x"\nhub_token_env = "EMPTY"', "hub"),
         ('hosts = "hub.studio"', "hosts"),
         ("hosts = [7]", "hosts"),
         *((f'hosts = ["{host}"]', "hosts") for host in ("", "hub:8188", "http://hub", "a b", "*", "-a", "a/b", "a\\n")),
@@ -134,7 +148,7 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
 )
 def test_a_wrong_value_is_refused_with_its_name(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(BadConfiguration) as refused:
-        load(tmp_path, text)
+        load(tmp_path, text, EMPTY="")
     assert named in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -206,7 +220,7 @@ def test_an_environment_variable_wins_over_the_file(tmp_path: Path) -> None:
     ("variable", "text"),
     [
         *(("RECORD", "everything"), ("HOSTS", "a:1"), ("LOCAL_TRUST", "maybe"), ("MAX_UPLOAD_MB", "many")),
-        *(("MAX_UPLOAD_MB", "-1"), ("MAX_UPLOAD_MB", "²"), ("MAX_UPLOAD_MB", ""), ("HUB", "http://elsewhere")),
+        *(("MAX_UPLOAD_MB", "-1"), ("MAX_UPLOAD_MB", "²"), ("MAX_UPLOAD_MB", ""), ("HUB", "elsewhere")),
     ],
 )
 def test_a_wrong_environment_variable_is_refused_with_its_name(tmp_path: Path, variable: str, text: str) -> None:

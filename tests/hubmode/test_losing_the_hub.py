@@ -87,7 +87,7 @@ def test_connections_that_are_lost_at_any_point_lose_nothing_and_double_nothing(
     chance, lost = random.Random(7), Counter[str]()
 
     def broken(name: str) -> bool:
-        hit = chance.random() < 0.08
+        hit = chance.random() < 0.12
         lost[name] += hit
         return hit
 
@@ -95,15 +95,17 @@ def test_connections_that_are_lost_at_any_point_lose_nothing_and_double_nothing(
         machines.wires[name].latency = 0.002
         machines.wires[name].broken = partial(broken, name)
 
-    def work(studio: HubStudio) -> None:
-        for _ in range(8):
+    def work(name: str, studio: HubStudio) -> None:
+        count = 0
+        while count < 8 or (lost[name] < 6 and count < 100):
+            count += 1
             graph, _ = twice(chain)
             outcome = studio.outcome(studio.queue(graph), seconds=90)
             assert outcome.status == "success", outcome.error
             told[outcome.prompt_id] = set(ids_of(outcome))
 
     try:
-        threads = [threading.Thread(target=work, args=(studio,)) for studio in machines.studios.values()]
+        threads = [threading.Thread(target=work, args=one) for one in machines.studios.items()]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -112,8 +114,7 @@ def test_connections_that_are_lost_at_any_point_lose_nothing_and_double_nothing(
         for name in NAMES:
             machines.wires[name].latency = 0.0
             machines.wires[name].broken = lambda: False
-    assert len(told) == 16
-    assert min(lost[name] for name in NAMES) > 2
+    assert min(lost[name] for name in NAMES) >= 6
     until(lambda: all(studio.is_empty() for studio in machines.studios.values()), 60)
     assert_recorded(machines, chain, told)
     until(
