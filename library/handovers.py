@@ -25,7 +25,7 @@ from .views import Artifact
 if TYPE_CHECKING:
     from .opening import Library
 
-MOST_OUTPUTS = 1000
+MOST_OUTPUTS = 500
 """How many outputs are handed in together."""
 
 MOST_IDS = 10_000

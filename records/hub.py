@@ -85,7 +85,7 @@ class HubRecords(Records):
         if letter.refused is not None:
             raise RefusedByHub(
                 f"the hub {self._url} refused the record: {letter.refused}. Nothing is lost: files and record are "
-                "kept here, `artifact-db doctor` names them, and they are sent again when ComfyUI starts"
+                "kept here, `artifact-db doctor` names them, and they are sent again"
             )
         if letter.answer is None:
             logger.warning("the record of %d artifact(s) waits for the hub: %s", len(ids), letter.waits)

@@ -59,6 +59,7 @@ class Outbox:
         self._away: Problem | StoreFailed | None = None
         self._left = True
         self._stopped = False
+        self._logged = ""
         self._thread = threading.Thread(target=self._work, name="artifact-db-outbox", daemon=True)
         self._thread.start()
 
@@ -106,6 +107,9 @@ class Outbox:
             if letter is not None and not self._left:
                 self._away = self._send_one(letter)
             tries = tries + 1 if self._away is not None else 0
+            if self._away is None and self._logged:
+                self._logged = ""
+                logger.info("the hub takes records again")
             with self._changed:
                 if self._away is not None:
                     for waiting in self._letters:
@@ -128,8 +132,7 @@ class Outbox:
             letter.answer = self._send(intent) if intent is not None else []
             letter.waits = letter.refused = None
         except (*_AWAY, *_BARRED, StoreFailed) as error:
-            logger.warning("%d record(s) wait for the hub: %s", len(self._letters), error)
-            return error
+            return self._waits(error)
         except ArtifactDBError as error:
             letter.refused = str(error)
         with self._changed:
@@ -152,9 +155,15 @@ class Outbox:
                     except ArtifactDBError as error:
                         logger.debug("%s stays: %s", intent.path.name, error)
         except (*_AWAY, *_BARRED, StoreFailed) as error:
-            logger.warning("interrupted records wait for the hub: %s", error)
-            return error
+            return self._waits(error)
         return None
+
+    def _waits(self, error: Problem | StoreFailed) -> Problem | StoreFailed:
+        """Said once for each reason: an outage may last for a night."""
+        if str(error) != self._logged:
+            self._logged = str(error)
+            logger.warning("records wait for the hub: %s", error)
+        return error
 
     def _send(self, intent: Intent) -> list[dict[str, Any]]:
         """Hand a promise over, and strike it once the hub has it; returns the artifacts that it became.

@@ -128,8 +128,8 @@ class Proxy(Serving):
                 timeout=ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=patience),
             )
         except (ClientError, asyncio.TimeoutError, OSError) as error:
-            if isinstance(error, ConnectionResetError) and request.transport is None:
-                raise  # It is the one who asks that has gone.
+            if not _is_there(request):
+                raise ConnectionResetError("whoever asked has gone") from error
             logger.warning("the hub %s does not answer: %r", self._hub.url, error)
             raise self._away() from error
         async with answer:
@@ -147,16 +147,25 @@ class Proxy(Serving):
         if request.method == hdrs.METH_HEAD:
             return passed
         try:
-            async for piece in answer.content.iter_any():
+            while piece := await self._piece(answer):
                 await passed.write(piece)
-        except (ClientError, asyncio.TimeoutError) as error:
+            await passed.write_eof()
+        except ClientError as error:
+            if not _is_there(request):
+                return passed
             # The answer has begun, so it can only break off, which whoever reads it sees by its length.
             logger.warning("the hub %s broke off: %r", self._hub.url, error)
             if request.transport is not None:
                 request.transport.abort()
-            return passed
-        await passed.write_eof()
+        except ConnectionError:
+            logger.debug("whoever asked has gone")
         return passed
+
+    async def _piece(self, answer: ClientResponse) -> bytes:
+        try:
+            return await answer.content.readany()
+        except asyncio.TimeoutError as error:
+            raise ClientError("it fell silent") from error
 
     def _headers(self, request: web.Request) -> CIMultiDict[str]:
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() in _ASKED)
@@ -232,6 +241,10 @@ class Passed(web.StreamResponse):
         if hdrs.CONTENT_LENGTH not in self.headers and self.status not in (204, 304):
             self.enable_chunked_encoding()
         return await super().prepare(request)
+
+
+def _is_there(request: web.Request) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

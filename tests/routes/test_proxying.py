@@ -289,3 +289,27 @@ async def test_an_answer_that_breaks_off_breaks_off_here_too(proxied: Proxied, s
     proxy = await proxied(await stranger(half))
     with pytest.raises(Exception, match=r"payload|disconnected|closed|reset"):
         await proxy.get("/artifacts")
+
+
+async def test_a_reader_that_leaves_ends_what_the_hub_sends_them(
+    proxied: Proxied, stranger: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.01)
+        except (ConnectionError, asyncio.CancelledError):
+            left.set()
+            raise
+
+    proxy = await proxied(await stranger(endless))
+    stream = await proxy.session.get(f"{proxy.url}/artifact-db/events")
+    assert await stream.content.read(3)
+    stream.close()
+    await asyncio.wait_for(left.wait(), 10)
+    assert "broke off" not in caplog.text
