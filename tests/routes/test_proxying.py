@@ -268,9 +268,8 @@ async def test_a_proxy_that_asks_itself_says_so(proxied: Proxied, stranger: Any)
 
     async def back(request: web.Request) -> web.StreamResponse:
         async with places[0].session.get(f"{places[0].url}{request.path}", headers=request.headers) as answer:
-            return web.Response(
-                status=answer.status, body=await answer.read(), headers={"Content-Type": "application/problem+json"}
-            )
+            kept = {name: answer.headers[name] for name in ("Content-Type", "Retry-After")}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
     places.append(await proxied(await stranger(back)))
     answer = await places[0].get("/artifacts", 503)
