@@ -14,14 +14,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ..config import Config
 from ..errors import Denied
 from ..library import access
 from ..library.access import THIS_MACHINE, Identity
 from .problems import Refused
 
 if TYPE_CHECKING:
-    from .hub import Hub
+    from .hub import Hub, Serving
 
 logger = logging.getLogger("artifact_db.server_routes")
 
@@ -62,7 +61,7 @@ async def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[s
     Raises:
         Refused: 401, 403 or 415. ArtifactDBError: there is a token, and the database is away.
     """
-    if not check_sender(hub.config, request, permission):
+    if not check_sender(hub, request, permission):
         await _admit_unknown_host(hub, request)
     if permission != PUBLIC:
         request[_IDENTITY] = visitor = await _identity(hub, request, _host(request))
@@ -71,15 +70,17 @@ async def check(hub: Hub, request: web.Request, permission: str, bodies: tuple[s
         check_body(request, bodies)
 
 
-def check_sender(config: Config, request: web.Request, permission: str) -> bool:
+def check_sender(serving: Serving, request: web.Request, permission: str) -> bool:
     """Whether a request is for one of our own names; one that another site is behind is refused.
+
+    The configuration is asked for no name of this machine: where it is wrong, this machine is told so.
 
     Raises:
         Refused: 403.
     """
     _check_site(request, permission)
     host = _host(request)
-    return _is_local_name(host) or host in config.hosts
+    return _is_local_name(host) or host in serving.config.hosts
 
 
 def identity(request: web.Request) -> Identity:

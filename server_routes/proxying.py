@@ -108,7 +108,7 @@ class Proxy(Serving):
         self._pool.shutdown(wait=False)
 
     def _check(self, route: Route, request: web.Request) -> None:
-        if not guarding.check_sender(self._config, request, route.permission) and guarding.bearer(request) is None:
+        if not guarding.check_sender(self, request, route.permission) and guarding.bearer(request) is None:
             raise guarding.unknown_host()
         if request.method in guarding.CHANGING:
             guarding.check_body(request, route.bodies)
