@@ -17,7 +17,7 @@ from ..errors import Invalid
 from ..media.kinds import Kind, of_format
 from ..storage.files import Part
 from ..storage.local import Placement
-from . import artifacts, attempts, identities, names, recording, runs
+from . import artifacts, attempts, identities, inputs, names, recording, runs
 from .describing import described
 from .uploads import STATUSES
 from .views import Artifact
@@ -33,6 +33,9 @@ MOST_IDS = 10_000
 
 DOORS = ("node", "transfer", "upload")
 """Through which an artifact goes into an execution."""
+
+READ = "read"
+"""In their place, of files that it read: their hashes. Which artifacts these are is this hub's to know."""
 
 FOLDERS = ("output", "temp", "input")
 
@@ -106,6 +109,7 @@ def record_outputs(
         Deleted: it was recorded before, and is deleted for good since. Conflict: an id has other bytes.
     """
     _check_files(handover, files)
+    handover = _with_inputs(library, handover)
     if not handover.outputs:
         _end(library, handover, by=by)
         return [], False
@@ -139,6 +143,24 @@ def _check_files(handover: Handover, files: Sequence[tuple[Part, Kind]]) -> None
             raise Invalid("the file is empty", field=where)
         if part.sha256 != output.sha256:
             raise Invalid(f"the bytes that came are not those of {output.sha256}; nothing is recorded", field=where)
+
+
+def _with_inputs(library: Library, handover: Handover) -> Handover:
+    """The same with the artifacts in the place of the hashes of files."""
+    ending = handover.ending
+    if ending is None or READ not in ending.inputs:
+        return handover
+    told = {door: list(ids) for door, ids in ending.inputs.items()}
+    hashes, run = told.pop(READ), handover.run
+    if run is not None:
+        server, prompt_id = run.server_address, run.prompt_id
+    else:
+        with library.reading():
+            attempt = attempts.row_of(handover.attempt_id or "")
+        server, prompt_id = attempt["server_address"], attempt["prompt_id"]
+    for door, ids in inputs.recognised(library, hashes, server=server, prompt_id=prompt_id).items():
+        told[door] = list(dict.fromkeys([*told.get(door, ()), *ids]))
+    return replace(handover, ending=replace(ending, inputs=told))
 
 
 def _keep(
@@ -263,7 +285,7 @@ def _run(library: Library, fields: _Fields) -> runs.Run:
 
 
 def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
-    inputs = fields.get("inputs", _doors) or {}
+    went_in = fields.get("inputs", _doors) or {}
     ending = attempts.Ending(
         attempt_id=attempt_id,
         status=fields.need("status", _one_of(_ENDINGS)),
@@ -271,7 +293,7 @@ def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
         workflow_definition=fields.get("workflow_definition", names.checked_object),
         extra_pnginfo=fields.get("extra_pnginfo", names.checked_object),
         client_id=fields.get("client_id", names.checked_text),
-        inputs=inputs,
+        inputs=went_in,
     )
     fields.close()
     return ending
@@ -280,6 +302,7 @@ def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
 def _doors(value: Any, where: str) -> dict[str, list[str]]:
     fields = _Fields(value, where)
     doors = {door: fields.several(door, identities.checked_id, MOST_IDS) for door in DOORS}
+    doors[READ] = fields.several(READ, _sha256)
     fields.close()
     return {door: ids for door, ids in doors.items() if ids}
 

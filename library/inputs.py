@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -102,17 +102,25 @@ def of_folders(
     Args:
         folders: ComfyUI's folders by their type. server: what rows call this ComfyUI.
     """
+    hashes = hashes_of(folders, graph, outputs, lambda size: is_size_of_any(library, size))
+    return recognised(library, hashes, server=server, prompt_id=prompt_id) if hashes else {}
+
+
+def hashes_of(
+    folders: Mapping[str, Path], graph: Graph, outputs: Iterable[str], worth: Callable[[int], bool]
+) -> list[str]:
+    """The SHA-256 of the files that went into the outputs of some nodes, of sizes that are `worth` it."""
     hashes, left = [], MOST_BYTES
     for file in read_files(graph, outputs):
         try:
             path = place(folders[file.folder_type], file.filename, file.subfolder)
             state = FileState.of(path.stat())
-            if state.size <= left and path.is_file() and is_size_of_any(library, state.size):
+            if state.size <= left and path.is_file() and worth(state.size):
                 left -= state.size
                 hashes.append(_digest(path, state))
         except (OSError, ValueError, KeyError, SourceFailed) as error:
             logger.debug("whether %s is an artifact cannot be told: %s", file.filename, error)
-    return recognised(library, hashes, server=server, prompt_id=prompt_id) if hashes else {}
+    return hashes
 
 
 @lru_cache(maxsize=1024)

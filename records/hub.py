@@ -19,7 +19,7 @@ from ..comfyui_client import History
 from ..config import Config
 from ..errors import ArtifactDBError, BadConfiguration, Unavailable
 from ..graphs.walking import Graph
-from ..library import attempts, capturing, identities, recording, witnessing
+from ..library import attempts, capturing, handovers, identities, inputs, recording, witnessing
 from ..library.inputs import Inputs
 from ..library.loads import Wanted
 from ..library.recording import NewArtifact, Recorded
@@ -143,7 +143,13 @@ class HubRecords(Records):
     def went_in(
         self, folders: Mapping[str, Path], graph: Graph, outputs: Iterable[str], *, server: str, prompt_id: str
     ) -> Inputs:
-        return {}
+        """The hashes of files, of which the hub will know which artifacts they are."""
+        try:
+            hashes = inputs.hashes_of(folders, graph, outputs, self._is_size_of_any)
+        except ArtifactDBError as error:
+            logger.debug("what went into prompt %s cannot be asked: %s", prompt_id, error)
+            return {}
+        return {handovers.READ: hashes} if hashes else {}
 
     def waiting(self) -> int:
         return 0  # How a prompt ended is sent after what it recorded.
@@ -193,6 +199,12 @@ class HubRecords(Records):
     def _post_ending(self, run: Run, ending: attempts.Ending, actor: str) -> None:
         body = recording.promised([], actor, identities.new_id(), run, ending)
         self._outbox.post(self.store.promise(recording.KIND, (), body))
+
+    def _is_size_of_any(self, size: int) -> bool:
+        if (away := self._outbox.away) is not None:
+            raise Unavailable(away)
+        query = {"min_size": size, "max_size": size, "limit": 1}
+        return bool(self._ask(Call("list_artifacts", query=query))["items"])
 
     def _find(self, wanted: Wanted, **how: bool) -> Any:
         names = {name: value for name, value in vars(wanted).items() if value}

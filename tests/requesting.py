@@ -28,8 +28,8 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 
 
-QUERIES = {"/names": "?kind=chain"}
-"""What a route cannot be asked without."""
+QUERIES = {"/names": "?kind=chain", "/outputs": "?chain=film"}
+"""What a GET cannot be asked without."""
 
 
 def named(route: Route) -> str:
@@ -45,7 +45,8 @@ class Known:
 
     def path(self, route: Route, **other: str) -> str:
         """A route's path with these ids, or `other` ones in their places."""
-        return route.path.format(**{**self.ids, **other}) + QUERIES.get(route.path, "")
+        query = "" if route in CHANGING else QUERIES.get(route.path, "")
+        return route.path.format(**{**self.ids, **other}) + query
 
     def request(self, route: Route) -> dict[str, Any]:
         """A body that the route takes, as aiohttp's client wants it; a new one each time."""

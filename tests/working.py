@@ -34,7 +34,7 @@ def program(name: str) -> str:
 
 
 class Temporal:
-    """A Temporal server in a process of its own, which keeps what it knows in a file of a folder, or in memory alone."""
+    """A Temporal server in a process of its own; it keeps what it knows in a file of a folder, or in memory alone."""
 
     def __init__(self, folder: Path | None) -> None:
         self._keeping = [] if folder is None else ["--db-filename", str(folder / "temporal.db")]

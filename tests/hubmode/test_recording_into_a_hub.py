@@ -92,8 +92,16 @@ def test_everything_is_recorded_where_the_hub_says_so(machines: Machines) -> Non
         assert {one["node_id"] for one in artifacts} == {written.id, save.id}
         (captured,) = (one for one in artifacts if one["node_id"] == written.id)
         assert a.data(captured["id"]) == a.written(outcome, written)[0]
+        photo = a.ask("POST", "/upload/image", 200, files={"image": (f"{uuid.uuid4()}.png", a.data(captured["id"]))})
+        again = Graph()
+        edit = again.save(again.add("LoadImage", image=photo.json()["name"]))
+        outcome = a.run(again)
+        (made,) = outcome.ids(edit)
+        a.settled(a.artifact(made)["workflow_id"])
+        known = a.get(f"/artifacts/{made}/lineage")["ancestors"]
+        assert [link["artifact"]["id"] for link in known] == [captured["id"]]
         alone = Graph()
-        written = alone.write(alone.picture())
+        alone.write(alone.picture())
         outcome = a.run(alone)
         until(lambda: [one["status"] for one in a.workflows_of(outcome.prompt_id)] == ["completed"])
         until(a.is_empty)

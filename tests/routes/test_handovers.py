@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 from uuid import uuid4
@@ -133,6 +134,20 @@ async def test_an_ending_without_outputs_is_told_of_every_open_attempt_or_of_a_n
         await hub.post("/outputs", 200, data=handover(unseen))
     found = (await hub.get(f"/workflows?prompt_id={unseen['run']['prompt_id']}")).json["items"]  # type: ignore[index]
     assert [(one["workflow_name"], one["status"]) for one in found] == [("edit", "outcome_unknown")]
+
+
+@pytest.mark.parametrize("by", ["run", "attempt_id"])
+async def test_files_that_went_in_are_known_by_their_bytes(hub: Hub, by: str) -> None:
+    photo, unknown = hub.pictures.one(), hashlib.sha256(b"unknown").hexdigest()
+    whose: dict[str, Any] = {"run": run()}
+    if by == "attempt_id":
+        workflow = (await hub.post("/workflows", 201, json={"workflow_name": "w", "prompt_id": "p"})).json["id"]
+        whose = {"attempt_id": (await attempt_of(hub, workflow))["id"]}
+    ending = {"status": "completed", "inputs": {"read": [photo.sha256, unknown]}}
+    record = {**whose, "outputs": outputs(png(1)), "ending": ending}
+    made = (await hub.post("/outputs", 201, data=handover(record, png(1)))).json["items"][0]
+    lineage = (await hub.get(f"/artifacts/{made['id']}/lineage")).json
+    assert [link["artifact"]["id"] for link in lineage["ancestors"]] == [photo.id]
 
 
 async def test_a_text_is_one_whatever_it_looks_like_and_other_bytes_are_what_they_are(hub: Hub) -> None:
