@@ -10,7 +10,7 @@ from aiohttp import web
 from ..answers import details
 from ..chains import control, rerunning, starting
 from ..errors import Invalid
-from ..library import chains, executing, workflows
+from ..library import chains, driving, executing, workflows
 from ..library.names import checked_object
 from ..library.views import Chain
 from . import asking, rendering
@@ -53,7 +53,7 @@ async def create_chain(hub: Hub, request: web.Request) -> web.Response:
             **_TEMPORAL,
         },
     )
-    engine, parameters = values.pop("engine", "local"), values.pop("parameters", {})
+    engine, parameters = driving.checked_engine(values.pop("engine", "local")), values.pop("parameters", {})
     if values.pop("run", False):
         return await _run(hub, request, engine, parameters, **values)
     chain, made = await hub.run(chains.create_chain, actor=asking.actor(request), **values)

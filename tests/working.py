@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from comfyui_artifact_db.chains.records import Records
 from comfyui_artifact_db.chains.temporal import worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
+from comfyui_artifact_db.library.opening import Library
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
@@ -34,7 +34,7 @@ def program(name: str) -> str:
 
 
 class Temporal:
-    """A Temporal server in a process of its own; it keeps what it knows in a file of a folder, or in memory alone."""
+    """A Temporal server in a process of its own, which keeps what it knows in a folder, or in memory."""
 
     def __init__(self, folder: Path | None) -> None:
         self._keeping = [] if folder is None else ["--db-filename", str(folder / "temporal.db")]
@@ -139,14 +139,14 @@ def temporal_in(folder: Path | None) -> Iterator[Temporal]:
 
 
 @contextmanager
-def a_worker(records: Records, address: str, *, longest: int | None = None) -> Iterator[None]:
+def a_worker(library: Library, address: str, *, longest: int | None = None) -> Iterator[None]:
     """A worker in a thread of this process, at work from the first line of the block on."""
     loop = asyncio.new_event_loop()
     begun, stop = threading.Event(), asyncio.Event()
     failed: list[BaseException] = []
 
     async def work() -> None:
-        async with worker.working(records, await worker.connect(address), longest=longest):
+        async with worker.working(library, await worker.connect(address), longest=longest):
             begun.set()
             await stop.wait()
 
