@@ -16,6 +16,7 @@ from ..library import (
     chains,
     collecting,
     decisions,
+    driving,
     edits,
     events,
     executing,
@@ -77,6 +78,7 @@ class Asked:
 
 
 def _create_chain(asked: Asked) -> Any:
+    driving.checked_engine(asked.body.get("engine", "local"))
     if asked.body.pop("run", False):
         table, parameters = asked.body.pop("chain_definition", None), asked.body.pop("parameters", {})
         for column in set(asked.body) - {"name", "description", "id", "engine"}:
