@@ -431,6 +431,9 @@ CALLS: dict[str, Call] = {
     "driving.keep": minds(lambda s, _: driving.keep(s.library, BY, [s.chain_id]), Scene.hold),
     "driving.give_back": minds(lambda s, _: driving.give_back(s.library, BY), Scene.hold),
     "driving.driver_of": reads(lambda s, _: driving.driver_of(s.library, s.chain_id), Scene.hold),
+    "driving.list_driven": reads(
+        lambda s, _: driving.list_driven(s.library, engine="local", spoken_of=[(None, s.workflow_id)]), Scene.drive
+    ),
     "driving.conclude": changes(
         lambda s, _: driving.conclude(s.library, s.chain_id, status="completed", error=None, by=BY), Scene.drive
     ),
@@ -525,6 +528,7 @@ CALLS: dict[str, Call] = {
     ),
     "repeats.find": reads(lambda s: repeats.find(s.library, s.request)),
     "repeats.keep": minds(lambda s: repeats.keep(s.library, s.request, {"status": 200})),
+    "stores.id_of": reads(lambda s: stores.id_of(s.library)),
     "stores.settle": reads(lambda s: stores.settle(s.library)),
     "switches.get_recording": reads(lambda s: switches.get_recording(s.library)),
     "switches.switch_recording": reads(lambda s: switches.switch_recording(s.library, "all", by=BY)),
