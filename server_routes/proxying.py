@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
@@ -19,8 +19,6 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
-from multidict import CIMultiDict
-from yarl import URL
 
 from ..config import Config, Server
 from . import guarding, panel, problems, sessions
@@ -167,36 +165,37 @@ class Proxy(Serving):
         except asyncio.TimeoutError as error:
             raise ClientError("it fell silent") from error
 
-    def _headers(self, request: web.Request) -> CIMultiDict[str]:
-        headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() in _ASKED)
+    def _headers(self, request: web.Request) -> dict[str, str]:
+        headers = {name.title(): value for name, value in request.headers.items() if name.lower() in _ASKED}
         if (token := guarding.bearer(request)) is not None:
             headers[hdrs.AUTHORIZATION] = f"Bearer {token}"
         if (session := request.cookies.get(guarding.COOKIE)) is not None:
             headers[hdrs.COOKIE] = f"{guarding.COOKIE}={session}"
         if hdrs.ORIGIN in request.headers:
-            headers[hdrs.ORIGIN] = str(URL(self._hub.url).origin())
+            hub = urlsplit(self._hub.url)
+            headers[hdrs.ORIGIN] = f"{hub.scheme}://{hub.netloc}"
         headers.setdefault(hdrs.ACCEPT_ENCODING, "identity")
         headers[MARK] = NAME
         return headers
 
-    def _url(self, request: web.Request) -> URL:
+    def _url(self, request: web.Request) -> str:
         path, _, query = request.raw_path.partition("?")
         below = path[path.index(PREFIX) :]
         if any(unquote(segment) in (".", "..") for segment in below.split("/")):
             # Whoever stands before the hub could take it for a way out of the hub's own routes.
             raise Refused(404, "not_found", "no route has '.' or '..' in its path")
-        return URL(self._hub.url + below + (f"?{query}" if query else ""), encoded=True)
+        return self._hub.url + below + (f"?{query}" if query else "")
 
-    def _told(self, request: web.Request, answer: ClientResponse) -> CIMultiDict[str]:
+    def _told(self, request: web.Request, answer: ClientResponse) -> list[tuple[str, str]]:
         named = {name.strip().lower() for name in answer.headers.get(hdrs.CONNECTION, "").split(",")}
-        told = CIMultiDict(
+        told = [
             (name, value)
             for name, value in answer.headers.items()
             if name.lower() not in _KEPT_BACK | named and not name.lower().startswith("access-control-")
-        )
+        ]
         for cookie in answer.headers.getall(hdrs.SET_COOKIE, ()):
             if (kept := _cookie(request, cookie)) is not None:
-                told.add(hdrs.SET_COOKIE, kept)
+                told.append((hdrs.SET_COOKIE, kept))
         return told
 
     def _away(self) -> Refused:
@@ -230,12 +229,12 @@ def _unavailable(detail: str, code: str = "unavailable") -> Refused:
 class Passed(web.StreamResponse):
     """Puts the hub's headers on last: a middleware of ComfyUI's could lay its own Content-Security-Policy over them."""
 
-    def __init__(self, status: int, final: Mapping[str, str]) -> None:
+    def __init__(self, status: int, final: list[tuple[str, str]]) -> None:
         super().__init__(status=status)
         self._final = final
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        for name in set(self._final):
+        for name in {name for name, _ in self._final}:
             self.headers.popall(name, None)
         self.headers.extend(self._final)
         if hdrs.CONTENT_LENGTH not in self.headers and self.status not in (204, 304):
