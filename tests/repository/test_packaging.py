@@ -76,7 +76,7 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency(project: 
         "blake3",  # of ComfyUI, where it hashes what it takes
         "typing_extensions",  # of type checkers, which is where it is asked for
     }
-    comes_with = {"playhouse": "peewee", "urllib3": "requests", "multidict": "aiohttp", "yarl": "aiohttp"}
+    comes_with = {"playhouse": "peewee", "urllib3": "requests"}
     imported = {
         comes_with.get(first, first)
         for path, tree in modules().items()
