@@ -12,6 +12,7 @@ from browsing import chromium
 from comfyui_graphs import Graph
 from comfyui_studio import pixels, until
 from hub_mode import NAMES, HubStudio, Machines
+from panel_comfyui import ComfyScreen
 from panel_screens import Screen
 from PIL import Image
 from playwright.sync_api import expect
@@ -167,6 +168,22 @@ def test_a_reviewer_approves_in_the_browser_of_a_machine_what_another_one_has_sa
     written = loading.write(loading.load(chain=chain, step="a"))
     outcome = b.run(loading)
     assert pixels(b.written(outcome, written)[0]) == pixels(a.data(waiting["id"]))
+
+
+def test_the_sidebar_of_a_machine_is_the_hubs_for_whoever_signs_in(machines: Machines) -> None:
+    a, b = machines.studios.values()
+    waiting = a.saved(approval="required", filename_prefix="in the sidebar")
+    b.server.post("/settings", {"Comfy.TutorialCompleted": True})
+    with chromium() as browser:
+        screen = ComfyScreen(browser.new_context(viewport={"width": 1280, "height": 800}).new_page(), b)
+        screen.visit()
+        screen.side_tab.click()
+        screen.page.get_by_label("Token").fill(machines.people["review"])
+        screen.press("Enter")
+        screen.page.locator(".adb-panel .adb-tabs").wait_for()
+        screen.open(waiting["filename"]).press("a")
+        until(lambda: a.artifact(waiting["id"])["approval_status"] == "approved")
+        assert screen.troubles == []
 
 
 def test_no_secret_is_anywhere_but_in_the_environment(machines: Machines) -> None:
