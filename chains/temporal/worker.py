@@ -108,7 +108,7 @@ async def working(
 
 
 async def work(records: Records, stop: asyncio.Event, *, begun: Callable[[], None] = lambda: None) -> None:
-    """Work for a record until `stop` is set. Where Temporal's server goes away for long, it is waited for.
+    """Work for a record until `stop` is set. Where Temporal's server, or the hub, is away for long, it is waited for.
 
     Args:
         begun: is called once it is at work.
@@ -122,6 +122,6 @@ async def work(records: Records, stop: asyncio.Event, *, begun: Callable[[], Non
             async with working(records, client) as running:
                 begun()
                 await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
-        except RuntimeError as error:
-            logger.warning("Temporal is away, and is asked again: %s", error)
+        except (RuntimeError, Unavailable) as error:
+            logger.warning("Temporal, or what it works for, is away, and is asked again: %s", error)
             await asyncio.wait([stopped], timeout=AWAY_SECONDS)
