@@ -76,7 +76,7 @@ async def working(
     """
     queue = await asyncio.to_thread(task_queue, records)
     activities = Activities(records)
-    # That the workflow is deterministic its tests show, in Temporal's sandbox, which would cost as much as it does.
+    # That the workflow is deterministic its tests show, in Temporal's sandbox, where each turn would be dearer.
     worker = Worker(
         client,
         task_queue=queue,
