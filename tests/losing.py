@@ -13,10 +13,10 @@ class Wire:
     """Passes bytes between its own port and another one. Each of these is one connection's fate, in this order.
 
     `refused`: hung up at once. `unanswered`: the server does what it is asked, and its answer is lost.
-    `cut`: so many bytes of the answer come through. Of all connections together, each answer takes `delay` seconds
-    longer, and every `loses`-th of them is lost, after its first byte where the number is even; 0: none is.
+    `cut`: so many bytes of the answer come through. Of all connections together, every `loses`-th answer is lost, every
+    other one of them after its first byte; 0: none is.
 
-    `latency`: seconds that each piece takes, each way. `broken`, asked before each piece, says whether to hang up now.
+    `delay`: seconds that each piece takes, each way. `broken`, asked before each piece, says whether to hang up now.
     """
 
     def __init__(self, port: int) -> None:
@@ -27,11 +27,10 @@ class Wire:
         self.unanswered = 0
         self.cut: list[int] = []
         self.delay = 0.0
+        self.broken: Callable[[], bool] = lambda: False
         self.loses = 0
         self.lost = 0
         self._answers = 0
-        self.latency = 0.0
-        self.broken: Callable[[], bool] = lambda: False
         self.connections = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -68,7 +67,7 @@ class Wire:
                 continue
             try:
                 server = socket.create_connection(self._target)
-            except OSError:  # Nobody is there now.
+            except OSError:  # nobody listens there at present
                 client.close()
                 continue
             self._open += [client, server]
@@ -81,8 +80,8 @@ class Wire:
         left: int | None = None
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                if self.latency:
-                    time.sleep(self.latency)
+                if self.delay:
+                    time.sleep(self.delay)
                 if self.broken():
                     break
                 if back and left is None:
@@ -90,7 +89,6 @@ class Wire:
                         self.unanswered -= 1
                         break
                     left = self.cut.pop(0) if self.cut else -1
-                    time.sleep(self.delay)
                     self._answers += 1
                     if self.loses and self._answers % self.loses == 0:
                         self.lost += 1

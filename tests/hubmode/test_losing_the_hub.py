@@ -92,7 +92,7 @@ def test_connections_that_are_lost_at_any_point_lose_nothing_and_double_nothing(
         return hit
 
     for name in NAMES:
-        machines.wires[name].latency = 0.002
+        machines.wires[name].delay = 0.002
         machines.wires[name].broken = partial(broken, name)
 
     def work(name: str, studio: HubStudio) -> None:
@@ -112,7 +112,7 @@ def test_connections_that_are_lost_at_any_point_lose_nothing_and_double_nothing(
             thread.join()
     finally:
         for name in NAMES:
-            machines.wires[name].latency = 0.0
+            machines.wires[name].delay = 0.0
             machines.wires[name].broken = lambda: False
     assert min(lost[name] for name in NAMES) >= 6
     until(lambda: all(studio.is_empty() for studio in machines.studios.values()), 60)

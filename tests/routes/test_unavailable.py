@@ -114,7 +114,9 @@ async def test_a_wrong_configuration_is_told_to_the_log_and_mended_without_a_res
     (config.folder / "artifact-db.toml").write_text('databse = "x"')
     hub = await serve(load=lambda: load_config(config.folder, {}))
     nobody = Known(
-        dict.fromkeys(("chain_id", "workflow_id", "artifact_id", "transfer_id", "import_id", "tag", "asset"), "x")
+        dict.fromkeys(
+            ("chain_id", "workflow_id", "artifact_id", "transfer_id", "import_id", "tag", "asset", "call"), "x"
+        )
     )
     for route in [route for route in ROUTES if route.permission != "public" or route.path == "/health"]:
         answer = await hub.ask(route.method, nobody.path(route), **nobody.request(route))
