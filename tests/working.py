@@ -131,8 +131,8 @@ async def _is_away(address: str) -> bool:
 def temporal_in(folder: Path | None) -> Iterator[Temporal]:
     """A server for as long as the block lasts."""
     server = Temporal(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()
