@@ -94,7 +94,7 @@ def install(steps: Steps) -> None:
         _around(Store, name, steps, f"store.{name}")
     _around(ComfyUIServer, "upload", steps, "the upload to a server")
     _around(ComfyUIServer, "fetch_digest", steps, "the look at a server")
-    _around(transfers, "_finish", steps, "the end of a transfer")
+    _around(transfers, "finish", steps, "the end of a transfer")
     sqlite3.connect = _connecting(steps)  # type: ignore[assignment]
     _before_answers(steps)
 
