@@ -33,14 +33,20 @@ def program(name: str) -> str:
     return found
 
 
+def _free_ports() -> list[str]:
+    """Two ports that nobody listens at now."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return [str(taken.getsockname()[1]) for taken in (one, other)]
+
+
 class Temporal:
     """A Temporal server in a process of its own, which keeps what it knows in a folder, or in memory."""
 
     def __init__(self, folder: Path | None) -> None:
         self._keeping = [] if folder is None else ["--db-filename", str(folder / "temporal.db")]
-        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-            self._ports = [str(taken.getsockname()[1]) for taken in (one, other)]
+        self._ports = _free_ports()
         self._process: subprocess.Popen[bytes] | None = None
+        self._was_there = False
 
     @property
     def address(self) -> str:
@@ -48,6 +54,16 @@ class Temporal:
 
     def start(self) -> None:
         """Start it, or start it again with what it knew."""
+        process = self._launch()
+        end = time.monotonic() + SECONDS
+        while asyncio.run(_is_away(self.address)):
+            assert time.monotonic() < end, "Temporal did not come up"
+            if process.poll() is not None:  # Somebody else has taken a port of it meanwhile.
+                self._ports = self._ports if self._was_there else _free_ports()
+                process = self._launch()
+        self._was_there = True
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         port, http = self._ports
         self._process = subprocess.Popen(
             [
@@ -58,9 +74,7 @@ class Temporal:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + SECONDS
-        while asyncio.run(_is_away(self.address)):
-            assert time.monotonic() < end, "Temporal did not come up"
+        return self._process
 
     def is_running(self, chain_id: str) -> bool:
         """Whether the workflow of a chain has not ended."""
