@@ -37,16 +37,17 @@ def begin(library: Library, attempt_id: str, artifact_id: str, *, by: str) -> En
     attempt = attempts.get_attempt(library, attempt_id)
     found = transfers.latest_for(library, attempt, artifact_id)
     server = library.config.server(attempt.server_address).name
-    with transfers.alone(library, found.id if found is not None else identities.new_id()):
+    transfer_id = found.id if found is not None else identities.new_id()
+    with transfers.alone(library, transfer_id):
         artifact = artifacts.get_artifact(library, artifact_id)
         if found is not None and found.status == "completed":
             return Entrusted(found, artifact, ())
         artifacts.require_usable(library, artifact)
         with library.writing(by) as tx:
             if found is None:
-                row = transfers.add(tx, identities.new_id(), artifact.id, server, "", attempt.workflow_id)
+                row = transfers.add(tx, transfer_id, artifact.id, server, "", attempt.workflow_id)
             else:
-                row = transfers.row_of(found.id)
+                row = transfers.row_of(transfer_id)
             row = transfers.start(tx, row)
         return Entrusted(Transfer.of(row), artifact, tuple(transfers.known_names(library, row, artifact)))
 
