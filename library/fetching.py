@@ -82,11 +82,6 @@ def fetch(
     if not outputs:
         return [], []
     crew = _Crew(place, graph)
-    if len(outputs) == 1:
-        with client(place, server) as only:
-            crew.clients.put(only)
-            result = crew.bring(outputs[0], identities.new_id())
-        return ([result], []) if isinstance(result, Arrived) else ([], [result])
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-fetch") as pool:
         for _ in range(min(AT_ONCE, len(outputs))):
             crew.clients.put(stack.enter_context(client(place, server)))

@@ -256,12 +256,12 @@ def _output(fields: _Fields) -> Output:
         metadata=fields.get("metadata", names.checked_object) or {},
         node_id=fields.get("node_id", names.checked_text) or output_key.rsplit(":", 2)[0],
         subfolder=fields.get("subfolder", names.checked_subfolder) or "",
-        comfy_folder_type=fields.get("comfy_folder_type", _one_of(FOLDERS)) or "output",
-        status=fields.get("approval_status", _one_of(STATUSES)),
+        comfy_folder_type=fields.get("comfy_folder_type", names.one_of(FOLDERS)) or "output",
+        status=fields.get("approval_status", names.one_of(STATUSES)),
         tags=tuple(dict.fromkeys(fields.several("tags", names.checked_tag))),
-        once=fields.get("once", _flag) or False,
+        once=fields.get("once", names.checked_flag) or False,
     )
-    output = Output(new, fields.need("sha256", _sha256))
+    output = Output(new, fields.need("sha256", names.checked_sha256))
     fields.close()
     return output
 
@@ -288,7 +288,7 @@ def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
     went_in = fields.get("inputs", _doors) or {}
     ending = attempts.Ending(
         attempt_id=attempt_id,
-        status=fields.need("status", _one_of(_ENDINGS)),
+        status=fields.need("status", names.one_of(_ENDINGS)),
         error=fields.get("error", _message),
         workflow_definition=fields.get("workflow_definition", names.checked_object),
         extra_pnginfo=fields.get("extra_pnginfo", names.checked_object),
@@ -302,34 +302,13 @@ def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
 def _doors(value: Any, where: str) -> dict[str, list[str]]:
     fields = _Fields(value, where)
     doors = {door: fields.several(door, identities.checked_id, MOST_IDS) for door in DOORS}
-    doors[READ] = fields.several(READ, _sha256)
+    doors[READ] = fields.several(READ, names.checked_sha256)
     fields.close()
     return {door: ids for door, ids in doors.items() if ids}
 
 
 def _name(value: Any, where: str) -> str:
     return names.checked_name(value, where, empty=True)
-
-
-def _one_of(accepted: Sequence[str]) -> Callable[[Any, str], str]:
-    def check(value: Any, where: str) -> str:
-        if value not in accepted:
-            raise Invalid(f"{where} is one of {', '.join(accepted)}", field=where)
-        return str(value)
-
-    return check
-
-
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise Invalid(f"{where} is true or false", field=where)
-    return value
-
-
-def _sha256(value: Any, where: str) -> str:
-    if not isinstance(value, str) or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-        raise Invalid(f"{where} is not a SHA-256 in 64 small hex digits", field=where)
-    return value
 
 
 def _message(value: Any, where: str) -> str:

@@ -1,9 +1,10 @@
-"""Owns what a name from outside may look like. Such a name is a label: no file is ever called by it."""
+"""Owns what a name from outside may look like, and other small values. A name is a label: no file is called by it."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import Invalid
@@ -14,6 +15,7 @@ MAX_REASON = 2000
 
 _OUTPUT_KEY = re.compile(r"[^\s/\\\x00-\x1f]{1,200}:[A-Za-z0-9_.-]{1,64}:[0-9]{1,9}\Z")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def checked_text(value: Any, field: str, *, longest: int = MAX_NAME, empty: bool = False) -> str:
@@ -101,6 +103,39 @@ def checked_object(value: Any, field: str) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise Invalid(f"{field} is not a JSON object", field=field)
+    return value
+
+
+def one_of(accepted: Sequence[str]) -> Callable[[Any, str], str]:
+    """A check for one of these words; it raises Invalid for any other."""
+
+    def check(value: Any, where: str) -> str:
+        if value not in accepted:
+            raise Invalid(f"{where} is one of {', '.join(accepted)}", field=where)
+        return str(value)
+
+    return check
+
+
+def checked_sha256(value: Any, field: str) -> str:
+    """A SHA-256 as the record has it, 64 hex digits.
+
+    Raises:
+        Invalid: it is none.
+    """
+    if not isinstance(value, str) or not _SHA256.match(value):
+        raise Invalid(f"{field} is not a SHA-256 in 64 small hex digits", field=field)
+    return value
+
+
+def checked_flag(value: Any, field: str) -> bool:
+    """true or false.
+
+    Raises:
+        Invalid: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise Invalid(f"{field} is true or false", field=field)
     return value
 
 

@@ -25,7 +25,6 @@ MAX_JSON = 32 * 1024 * 1024
 Check = Callable[[Any, str], Any]
 
 _BODY: Any = guarding.request_key("artifact_db.body", bytes)
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REVISION = re.compile(r'"([0-9]{1,15})"\Z')
 
@@ -256,18 +255,8 @@ def message(value: Any, field: str) -> str:
     return value
 
 
-def sha256(value: Any, field: str) -> str:
-    """64 hex digits."""
-    if not isinstance(value, str) or not _SHA256.match(value):
-        raise Invalid(f"{field} is not a SHA-256 in 64 small hex digits", field=field)
-    return value
-
-
-def flag(value: Any, field: str) -> bool:
-    """true or false."""
-    if not isinstance(value, bool):
-        raise Invalid(f"{field} is true or false", field=field)
-    return value
+sha256 = names.checked_sha256
+flag = names.checked_flag
 
 
 def integer(value: Any, field: str) -> int:

@@ -17,7 +17,7 @@ from ..chains.records import LocalRecords
 from ..db.statuses import WORKFLOW_STATUSES
 from ..errors import Invalid, NotFound
 from ..library import driving, entrusting, identities, inputs, runs
-from ..library.names import checked_object
+from ..library.names import checked_object, one_of
 from ..library.opening import Library
 from ..library.views import Artifact, View
 from . import asking, rendering
@@ -60,12 +60,6 @@ def _told(library: Library, value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return [_told(library, one) for one in value]
     return value
-
-
-def _status(value: Any, where: str) -> str:
-    if value not in WORKFLOW_STATUSES:
-        raise Invalid(f"{where} is one of {', '.join(WORKFLOW_STATUSES)}", field=where)
-    return str(value)
 
 
 def _chain_status(value: Any, where: str) -> str:
@@ -135,7 +129,7 @@ CALLS: Mapping[str, Call] = {
         LocalRecords.prepare, {**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object}
     ),
     "acknowledge": Call(LocalRecords.acknowledge, _ATTEMPT),
-    "conclude": Call(LocalRecords.conclude, {**_ATTEMPT, "status": _status, "error": _ERROR}),
+    "conclude": Call(LocalRecords.conclude, {**_ATTEMPT, "status": one_of(WORKFLOW_STATUSES), "error": _ERROR}),
     "move": Call(LocalRecords.move, {**_ATTEMPT, "server": _NAME}),
     "withdraw": Call(LocalRecords.withdraw, {**_ATTEMPT, "reason": _TEXT}),
     "begin_delivery": Call(

@@ -52,8 +52,23 @@ class Shell:
     @contextmanager
     def serving(self, *arguments: str, **environment: str) -> Iterator[Served]:
         """A hub that has said where it is. It is killed at the end of the block, if it has not ended by then."""
+        banner = r"Running on (http://127\.0\.0\.1:\d+/artifact-db)\n"
+        with self._begun(banner, *arguments, "serve", "--port", "0", **environment) as (process, said):
+            yield Served(process, said[1])
+
+    @contextmanager
+    def working(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """A worker that has said that it is at work. It is killed at the end of the block."""
+        with self._begun(r"Working for .*\n", "worker", **environment) as (process, _):
+            yield process
+
+    @contextmanager
+    def _begun(
+        self, banner: str, *arguments: str, **environment: str
+    ) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
+        """A program that has said what it says once it has begun."""
         process = subprocess.Popen(
-            self.command(*arguments, "serve", "--port", "0"),
+            self.command(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -63,33 +78,11 @@ class Shell:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            address = re.fullmatch(r"Running on (http://127\.0\.0\.1:\d+/artifact-db)\n", line)
-            if address is None:
+            said = re.fullmatch(banner, line)
+            if said is None:
                 process.kill()
                 raise AssertionError(f"it said {line!r} and {process.communicate()}")
-            yield Served(process, address[1])
-        finally:
-            process.kill()
-            process.communicate()
-
-    @contextmanager
-    def working(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """A worker that has said that it is at work. It is killed at the end of the block."""
-        process = subprocess.Popen(
-            self.command("worker"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env=self.environment(**environment),
-        )
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            if not said.startswith("Working for "):
-                process.kill()
-                raise AssertionError(f"it said {said!r} and {process.communicate()}")
-            yield process
+            yield process, said
         finally:
             process.kill()
             process.communicate()

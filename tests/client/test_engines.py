@@ -8,10 +8,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import invariants
 import pytest
 from aiohttp import web
-from chaining import Studio, step, studio_of, until
+from chaining import Studio, step, until
 from comfyui_artifact_db.chains.records import LocalRecords, Records
 from comfyui_artifact_db.client.engine import HubRecords
 from comfyui_artifact_db.comfyui_client import History
@@ -61,14 +60,6 @@ class Farm:
         chain = self.begin(*tables, **more)
         assert Engine(self.records, chain).run(status) == status
         return chain
-
-
-@pytest.fixture
-def studio(library: Library, tmp_path: Path) -> Iterator[Studio]:
-    with studio_of(library, tmp_path) as studio:
-        yield studio
-    invariants.check(library)
-    invariants.check_log_tells_the_rows(library)
 
 
 @pytest.fixture(params=WAYS)

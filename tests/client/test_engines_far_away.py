@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import comfyui_servers_that
-import invariants
 import pytest
 from chaining import Studio, step, studio_of, until
 from comfyui_artifact_db.errors import Unavailable
@@ -24,14 +22,6 @@ from running import served
 LARGE = 300 * 1024 * 1024
 SLACK = 24 * 1024 * 1024
 """Bytes that a hub, two servers and an engine may hold in one process while 300 MB go by."""
-
-
-@pytest.fixture
-def studio(library: Library, tmp_path: Path) -> Iterator[Studio]:
-    with studio_of(library, tmp_path) as studio:
-        yield studio
-    invariants.check(library)
-    invariants.check_log_tells_the_rows(library)
 
 
 def test_a_chain_comes_to_its_end_over_a_wire_that_is_slow_and_loses_answers(studio: Studio, tmp_path: Path) -> None:

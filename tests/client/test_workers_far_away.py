@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import invariants
 import pytest
-from chaining import Studio, studio_of, until
+from chaining import Studio, until
 from comfyui_artifact_db.library import chains, driving, events
-from comfyui_artifact_db.library.opening import Library
 from commanding import Shell
 from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of
 from losing import wire
@@ -23,14 +21,6 @@ from working import Temporal, temporal_in
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     with temporal_in(tmp_path_factory.mktemp("temporal")) as server:
         yield server
-
-
-@pytest.fixture
-def studio(library: Library, tmp_path: Path) -> Iterator[Studio]:
-    with studio_of(library, tmp_path) as studio:
-        yield studio
-    invariants.check(library)
-    invariants.check_log_tells_the_rows(library)
 
 
 @contextmanager
