@@ -62,13 +62,20 @@ class ComfyUI:
     def ran(
         self, prompt_id: str, outputs: dict[str, Any], *, status: Any = SUCCESS, graph: Any = None, **extra: Any
     ) -> None:
-        """A prompt has ended, and these are its outputs; see `file` for those that are files."""
+        """A prompt has ended, and these are its outputs; see `file` for those that are files.
+
+        There is no moment at which it is neither in the queue nor in the history, as ComfyUI has none.
+        """
         self.histories[prompt_id] = {
             "prompt": [1, prompt_id, graph or {"9": {"class_type": "SaveImage", "inputs": {}}}, extra, list(outputs)],
             "outputs": outputs,
             "status": status,
             "meta": {},
         }
+        for place in self.queue.values():
+            for entry in list(place):
+                if entry[1] == prompt_id:
+                    place.remove(entry)
 
     def file(self, filename: str, data: bytes, *, subfolder: str = "", type: str = "output") -> dict[str, str]:
         """A file in one of its folders, as a node reports it."""

@@ -97,7 +97,6 @@ def test_a_server_that_comes_back_too_late_still_tells_what_became_of_its_prompt
         gpu_a.away = True
         until(lambda: told(studio, chain, "one")[0] == "outcome_unknown")
         asked = gpu_a.queued[0]
-        gpu_a.queue["queue_pending"].clear()
         picture = gpu_a.file("late.png", png(77))
         gpu_a.ran(asked["prompt_id"], {"9": {"images": [picture]}}, graph=asked["prompt"])
         gpu_a.away = False
@@ -126,7 +125,6 @@ def test_a_prompt_that_its_server_still_runs_is_not_queued_beside_itself(
         asked = len(gpu_a.requests)
         until(lambda: len(gpu_a.requests) > asked + 6)
         (prompt,) = gpu_a.queued
-        gpu_a.queue["queue_pending"].clear()
         picture = gpu_a.file("late.png", png(77))
         gpu_a.ran(prompt["prompt_id"], {"9": {"images": [picture]}}, graph=prompt["prompt"])
         studio.until(chain, "completed")

@@ -35,9 +35,8 @@ def gpu_a(studio: Studio) -> ComfyUI:
 
 def end(comfyui: ComfyUI) -> None:
     """What is queued there ends well."""
-    for _, prompt_id, graph, *_ in comfyui.queue["queue_pending"]:
+    for _, prompt_id, graph, *_ in list(comfyui.queue["queue_pending"]):
         comfyui.ran(prompt_id, {"9": {"images": [comfyui.file(f"{prompt_id}.png", png(7))]}}, graph=graph)
-    comfyui.queue["queue_pending"].clear()
 
 
 def test_the_node_that_runs_is_told_while_it_runs(studio: Studio, gpu_a: ComfyUI) -> None:

@@ -98,15 +98,14 @@ def test_any_version_is_turned_to(hub: PanelHub, screen: Screen) -> None:
 @pytest.mark.parametrize("how", ["picker", "drop", "paste"])
 def test_an_edited_file_becomes_a_version(hub: PanelHub, screen: Screen, how: str, tmp_path: Path) -> None:
     artifact = hub.one("shot.png")
-    screen.open("shot.png")
     data = picture(77)
     if how == "picker":
         (tmp_path / "retouched.png").write_bytes(data)
-        with screen.page.expect_file_chooser() as chosen:
-            screen.press("e")
+        with screen.page.expect_file_chooser() as chosen:  # The browser is told to hand it over well before it opens.
+            screen.open("shot.png").press("e")
         chosen.value.set_files(tmp_path / "retouched.png")
     else:
-        screen.hand_in(how, data, "retouched.png", ".adb-stage" if how == "drop" else "body")
+        screen.open("shot.png").hand_in(how, data, "retouched.png", ".adb-stage" if how == "drop" else "body")
     expect(screen.said).to_contain_text("Kept as version 2")
     screen.sees("retouched.png", "Edited")
     head, old = hub.versions(artifact)
