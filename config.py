@@ -20,9 +20,9 @@ else:
     import tomli as tomllib
 
 from .errors import BadConfiguration, Invalid, UnknownServer
-from .servers import Server
+from .servers import Server, Temporal
 
-__all__ = ["FILE_NAME", "Approval", "Config", "Server", "load_config", "user_folder"]
+__all__ = ["FILE_NAME", "Approval", "Config", "Server", "Temporal", "load_config", "user_folder"]
 
 logger = logging.getLogger("artifact_db.config")
 
@@ -53,7 +53,7 @@ class Config:
     file: Path | None
     database: str
     store: Path
-    temporal: str = "127.0.0.1:7233"
+    temporal: Temporal = field(default_factory=Temporal)
     record: Literal["nodes", "all"] = "nodes"
     hosts: tuple[str, ...] = ()
     local_trust: bool = True
@@ -159,7 +159,7 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
     _refuse_unknown(values, (*_TOP_LEVEL, "servers", "approval", "folders"), "")
     plain = {key: check(values[key], key) for key, check in _TOP_LEVEL.items() if key in values}
     folder = file.parent
-    hub = _hub(plain.pop("hub", ""), plain.pop("hub_token_env", ""), environment)
+    hub, temporal = _hub(plain, folder, environment), _temporal(plain, folder, environment)
     database = plain.pop("database", "sqlite:///artifacts.db")
     scheme, separator, path = database.partition(":///")
     if scheme == "sqlite" and separator:
@@ -174,19 +174,38 @@ def _checked(values: dict[str, Any], file: Path, environment: Mapping[str, str])
         approval=_approval(values.get("approval", {})),
         folders=_folders(values.get("folders", {}), folder),
         hub=hub,
+        temporal=temporal,
         **plain,
     )
 
 
-def _hub(url: str, token_env: str, environment: Mapping[str, str]) -> Server | None:
-    """The hub that is named, also by the address of its routes; None where this machine is one itself."""
+def _hub(plain: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> Server | None:
+    """The hub that is named, also by the address of its routes; None where this machine is one itself.
+
+    It, and what belongs to it, is taken out of `plain`.
+    """
+    url, token_env = plain.pop("hub", ""), plain.pop("hub_token_env", "")
+    ca_file = _file(plain, "hub_ca_file", folder)
     if not url:
         return None
     token = _secret(token_env, "hub_token_env", environment) if token_env else None
     try:
-        return Server("hub", url.rstrip("/").removesuffix(ROUTES), token)
+        return Server("hub", url.rstrip("/").removesuffix(ROUTES), token, ca_file=ca_file)
     except BadConfiguration as error:
-        raise BadConfiguration(str(error).replace("server 'hub'", "hub", 1)) from error
+        said = str(error).replace("server 'hub': ca_file", "hub_ca_file", 1).replace("server 'hub'", "hub", 1)
+        raise BadConfiguration(said) from error
+
+
+def _temporal(plain: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> Temporal:
+    """The Temporal server; it, and what belongs to it, is taken out of `plain`."""
+    key_env, address = plain.pop("temporal_api_key_env", ""), plain.pop("temporal", Temporal.address)
+    files = {name: _file(plain, f"temporal_{name}", folder) for name in ("ca_file", "cert_file", "key_file")}
+    return Temporal(address, _secret(key_env, "temporal_api_key_env", environment) if key_env else None, **files)
+
+
+def _file(plain: dict[str, Any], key: str, folder: Path) -> Path | None:
+    """The file that is named, which is taken out of `plain`; None where none is."""
+    return _path(folder, named, key) if (named := plain.pop(key, "")) else None
 
 
 def _path(folder: Path, text: str, where: str) -> Path:
@@ -303,7 +322,12 @@ _TOP_LEVEL: dict[str, Callable[[Any, str], Any]] = {
     "store": _text,
     "hub": _text,
     "hub_token_env": _text,
+    "hub_ca_file": _text,
     "temporal": _text,
+    "temporal_api_key_env": _text,
+    "temporal_ca_file": _text,
+    "temporal_cert_file": _text,
+    "temporal_key_file": _text,
     "record": _one_of("nodes", "all"),
     "hosts": _hosts,
     "local_trust": _flag,

@@ -1,4 +1,4 @@
-"""Owns what the operator says of one ComfyUI server: its address, its secrets, and whose certificates it may show."""
+"""Owns what the operator says of a server: its address, its secrets, and whose certificates it may show."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from .errors import BadConfiguration
 
-__all__ = ["Server"]
+__all__ = ["Server", "Temporal"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
 _BASE_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _OUR_HEADERS = frozenset(
     ("accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade")
 )
@@ -46,7 +47,7 @@ class Server:
         except BadConfiguration as error:
             raise BadConfiguration(f"server {self.name!r}: {error}", server=self.name) from error
         # requests would quote a token that it cannot send in its error message.
-        if self.token is not None and re.fullmatch(r"[\x21-\x7e]+", self.token) is None:
+        if self.token is not None and _TOKEN.fullmatch(self.token) is None:
             raise BadConfiguration(
                 f"server {self.name!r}: its token is empty, or holds a blank, a line end or a letter outside ASCII",
                 server=self.name,
@@ -116,6 +117,42 @@ class Server:
             raise BadConfiguration("url has a base path that is not a plain one")
         port_part = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
         return f"{parts.scheme}://{written}{port_part}{path}"
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """A Temporal server: `HOST:PORT`, or `HOST:PORT/NAMESPACE`. With any of the rest it is spoken to with TLS only.
+
+    `ca_file` has the authorities (PEM) that are believed in place of the system's; `cert_file` and `key_file` are what
+    this machine shows of itself. `repr()` never shows the key. Raises BadConfiguration, never with a secret in it.
+    """
+
+    address: str = "127.0.0.1:7233"
+    api_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and _TOKEN.fullmatch(self.api_key) is None:
+            raise BadConfiguration(
+                "temporal: its API key is empty, or holds a blank, a line end or a letter outside ASCII"
+            )
+        if (self.cert_file is None) != (self.key_file is None):
+            raise BadConfiguration("temporal_cert_file and temporal_key_file go together: name both, or none")
+
+    @property
+    def target(self) -> str:
+        """Its host and port."""
+        return self.address.partition("/")[0]
+
+    @property
+    def namespace(self) -> str:
+        return self.address.partition("/")[2] or "default"
+
+    @property
+    def is_secured(self) -> bool:
+        return any((self.api_key, self.ca_file, self.cert_file))
 
 
 def _is_host(host: str) -> bool:

@@ -45,7 +45,7 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
         message = f'a worker needs temporalio ({error}): pip install "comfyui-artifact-db[temporal]"'
         raise Unavailable(message) from error
     with _records(folder) as records, suppress(KeyboardInterrupt):
-        begun = partial(_say, records.config.temporal)
+        begun = partial(_say, records.config.temporal.address)
         asyncio.run(_until_stopped(partial(worker.work, records, begun=begun)))
     return 0
 

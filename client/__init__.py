@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadConfiguration
 from . import problems, records
@@ -36,6 +36,7 @@ def connect(
     url: str | None = None,
     *,
     token: str | None = None,
+    ca_file: Path | None = None,
     actor: str | None = None,
     timeout: float = 60.0,
     retries: int = 5,
@@ -46,12 +47,13 @@ def connect(
     Args:
         url: such as `http://127.0.0.1:8190`, or that of a ComfyUI with the extension; None: `$ARTIFACT_DB_HUB`.
         token: None: `$ARTIFACT_DB_TOKEN`. A hub on this machine needs none, unless it is told to.
+        ca_file: authorities (PEM) that are believed beside the system's, for a hub behind TLS of one's own.
         actor: who asks, where no token says so.
         timeout: seconds without a byte after which a try has failed.
         retries: how often a call is tried again whose answer did not come, or says to; it is done once all the same.
         backoff: seconds before the first retry, doubled before each further one.
     Raises:
-        BadConfiguration: no address, or one that cannot be; a token that cannot be sent.
+        BadConfiguration: no address, or one that cannot be; a token that cannot be sent; a file that cannot be read.
     """
     from .hub import HubBackend
 
@@ -59,7 +61,8 @@ def connect(
     if not url:
         raise BadConfiguration(f"which hub? give its url, or set {HUB_VARIABLE}")
     token = os.environ.get(TOKEN_VARIABLE) or None if token is None else token
-    return ArtifactDB(HubBackend(url, token=token, actor=actor, timeout=timeout, retries=retries, backoff=backoff))
+    how: dict[str, Any] = {"timeout": timeout, "retries": retries, "backoff": backoff}
+    return ArtifactDB(HubBackend(url, token=token, ca_file=ca_file, actor=actor, **how))
 
 
 def open_local(where: str | Path | Config | None = None, *, actor: str = "local") -> ArtifactDB:

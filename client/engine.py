@@ -63,7 +63,8 @@ class HubRecords:
         self.store.open()
         with self.store.abandoned():
             pass  # What others left behind that were killed was on its way, and is fetched again.
-        self._hub = HubBackend(config.hub.url, token=config.hub.token, retries=RETRIES, backoff=backoff)
+        hub = config.hub
+        self._hub = HubBackend(hub.url, token=hub.token, ca_file=hub.ca_file, retries=RETRIES, backoff=backoff)
         self._collections = Underway()
         self._deliveries = Underway()
 

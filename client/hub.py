@@ -17,13 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..comfyui_client.sessions import OriginSession
 from ..comfyui_client.uploads import FormFile, MultipartBody
 from ..config import Server
-from ..errors import BadConfiguration, DeliveryFailed, ServerFailed, ServerUnreachable
+from ..errors import DeliveryFailed, ServerFailed, ServerUnreachable
 from ..errors import StoreFailed as FileFailed
 from . import problems
 from .asking import Backend, Call
@@ -63,6 +64,7 @@ class HubBackend(Backend):
         url: str,
         *,
         token: str | None = None,
+        ca_file: Path | None = None,
         actor: str | None = None,
         timeout: float = 60.0,
         retries: int = 5,
@@ -70,15 +72,10 @@ class HubBackend(Backend):
         patience: float = PATIENCE,
     ) -> None:
         """`timeout`: seconds without a byte, `patience` for operations that take long; `backoff`: seconds before the
-        first of the `retries`, then doubled.
+        first of the `retries`, then doubled. `ca_file`: authorities that are believed beside the system's.
         """
         base = Server.parse_url(url).removesuffix(PREFIX)
-        try:
-            self._server = Server(base, base, token)
-        except BadConfiguration as error:
-            raise BadConfiguration(
-                "the token is empty, or holds a blank, a line end or a letter outside ASCII"
-            ) from error
+        self._server = Server(base, base, token, ca_file=ca_file)
         self._actor = actor
         self._timeout = timeout
         self._patience = patience

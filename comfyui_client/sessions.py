@@ -181,7 +181,8 @@ def _distrust(error: BaseException, name: str) -> str:
         if isinstance(seen, ssl.SSLCertVerificationError):
             reason = seen.verify_message.partition(",")[0].rstrip(".").lower()
             unknown = seen.verify_code in _UNKNOWN_AUTHORITY
-            remedy = f"; put the authority that signed it into ca_file of server {name!r}" if unknown else ""
+            where = f"ca_file of server {name!r}, or hub_ca_file where that is the hub"
+            remedy = f"; put the authority that signed it into {where}" if unknown else ""
             return f": its certificate is not believed ({reason}){remedy}"
         inner = next((one for one in seen.args if isinstance(one, BaseException)), None)
         seen = getattr(seen, "reason", None) if isinstance(getattr(seen, "reason", None), BaseException) else inner

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from ..comfyui_client import health
 from ..comfyui_client.health import Health
-from ..config import Config, Server
+from ..config import Config, Server, Temporal
 from ..db.connections import Database
 from ..db.inspecting import Inspection, known_migrations
 from ..errors import StoreFailed, Unavailable
@@ -195,12 +195,12 @@ def _temporal(config: Config, inspection: Inspection | None) -> Iterator[Check]:
         count = inspection.open_drives("temporal") if inspection is not None else 0
     except Unavailable:
         count = 0  # What is the matter with the database is said already.
-    if not count and config.temporal == Config.temporal:
+    if not count and config.temporal == Temporal():
         return
-    address = config.temporal.partition("/")[0]
+    address = config.temporal.target
     host, _, port = address.rpartition(":")
     chains = "1 chain is" if count == 1 else f"{count} chains are"
-    told = {"address": config.temporal, "chains": count}
+    told = {"address": config.temporal.address, "chains": count}
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=TEMPORAL_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:

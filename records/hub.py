@@ -63,8 +63,9 @@ class HubRecords(Records):
             raise BadConfiguration("hub is not configured")
         self._url = config.hub.url
         self._wants_all = config.record == "all"
-        told: dict[str, Any] = {"token": config.hub.token, "actor": witnessing.ACTOR, "retries": 0}
-        self._hub = HubBackend(config.hub.url, **told, timeout=TIMEOUT, patience=UPLOAD_TIMEOUT)
+        hub = config.hub
+        told: dict[str, Any] = {"token": hub.token, "ca_file": hub.ca_file, "actor": witnessing.ACTOR, "retries": 0}
+        self._hub = HubBackend(hub.url, **told, timeout=TIMEOUT, patience=UPLOAD_TIMEOUT)
         self.store = Store(config.store)
         self.store.open()
         self.store.is_known_as(identify(config.store, identities.new_id()))

@@ -17,6 +17,7 @@ from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.library import artifacts, attempts, chains, pages, workflows
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Workflow
+from comfyui_artifact_db.servers import Temporal as TemporalServer
 from comfyui_servers_that import SUCCESS, ComfyUI, serving
 from making import png
 from working import a_worker
@@ -102,7 +103,7 @@ class Studio:
     def driving(self, **how: Any) -> Iterator[Any]:
         """Drive chains meanwhile: by a driver, which is given, or by a worker."""
         if self.temporal is not None:
-            with a_worker(LocalRecords(self.library), self.temporal, **how):
+            with a_worker(LocalRecords(self.library), TemporalServer(self.temporal), **how):
                 yield None
             return
         driver = Driver(self.library, **how).start()

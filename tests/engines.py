@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.errors import Conflict, NotFound, Unavailable
 from comfyui_artifact_db.library import access, artifacts, decisions, lineage, pages, transfers, views
+from commanding import Shell
 from running import ServedHub, served
+from working import Temporal
 
 FARM = "farm"
 """The name of the token that engines on other machines have."""
@@ -64,9 +67,44 @@ def over_http(studio: Studio, folder: Path) -> Iterator[tuple[ServedHub, HubReco
         yield hub, records
 
 
+@contextmanager
+def worker_far_away(
+    home: Path, hub: str, temporal: Temporal, token: str, servers: str
+) -> Iterator[subprocess.Popen[str]]:
+    """`artifact-db worker` on a machine that knows a hub, a Temporal server and the servers; killed at the end."""
+    shell = Shell(home)
+    shell.data.mkdir(parents=True)
+    told = f'hub = "{hub}"\nhub_token_env = "HUB_TOKEN"\ntemporal = "{temporal.address}"\n{servers}'
+    (shell.data / "artifact-db.toml").write_text(told)
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            shell.command("worker"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=home,
+            env=shell.environment(HUB_TOKEN=token),
+        )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"Working for {temporal.address}\n", (home / "log").read_text()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+    said = (home / "log").read_text()
+    assert token not in said
+    assert not list(home.rglob("*.db"))
+
+
 def servers_of(studio: Studio) -> str:
     """The studio's servers, as a configuration file names them."""
-    return "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in studio.servers.items())
+    return servers_at({name: server.url for name, server in studio.servers.items()})
+
+
+def servers_at(urls: dict[str, str]) -> str:
+    """Servers, as a configuration file names them."""
+    return "".join(f'[servers.{name}]\nurl = "{url}"\n' for name, url in urls.items())
 
 
 def hub_file(studio: Studio, folder: Path) -> Path:

@@ -19,13 +19,14 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_studio import Outcome, Studio, add_pack, until
 from commanding import Shell
+from engines import servers_at
 from losing import Wire
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer, free_port, tied_to_this_process
 
 TOKEN = "TEST_HUB_TOKEN"
-NAMES = ("gpu-a", "gpu-b")
+NAMES = ("gpu-a", "gpu-b", "gpu-c")
 
 
 class TheHub:
@@ -41,6 +42,10 @@ class TheHub:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def knows(self, urls: dict[str, str]) -> None:
+        """These are its servers, from its next start on."""
+        (self.shell.data / "artifact-db.toml").write_text(servers_at(urls))
 
     def token(self, name: str, role: str) -> str:
         """A new token."""
@@ -140,13 +145,12 @@ class Machines:
         self.servers = {}
         for name in NAMES:
             port = free_port()
-            config = (
-                f'hub = "{self.wires[name].url}/artifact-db"\nhub_token_env = "{TOKEN}"\n'
-                f'[servers.{name}]\nurl = "http://127.0.0.1:{port}"\n'
-            )
+            hub = f'hub = "{self.wires[name].url}/artifact-db"\nhub_token_env = "{TOKEN}"\n'
+            config = hub + servers_at({name: f"http://127.0.0.1:{port}"})
             server = ComfyServer(code, folder / name, port=port, config=config)
             add_pack(server)
             self.servers[name] = server
+        self.hub.knows({name: server.url for name, server in self.servers.items()})
         self.studios = {name: HubStudio(self.servers[name], self.people["admin"]) for name in NAMES}
 
     def start(self) -> Machines:

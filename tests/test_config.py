@@ -9,18 +9,25 @@ from typing import Any
 
 import pytest
 from certifying import authority
-from comfyui_artifact_db.config import FILE_NAME, Approval, Config, Server, load_config, user_folder
+from comfyui_artifact_db.config import FILE_NAME, Approval, Config, Server, Temporal, load_config, user_folder
 from comfyui_artifact_db.errors import BadConfiguration, Invalid, UnknownServer
 
 TOP_LEVEL = (
-    *("database", "store", "hub", "hub_token_env", "temporal", "record", "hosts", "local_trust", "max_upload_mb"),
+    *("database", "store", "record", "hosts", "local_trust", "max_upload_mb"),
+    *("hub", "hub_token_env", "hub_ca_file"),
+    *("temporal", "temporal_api_key_env", "temporal_ca_file", "temporal_cert_file", "temporal_key_file"),
 )
 FULL = """
 database = "sqlite:///deep/a.db"
 store = "/large disk/store"
 hub = ""
 hub_token_env = "HUB_TOKEN"
-temporal = "temporal:7233"
+hub_ca_file = "studio-ca.pem"
+temporal = "temporal:7233/studio"
+temporal_api_key_env = "TEMPORAL_KEY"
+temporal_ca_file = "temporal-ca.pem"
+temporal_cert_file = "/etc/worker.pem"
+temporal_key_file = "worker.key"
 record = "nodes"
 hosts = ["Hub.Studio", "gpu-a"]
 local_trust = false
@@ -47,7 +54,7 @@ def load(folder: Path, text: str, **environment: str) -> Config:
 def test_everything_has_a_default(tmp_path: Path) -> None:
     config = load_config(tmp_path, {})
     assert config == Config(tmp_path, None, f"sqlite:///{tmp_path / 'artifacts.db'}", tmp_path / "store")
-    assert (config.temporal, config.record, config.hosts) == ("127.0.0.1:7233", "nodes", ())
+    assert (config.temporal.address, config.record, config.hosts) == ("127.0.0.1:7233", "nodes", ())
     assert (config.local_trust, config.max_upload, config.servers) == (True, 16 * 1024**3, {})
     assert config.approval == Approval("auto", "usable")
 
@@ -63,12 +70,16 @@ def test_a_hub_is_named_by_its_address_or_that_of_its_routes(tmp_path: Path, url
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
-    config = load(tmp_path, FULL, GPU_B_TOKEN="s3cret")
+    config = load(tmp_path, FULL, GPU_B_TOKEN="s3cret", TEMPORAL_KEY="k3y")
     assert config.file == tmp_path / FILE_NAME
     assert config.folder == tmp_path
     assert config.database == f"sqlite:///{tmp_path / 'deep' / 'a.db'}"
     assert config.store == Path("/large disk/store")
-    assert (config.temporal, config.record, config.hosts) == ("temporal:7233", "nodes", ("hub.studio", "gpu-a"))
+    files = (tmp_path / "temporal-ca.pem", Path("/etc/worker.pem"), tmp_path / "worker.key")
+    assert config.temporal == Temporal("temporal:7233/studio", "k3y", *files)
+    assert (config.temporal.target, config.temporal.namespace) == ("temporal:7233", "studio")
+    assert "k3y" not in repr(config)
+    assert (config.record, config.hosts) == ("nodes", ("hub.studio", "gpu-a"))
     assert (config.local_trust, config.max_upload) == (False, 12 * 1024 * 1024)
     assert config.approval == Approval("required", "pending")
     assert dict(config.servers) == {
@@ -104,7 +115,7 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        *((f"{key} = 7", key) for key in ("database", "store", "hub", "hub_token_env", "temporal", "record")),
+        *((f"{key} = 7", key) for key in TOP_LEVEL if key not in ("hosts", "local_trust", "max_upload_mb")),
         *(
             (f'{key} = ["x"]', key)
             for key in ("database", "store", "temporal", "record", "local_trust", "max_upload_mb")
@@ -120,6 +131,11 @@ def test_an_unknown_key_is_refused_with_its_name_and_the_accepted_ones(
             for url in ("elsewhere", "ftp://x", "http://user:secret@x", "http://x/?q", "http://")
         ),
         ('hub = "http://x"\nhub_token_env = "EMPTY"', "hub"),
+        ('hub = "http://x"\nhub_ca_file = "none.pem"', "hub_ca_file"),
+        ('hub = "https://x"\nhub_ca_file = "none.pem"', "hub_ca_file"),
+        ('temporal_api_key_env = "EMPTY"', "API key"),
+        ('temporal_cert_file = "worker.pem"', "temporal_key_file"),
+        ('temporal_key_file = "worker.key"', "temporal_cert_file"),
         ('hosts = "hub.studio"', "hosts"),
         ("hosts = [7]", "hosts"),
         *((f'hosts = ["{host}"]', "hosts") for host in ("", "hub:8188", "http://hub", "a b", "*", "-a", "a/b", "a\\n")),
@@ -190,7 +206,7 @@ def test_a_header_that_cannot_be_sent_is_refused_without_quoting_it(tmp_path: Pa
         ("DATABASE", "sqlite:///b.db", "database", "sqlite:///{folder}/b.db"),
         ("STORE", "elsewhere", "store", "{folder}/elsewhere"),
         ("HUB", "", "hosts", ()),
-        ("TEMPORAL", "t:1", "temporal", "t:1"),
+        ("TEMPORAL", "t:1", "temporal", Temporal("t:1")),
         ("RECORD", "all", "record", "all"),
         ("HOSTS", " A.studio, b ,", "hosts", ("a.studio", "b")),
         ("HOSTS", "", "hosts", ()),
@@ -213,7 +229,7 @@ def test_an_environment_variable_wins_over_the_file(tmp_path: Path) -> None:
     config = load(tmp_path, FULL, ARTIFACT_DB_STORE="mine", ARTIFACT_DB_LOCAL_TRUST="1", GPU_B_TOKEN="x")
     assert config.store == tmp_path / "mine"
     assert config.local_trust is True
-    assert config.temporal == "temporal:7233"
+    assert config.temporal.target == "temporal:7233"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +262,7 @@ def test_the_file_can_be_named_and_wins_over_comfyuis_folder(tmp_path: Path, mon
     named.write_text('temporal = "named:1"')
     (tmp_path / FILE_NAME).write_text('temporal = "folder:1"')
     config = load_config(tmp_path, {"ARTIFACT_DB_CONFIG": str(named)})
-    assert (config.temporal, config.folder, config.file) == ("named:1", named.parent, named)
+    assert (config.temporal.address, config.folder, config.file) == ("named:1", named.parent, named)
     monkeypatch.chdir(tmp_path)
     assert load_config(None, {"ARTIFACT_DB_CONFIG": "elsewhere/other.toml"}).file == named
 
@@ -280,7 +296,7 @@ def test_without_comfyui_the_platforms_folder_is_looked_into(tmp_path: Path, mon
     assert user_folder() == tmp_path / "artifact-db"
     (tmp_path / "artifact-db").mkdir()
     (tmp_path / "artifact-db" / FILE_NAME).write_text('temporal = "mine:1"')
-    assert load_config(None, {}).temporal == "mine:1"
+    assert load_config(None, {}).temporal.address == "mine:1"
     monkeypatch.setattr("sys.platform", "darwin")
     assert user_folder().parts[-3:] == ("Library", "Application Support", "artifact-db")
 

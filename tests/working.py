@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from comfyui_artifact_db.chains.temporal import worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.library.opening import Library
+from comfyui_artifact_db.servers import Temporal as TemporalServer
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
@@ -88,7 +89,7 @@ class Temporal:
         """What its server answers."""
 
         async def answer() -> T:
-            return await question(await worker.connect(self.address))
+            return await question(await worker.connect(TemporalServer(self.address)))
 
         return asyncio.run(answer())
 
@@ -134,7 +135,7 @@ class Skipping:
 
 async def _is_away(address: str) -> bool:
     try:
-        await worker.connect(address)
+        await worker.connect(TemporalServer(address))
     except Exception:
         await asyncio.sleep(0.05)
         return True
@@ -153,14 +154,14 @@ def temporal_in(folder: Path | None) -> Iterator[Temporal]:
 
 
 @contextmanager
-def a_worker(library: Library, address: str, *, longest: int | None = None) -> Iterator[None]:
+def a_worker(library: Library, server: TemporalServer, *, longest: int | None = None) -> Iterator[None]:
     """A worker in a thread of this process, at work from the first line of the block on."""
     loop = asyncio.new_event_loop()
     begun, stop = threading.Event(), asyncio.Event()
     failed: list[BaseException] = []
 
     async def work() -> None:
-        async with worker.working(library, await worker.connect(address), longest=longest):
+        async with worker.working(library, await worker.connect(server), longest=longest):
             begun.set()
             await stop.wait()
 

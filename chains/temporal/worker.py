@@ -7,12 +7,15 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.service import TLSConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ... import __version__
+from ...config import Temporal
 from ...errors import BadConfiguration, Unavailable
 from ..records import Records
 from .activities import Activities
@@ -40,22 +43,62 @@ THROTTLE = timedelta(seconds=2)
 """At the least between two signs of life that reach Temporal."""
 
 
-async def connect(address: str) -> Client:
-    """A client of a Temporal server: `HOST:PORT`, or `HOST:PORT/NAMESPACE`.
+async def connect(server: Temporal) -> Client:
+    """A client of a Temporal server.
 
     Raises:
-        BadConfiguration: it is no such address. Unavailable: none answers there. The messages say what to do.
+        BadConfiguration: its address is none, or a file for it cannot be read. Unavailable: none answers there, or it
+            refuses this machine. The messages say what to do.
     """
-    target, _, namespace = address.partition("/")
+    tls = _tls(server) if server.is_secured else False
     try:
-        return await Client.connect(target, namespace=namespace or "default")
+        return await Client.connect(server.target, namespace=server.namespace, api_key=server.api_key, tls=tls)
     except ValueError as error:
-        raise BadConfiguration(f"temporal = {address!r}: write HOST:PORT, or HOST:PORT/NAMESPACE ({error})") from error
+        message = f"temporal = {server.address!r}: write HOST:PORT, or HOST:PORT/NAMESPACE ({error})"
+        raise BadConfiguration(message) from error
     except RuntimeError as error:
-        raise Unavailable(
-            f"no Temporal server answers at {target}: start one (`temporal server start-dev`), or name yours as "
-            "`temporal` in artifact-db.toml"
-        ) from error
+        raise Unavailable(_why_not(server, str(error))) from error
+
+
+def _tls(server: Temporal) -> TLSConfig:
+    def read(file: Path | None, key: str) -> bytes | None:
+        try:
+            return None if file is None else file.read_bytes()
+        except OSError as error:
+            raise BadConfiguration(f"{key} {file} cannot be read: {error.strerror}") from error
+
+    return TLSConfig(
+        server_root_ca_cert=read(server.ca_file, "temporal_ca_file"),
+        client_cert=read(server.cert_file, "temporal_cert_file"),
+        client_private_key=read(server.key_file, "temporal_key_file"),
+    )
+
+
+_CALLED = "call error after connection"
+_OPEN = (
+    "it does not answer without TLS; name what it asks for: temporal_api_key_env, or temporal_cert_file and "
+    "temporal_key_file, or temporal_ca_file"
+)
+_REASONS = {
+    "NoCertificatesPresented": "temporal_cert_file holds no certificate in PEM format",
+    "InvalidCertificate": "its certificate is not believed; put the authority that signed it into temporal_ca_file",
+    "InvalidContentType": "it does not speak TLS; leave out temporal_api_key_env, _ca_file, _cert_file and _key_file",
+    _CALLED: "it refuses this machine; look at temporal_api_key_env, or temporal_cert_file and temporal_key_file",
+}
+"""What to say where Temporal's library tells of this; the first that fits."""
+
+
+def _why_not(server: Temporal, told: str) -> str:
+    """Why there is no connection, and what to do."""
+    reason = next((reason for sign, reason in _REASONS.items() if sign in told), None)
+    if _CALLED in told and not server.is_secured:
+        reason = _OPEN
+    if reason is not None:
+        return f"the Temporal server at {server.target}: {reason}"
+    return (
+        f"no Temporal server answers at {server.target}: start one (`temporal server start-dev`), or name yours as "
+        "`temporal` in artifact-db.toml"
+    )
 
 
 def task_queue(records: Records) -> str:

@@ -13,6 +13,7 @@ from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.chains.temporal import pump, worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
 from comfyui_artifact_db.chains.temporal.workflows import ChainWorkflow
+from comfyui_artifact_db.config import Temporal as Server
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.errors import BadConfiguration, Invalid, Unavailable
 from comfyui_artifact_db.library import chains, decisions, executing
@@ -173,7 +174,7 @@ def test_the_workers_of_another_store_leave_a_chain_alone(studio: Studio, tempor
     (tmp_path / "other").mkdir()
     other = open_library(load_config(tmp_path / "other", {}))
     chain = studio.begin(step("one"))
-    with a_worker(LocalRecords(other), temporal.address):
+    with a_worker(LocalRecords(other), Server(temporal.address)):
         with studio.driving():
             studio.until(chain, "completed")
         assert other.config.store != studio.library.config.store
@@ -193,6 +194,6 @@ def test_an_engine_that_there_is_not_is_refused(studio: Studio) -> None:
 
 def test_without_a_temporal_server_it_is_said_what_to_do() -> None:
     with pytest.raises(Unavailable, match=r"no Temporal server answers at 127\.0\.0\.1:1: start one"):
-        asyncio.run(worker.connect("127.0.0.1:1"))
+        asyncio.run(worker.connect(Server("127.0.0.1:1")))
     with pytest.raises(BadConfiguration, match=r"temporal = '127\.0\.0\.1:99999': write HOST:PORT"):
-        asyncio.run(worker.connect("127.0.0.1:99999"))
+        asyncio.run(worker.connect(Server("127.0.0.1:99999")))

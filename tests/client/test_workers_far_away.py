@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from chaining import Studio, until
 from comfyui_artifact_db.library import chains, driving, events
 from commanding import Shell
-from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of
+from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of, worker_far_away
 from losing import wire
 from running import served
 from working import Temporal, temporal_in
@@ -23,34 +21,6 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
         yield server
 
 
-@contextmanager
-def worker(studio: Studio, home: Path, hub: str, temporal: Temporal, token: str) -> Iterator[subprocess.Popen[str]]:
-    """`artifact-db worker` on a machine that knows a hub, a Temporal server and the servers; killed at the end."""
-    shell = Shell(home)
-    shell.data.mkdir(parents=True)
-    told = f'hub = "{hub}"\nhub_token_env = "HUB_TOKEN"\ntemporal = "{temporal.address}"\n{servers_of(studio)}'
-    (shell.data / "artifact-db.toml").write_text(told)
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            shell.command("worker"),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=home,
-            env=shell.environment(HUB_TOKEN=token),
-        )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"Working for {temporal.address}\n", (home / "log").read_text()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-    said = (home / "log").read_text()
-    assert token not in said
-    assert not list(home.rglob("*.db"))
-
-
 def test_a_worker_that_is_killed_leaves_the_chain_to_another_over_a_wire_that_loses_answers(
     studio: Studio, tmp_path: Path, temporal: Temporal
 ) -> None:
@@ -58,9 +28,10 @@ def test_a_worker_that_is_killed_leaves_the_chain_to_another_over_a_wire_that_lo
     one, other = (token_of(studio, name=name) for name in ("farm", "barn"))
     with served(strict(studio)) as hub, wire(hub.port) as lossy:
         lossy.loses = 20
-        with worker(studio, tmp_path / "one", lossy.url, temporal, one) as first:
+        servers = servers_of(studio)
+        with worker_far_away(tmp_path / "one", lossy.url, temporal, one, servers) as first:
             until(lambda: studio.statuses(chain).get("one") == "completed", 60)
-            with worker(studio, tmp_path / "other", lossy.url, temporal, other):
+            with worker_far_away(tmp_path / "other", lossy.url, temporal, other, servers):
                 first.kill()
                 with a_person(studio, chain):
                     studio.until(chain, "completed", 90)
@@ -81,7 +52,7 @@ def test_a_hub_that_is_killed_under_its_worker_is_waited_for(
     config = str(hub_file(studio, tmp_path))
     with wire(1) as lossy, shell.serving(ARTIFACT_DB_CONFIG=config) as hub:
         lossy.lead_to(int(hub.url.split(":")[2].split("/")[0]))
-        working = worker(studio, tmp_path / "farm", lossy.url, temporal, token_of(studio))
+        working = worker_far_away(tmp_path / "farm", lossy.url, temporal, token_of(studio), servers_of(studio))
         with working as process:
             until(lambda: studio.statuses(chain).get("left") in ("executing", "awaiting_approval"), 60)
             hub.process.kill()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 from certifying import authority
+from comfyui_artifact_db.client import Problem, connect
 from commanding import ROOT, Shell
+from proxies import nginx
 
 from devtools.pictures import photo
+from devtools.servers import free_port
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
@@ -39,14 +40,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("there is no nginx to put before a hub")
     folder = tmp_path_factory.mktemp("nginx")
     ca, certificate = authority(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "home").mkdir()
     shell = Shell(folder / "home")
     shell.data.mkdir(parents=True)
@@ -63,26 +59,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }.items():
             assert ours in text
             text = text.replace(ours, theirs)
-        paths = "".join(
-            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
-            f"events {{}}\nhttp {{\naccess_log off;\n{paths}{text}\n}}\n"
-        )
-        process = subprocess.Popen([nginx, "-c", str(folder / "nginx.conf"), "-p", str(folder)])
-        try:
-            here = Site(f"https://127.0.0.1:{port}/artifact-db", ca, token)
-            for _ in range(200):
-                try:
-                    here.ask("GET", "/health")
-                    break
-                except requests.ConnectionError:
-                    time.sleep(0.05)
-            yield here
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+        with nginx(folder, text, port):
+            yield Site(f"https://127.0.0.1:{port}/artifact-db", ca, token)
 
 
 def test_nobody_is_taken_for_this_machine_because_the_proxy_is(site: Site) -> None:
@@ -104,6 +82,24 @@ def test_what_is_uploaded_through_it_comes_down_the_same(site: Site) -> None:
     assert made.status_code == 201, made.text
     down = site.ask("GET", f"/artifacts/{made.json()['id']}/download", token=site.token)
     assert down.content == picture
+
+
+def test_a_machine_believes_the_authority_that_it_is_given(site: Site, tmp_path: Path) -> None:
+    with connect(site.url, token=site.token, ca_file=site.ca) as hub:
+        assert list(hub.list_chains()) == []
+    with connect(site.url, token=site.token, retries=0) as hub, pytest.raises(Problem, match="hub_ca_file"):
+        list(hub.list_chains())
+    shell = Shell(tmp_path)
+    shell.data.mkdir(parents=True)
+    named = f'hub = "{site.url}"\nhub_token_env = "TOKEN"\n'
+    for more, code, said in (
+        (f'hub_ca_file = "{site.ca}"\n', 0, "takes records from 'node'"),
+        ("", 1, "its certificate is not believed"),
+    ):
+        (shell.data / "artifact-db.toml").write_text(named + more)
+        done = shell.run("doctor", TOKEN=site.token)
+        assert done.returncode == code, done.stdout
+        assert said in done.stdout
 
 
 def test_events_come_through_as_they_happen(site: Site) -> None:

@@ -37,7 +37,7 @@ def assert_recorded(machines: Machines, chain: str, told: dict[str, set[str]]) -
 
 @pytest.mark.parametrize("lost", ["killed", "frozen"])
 def test_a_hub_that_is_lost_while_a_machine_saves_has_everything_once_it_is_back(machines: Machines, lost: str) -> None:
-    a, b = machines.studios.values()
+    a, b, _ = machines.studios.values()
     chain = f"hub {lost} {random.getrandbits(40)}"
     told = {}
     graph, _ = twice(chain)

@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 
 
 def test_what_a_machine_saves_is_recorded_at_the_hub_and_loaded_at_another(machines: Machines) -> None:
-    a, b = machines.studios.values()
+    a, b, _ = machines.studios.values()
     chain = f"film {uuid.uuid4()}"
     graph = Graph()
     save = graph.save(graph.picture(batch=2), chain=chain, step="a", tags="hero", approval="required")
@@ -58,7 +58,7 @@ def test_what_a_machine_saves_is_recorded_at_the_hub_and_loaded_at_another(machi
 
 
 def test_every_kind_of_value_goes_to_the_hub_and_comes_back(machines: Machines) -> None:
-    a, b = machines.studios.values()
+    a, b, _ = machines.studios.values()
     graph = Graph()
     values = [graph.video(), graph.sound(), graph.add("TestsLatent", seed=7, kind="float32"), graph.picture()]
     saves = [graph.save(value) for value in values] + [graph.save(graph.add("PrimitiveString", value="<svg> größe"))]
@@ -79,7 +79,7 @@ def test_every_kind_of_value_goes_to_the_hub_and_comes_back(machines: Machines) 
 
 
 def test_everything_is_recorded_where_the_hub_says_so(machines: Machines) -> None:
-    a, _ = machines.studios.values()
+    a, *_ = machines.studios.values()
     a.hub("PUT", "/recording", json={"record": "all"})
     try:
         graph = Graph()
@@ -128,7 +128,7 @@ def test_who_has_no_token_has_no_rights_through_a_machine_that_has_one(machines:
 
 
 def test_a_large_file_goes_through_a_machine(machines: Machines) -> None:
-    a, _ = machines.studios.values()
+    a, *_ = machines.studios.values()
     made = a.post("/workflows", {"workflow_name": "large"}, 201)
     data = io.BytesIO()
     Image.effect_noise((4096, 4096), 90).save(data, "PNG")
@@ -149,7 +149,7 @@ def screen() -> Iterator[Screen]:
 def test_a_reviewer_approves_in_the_browser_of_a_machine_what_another_one_has_saved(
     machines: Machines, screen: Screen
 ) -> None:
-    a, b = machines.studios.values()
+    a, b, _ = machines.studios.values()
     chain = f"review {uuid.uuid4()}"
     waiting = a.saved(chain=chain, step="a", approval="required", filename_prefix="to review")
     screen.page.goto(f"{b.server.url}/artifact-db/")
@@ -171,7 +171,7 @@ def test_a_reviewer_approves_in_the_browser_of_a_machine_what_another_one_has_sa
 
 
 def test_the_sidebar_of_a_machine_is_the_hubs_for_whoever_signs_in(machines: Machines) -> None:
-    a, b = machines.studios.values()
+    a, b, _ = machines.studios.values()
     waiting = a.saved(approval="required", filename_prefix="in the sidebar")
     b.server.post("/settings", {"Comfy.TutorialCompleted": True})
     with chromium() as browser:
@@ -187,7 +187,7 @@ def test_the_sidebar_of_a_machine_is_the_hubs_for_whoever_signs_in(machines: Mac
 
 
 def test_no_secret_is_anywhere_but_in_the_environment(machines: Machines) -> None:
-    a, _ = machines.studios.values()
+    a, *_ = machines.studios.values()
     graph = Graph()
     save = graph.save(graph.picture())
     seen = a.data(a.run(graph).ids(save)[0])
