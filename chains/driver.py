@@ -26,7 +26,6 @@ from .hearing import Heard, Hearing
 from .progress import Progress
 from .records import LocalRecords
 from .servers import Servers
-from .stages import Next, Stage
 
 logger = logging.getLogger("artifact_db.chains")
 
@@ -231,7 +230,6 @@ class Driver:
         now = time.monotonic()
         driven.next_look = now + IDLE_SECONDS
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
-        chain = self._records.get_chain(chain_id)
         found = driven.found = progress.look(driven.chain)
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
@@ -244,7 +242,7 @@ class Driver:
                 self._begin(driven, step, found)
             else:
                 driven.next_look = min(driven.next_look, due)
-        if (wait := rounds.settle(driven.chain, found, chain)) is not None:
+        if (wait := rounds.settle(driven.chain, found)) is not None:
             driven.next_look = min(driven.next_look, now + wait)
         if found.status in FINISHED_CHAIN:
             self._leave(chain_id)
@@ -268,11 +266,7 @@ class Driver:
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
         """Work on a step; returns the seconds until it is due again."""
         try:
-            following = steps.advance(driven.chain, step, found.done)
-            if following == Next(Stage.DELIVER):
-                # What has begun goes on at once: nobody else has to be looked at for that.
-                following = steps.advance(driven.chain, step, found.done)
-            return following.wait
+            return steps.advance(driven.chain, step, found.done).wait
         except ArtifactDBError as error:
             logger.warning("step %s of chain %s is tried again: %s", step.id, driven.chain.id, error)
             return LOOK_SECONDS

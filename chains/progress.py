@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
+from ..library import views
 from ..library.views import Artifact, Attempt, Workflow
 from . import steps
 from .definitions import Step
@@ -40,8 +41,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Progress:
-    """A chain: its steps level by level, its status, and which steps there is something to do for."""
+    """A chain: its steps level by level, its status, and which steps there is something to do for.
 
+    `row` is what is written down of it as a whole, which `status` and `error` may be ahead of.
+    """
+
+    row: views.Chain
     levels: tuple[tuple[Standing, ...], ...]
     status: str
     error: str | None
@@ -72,21 +77,21 @@ def look(chain: Chain) -> Progress:
         NotFound: it is gone, or in the trash.
     """
     definition, there = chain.definition, chain.records.get_standings(chain.id)
+    row = there.chain
     nothing: Rows = (None, None, None)
-    rows = {step.id: there.get(chain.workflow_id(step), nothing) for level in definition.levels for step in level}
+    rows = {step.id: there.steps.get(chain.workflow_id(step), nothing) for level in definition.levels for step in level}
     standings: dict[str, Standing] = {}
     levels = []
     for level in definition.levels:
         found = tuple(_standing(chain, step, rows[step.id]) for step in level)
         standings.update((one.step.id, one) for one in found)
         levels.append(found)
-    row = chain.records.get_chain(chain.id)
     if row.status in FINISHED_CHAIN:
-        return Progress(tuple(levels), row.status, row.error_message, (), ())
-    return _judge(tuple(levels), standings)
+        return Progress(row, tuple(levels), row.status, row.error_message, (), ())
+    return _judge(row, tuple(levels), standings)
 
 
-def _judge(levels: tuple[tuple[Standing, ...], ...], standings: Mapping[str, Standing]) -> Progress:
+def _judge(row: views.Chain, levels: tuple[tuple[Standing, ...], ...], standings: Mapping[str, Standing]) -> Progress:
     for number, level in enumerate(levels):
         open_ones = [one for one in level if one.phase in (Phase.WAITING, Phase.RUNNING, Phase.PENDING)]
         failed = [one for one in level if one.phase is Phase.FAILED and one.step.on_error == "fail"]
@@ -104,10 +109,10 @@ def _judge(levels: tuple[tuple[Standing, ...], ...], standings: Mapping[str, Sta
         if failed and not running:
             # What else runs on this level comes to its end first: its outputs are not lost.
             error = "; ".join(f"step {one.step.id}: {_why(one)}" for one in failed)
-            return Progress(levels, "failed", error, (), ())
+            return Progress(row, levels, "failed", error, (), ())
         status = f"executing_level_{number}" if running else "awaiting_approval"
-        return Progress(levels, status, None, ready, skip)
-    return Progress(levels, "completed", None, (), ())
+        return Progress(row, levels, status, None, ready, skip)
+    return Progress(row, levels, "completed", None, (), ())
 
 
 def _stopped_by(one: Standing, standings: Mapping[str, Standing]) -> str | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..comfyui_client.connections import Connections
     from ..config import Config
     from ..library.opening import Library
+    from ..library.standings import Standings
 
 
 class Records(Protocol):
@@ -64,7 +65,7 @@ class Records(Protocol):
 
     def list_events(self, *, after: int, limit: int) -> list[Event]: ...
 
-    def get_standings(self, chain_id: str) -> dict[str, tuple[Workflow, Attempt | None, Artifact | None]]: ...
+    def get_standings(self, chain_id: str) -> Standings: ...
 
     def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
         """As `driving.conclude`."""
@@ -78,7 +79,8 @@ class Records(Protocol):
     def expire(self, chain_id: str, step_id: str) -> None:
         """As `rounds.expire`."""
 
-    def get_workflow(self, workflow_id: str) -> Workflow: ...
+    def find_step(self, workflow_id: str) -> tuple[Workflow | None, Attempt | None]:
+        """As `workflows.find_step`."""
 
     def create_workflow(
         self,
@@ -96,14 +98,12 @@ class Records(Protocol):
 
     def fail(self, workflow_id: str, *, error: str) -> None: ...
 
-    def newest_attempt(self, workflow_id: str) -> Attempt | None:
-        """As `attempts.newest`."""
-
     def sent_before(self, attempt: Attempt) -> Attempt | None: ...
 
     def get_overrides(self, attempt: Attempt) -> dict[str, Any]: ...
 
-    def begin_attempt(self, workflow_id: str, *, server: str, overrides: dict[str, Any] | None) -> Attempt: ...
+    def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
+        """As `executing.begin_attempt`, of the workflow that `create_workflow` makes of these columns."""
 
     def prepare(
         self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]
@@ -173,7 +173,7 @@ class LocalRecords:
     def list_events(self, *, after: int, limit: int) -> list[Event]:
         return events.list_events(self.library, after=after, limit=limit)
 
-    def get_standings(self, chain_id: str) -> dict[str, tuple[Workflow, Attempt | None, Artifact | None]]:
+    def get_standings(self, chain_id: str) -> Standings:
         return standings.get_standings(self.library, chain_id)
 
     def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
@@ -193,8 +193,8 @@ class LocalRecords:
     def expire(self, chain_id: str, step_id: str) -> None:
         rounds.expire(self.library, self, chain_id, step_id)
 
-    def get_workflow(self, workflow_id: str) -> Workflow:
-        return workflows.get_workflow(self.library, workflow_id)
+    def find_step(self, workflow_id: str) -> tuple[Workflow | None, Attempt | None]:
+        return workflows.find_step(self.library, workflow_id)
 
     def create_workflow(self, **columns: Any) -> Workflow:
         workflow, _ = workflows.create_workflow(self.library, actor=self.by, **columns)
@@ -206,17 +206,14 @@ class LocalRecords:
     def fail(self, workflow_id: str, *, error: str) -> None:
         executing.fail(self.library, workflow_id, error=error, by=self.by)
 
-    def newest_attempt(self, workflow_id: str) -> Attempt | None:
-        return attempts.newest(self.library, workflow_id)
-
     def sent_before(self, attempt: Attempt) -> Attempt | None:
         return attempts.sent_before(self.library, attempt)
 
     def get_overrides(self, attempt: Attempt) -> dict[str, Any]:
         return executing.get_overrides(self.library, attempt.id)
 
-    def begin_attempt(self, workflow_id: str, *, server: str, overrides: dict[str, Any] | None) -> Attempt:
-        return executing.begin_attempt(self.library, workflow_id, server=server, overrides=overrides, by=self.by)
+    def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
+        return executing.begin_attempt(self.library, step, server=server, overrides=overrides, by=self.by)
 
     def prepare(self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]) -> Attempt:
         written = {"parameters": parameters, "workflow_definition": workflow_definition}

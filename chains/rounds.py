@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..library import decisions, driving, views
+from ..library import decisions, driving
 from . import steps
 from .driven import Chain
 from .progress import Phase, Progress, Standing, look
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from .records import Records
 
 
-def settle(chain: Chain, found: Progress, row: views.Chain) -> float | None:
+def settle(chain: Chain, found: Progress) -> float | None:
     """Write down what was found at a look.
 
-    Args:
-        row: the chain's row as it was before.
     Returns:
         Seconds after which to look again though nothing is heard; None: there is no need to.
     """
@@ -33,7 +31,7 @@ def settle(chain: Chain, found: Progress, row: views.Chain) -> float | None:
     for standing in (one for level in found.levels for one in level if one.phase is Phase.PENDING):
         if (left := _expire(chain, standing)) is not None:
             waits.append(left)
-    if (found.status, found.error) != (row.status, row.error_message):
+    if (found.status, found.error) != (found.row.status, found.row.error_message):
         chain.records.conclude_chain(chain.id, status=found.status, error=found.error)
     return min(waits, default=None)
 

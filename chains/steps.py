@@ -18,7 +18,6 @@ from ..errors import (
     ArtifactDBError,
     Conflict,
     Incomplete,
-    NotFound,
     NotUsable,
     PromptRefused,
     ServerFailed,
@@ -44,24 +43,12 @@ AWAY = 60.0
 
 def find(chain: Chain, step: Step) -> Workflow | None:
     """The workflow of a step; None where it has none yet."""
-    with suppress(NotFound):
-        return chain.records.get_workflow(chain.workflow_id(step))
-    return None
+    return chain.records.find_step(chain.workflow_id(step))[0]
 
 
 def ensure(chain: Chain, step: Step) -> Workflow:
     """The workflow of a step, made where there is none."""
-    if (found := find(chain, step)) is not None:
-        return found
-    return chain.records.create_workflow(
-        id=chain.workflow_id(step),
-        chain_id=chain.id,
-        step_id=step.id,
-        workflow_name=step.workflow_name,
-        requires_approval=step.requires_approval,
-        workflow_definition=dict(step.workflow),
-        **chain.temporal,
-    )
+    return find(chain, step) or chain.records.create_workflow(**_columns(chain, step))
 
 
 def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | None = None) -> Next:
@@ -71,9 +58,8 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | N
         done: the workflows of the steps before it.
         only: do nothing that belongs to another stage; what is next is told all the same.
     """
-    workflow = ensure(chain, step)
-    newest = chain.records.newest_attempt(workflow.id)
-    if workflow.status in ("skipped", "cancelled"):
+    workflow, newest = chain.records.find_step(chain.workflow_id(step))
+    if workflow is not None and workflow.status in ("skipped", "cancelled"):
         return OVER
     try:
         if newest is not None and newest.status in UNDER_WAY:
@@ -84,11 +70,12 @@ def advance(chain: Chain, step: Step, done: dict[str, Workflow], only: Stage | N
         if wait > 0 or only not in (None, Stage.BEGIN):
             return Next(Stage.BEGIN, wait)
         if newest is None and step.condition is not None and not _holds(chain, step, done):
-            chain.records.skip(workflow.id, reason=f"its condition is false: {step.condition}")
+            chain.records.skip(ensure(chain, step).id, reason=f"its condition is false: {step.condition}")
             return OVER
-        return _begin(chain, step, workflow, newest)
+        begun = _begin(chain, step, newest)
+        return _go_on(chain, step, begun, done, only) if isinstance(begun, Attempt) else begun
     except BadExpression as error:
-        _give_up(chain, workflow, newest, f"a template cannot be filled in: {error}")
+        _give_up(chain, step, f"a template cannot be filled in: {error}")
         return OVER
     except Conflict as error:
         logger.info("step %s of chain %s changed meanwhile: %s", step.id, chain.id, error)
@@ -105,24 +92,36 @@ def due_in(chain: Chain, step: Step, attempt: Attempt) -> float | None:
     return max(0.0, wait - prompts.since(chain, attempt.completed_at))
 
 
-def _begin(chain: Chain, step: Step, workflow: Workflow, last: Attempt | None) -> Next:
+def _columns(chain: Chain, step: Step) -> dict[str, Any]:
+    """What the workflow of a step is made of."""
+    return {
+        "id": chain.workflow_id(step),
+        "chain_id": chain.id,
+        "step_id": step.id,
+        "workflow_name": step.workflow_name,
+        "requires_approval": step.requires_approval,
+        "workflow_definition": dict(step.workflow),
+        **chain.temporal,
+    }
+
+
+def _begin(chain: Chain, step: Step, last: Attempt | None) -> Attempt | Next:
+    """A new attempt, with the workflow where that is not there yet; what is next instead where there can be none."""
     try:
-        chain.records.begin_attempt(
-            workflow.id,
-            server=chain.servers.choose(step.server, step.workflow),
-            overrides=chain.records.get_overrides(last) if last is not None else None,
-        )
+        server = chain.servers.choose(step.server, step.workflow)
+        overrides = chain.records.get_overrides(last) if last is not None else None
+        begun = chain.records.begin_attempt(_columns(chain, step), server=server, overrides=overrides)
     except UnknownServer as error:
         if last is not None:
             chain.given_up.add(last.id)
-        chain.records.fail(workflow.id, error=str(error))
+        chain.records.fail(ensure(chain, step).id, error=str(error))
         return OVER
     except ServerFailed as error:
         # Nothing was tried yet: it waits until one is there, however long that takes, and says so.
         logger.warning("step %s of chain %s waits: %s", step.id, chain.id, error)
         return Next(Stage.BEGIN, chain.patience("any", prompts.SOONEST * 10))
     chain.away.pop("any", None)
-    return Next(Stage.DELIVER)
+    return begun
 
 
 def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow], only: Stage | None) -> Next:
@@ -258,8 +257,9 @@ def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifac
     return {**chain.parameters, **steps}
 
 
-def _give_up(chain: Chain, workflow: Workflow, attempt: Attempt | None, error: str) -> None:
+def _give_up(chain: Chain, step: Step, error: str) -> None:
+    _, attempt = chain.records.find_step(chain.workflow_id(step))
     if attempt is not None and attempt.status in UNDER_WAY:
         chain.records.conclude(attempt.id, status="failed", error=error)
     else:
-        chain.records.fail(workflow.id, error=error)
+        chain.records.fail(ensure(chain, step).id, error=error)

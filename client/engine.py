@@ -16,6 +16,7 @@ from ..comfyui_client.connections import Connections
 from ..errors import ArtifactDBError, BadConfiguration, Conflict, DeliveryFailed, NotUsable, StoreFailed, Unavailable
 from ..library import arrivals, artifacts, collecting, identities
 from ..library.delivering import bring
+from ..library.standings import Standings
 from ..library.underway import Underway
 from ..library.views import Artifact, Attempt, Chain, Drive, Event, Transfer, View, Workflow
 from ..storage.local import Store
@@ -97,11 +98,13 @@ class HubRecords:
         found = self._ask("list_events", query={"after": after, "limit": limit})
         return [_view(Event, one) for one in found["items"]]
 
-    def get_standings(self, chain_id: str) -> dict[str, tuple[Workflow, Attempt | None, Artifact | None]]:
-        return {
+    def get_standings(self, chain_id: str) -> Standings:
+        told = self._call("get_standings", chain_id=chain_id)
+        steps = {
             workflow_id: (_view(Workflow, workflow), _maybe(Attempt, attempt), _maybe(Artifact, current))
-            for workflow_id, (workflow, attempt, current) in self._call("get_standings", chain_id=chain_id).items()
+            for workflow_id, (workflow, attempt, current) in told["steps"].items()
         }
+        return Standings(_view(Chain, told["chain"]), steps)
 
     def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
         self._call("conclude_chain", chain_id=chain_id, status=status, error=error)
@@ -116,8 +119,9 @@ class HubRecords:
     def expire(self, chain_id: str, step_id: str) -> None:
         self._call("expire", chain_id=chain_id, step_id=step_id)
 
-    def get_workflow(self, workflow_id: str) -> Workflow:
-        return _view(Workflow, self._ask("get_workflow", path={"workflow_id": workflow_id}))
+    def find_step(self, workflow_id: str) -> tuple[Workflow | None, Attempt | None]:
+        workflow, newest = self._call("find_step", workflow_id=workflow_id)
+        return _maybe(Workflow, workflow), _maybe(Attempt, newest)
 
     def create_workflow(self, **columns: Any) -> Workflow:
         return _view(Workflow, self._call("create_workflow", **columns))
@@ -127,9 +131,6 @@ class HubRecords:
 
     def fail(self, workflow_id: str, *, error: str) -> None:
         self._call("fail", workflow_id=workflow_id, error=error)
-
-    def newest_attempt(self, workflow_id: str) -> Attempt | None:
-        return _maybe(Attempt, self._call("newest_attempt", workflow_id=workflow_id))
 
     def sent_before(self, attempt: Attempt) -> Attempt | None:
         if attempt.number == 1:
@@ -141,9 +142,8 @@ class HubRecords:
         found = (one["overrides"] for one in self._attempts(attempt.workflow_id) if one["id"] == attempt.id)
         return dict(next(found, {}))
 
-    def begin_attempt(self, workflow_id: str, *, server: str, overrides: dict[str, Any] | None) -> Attempt:
-        asked = {"workflow_id": workflow_id, "server": server, "overrides": overrides}
-        return _view(Attempt, self._call("begin_attempt", **asked))
+    def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
+        return _view(Attempt, self._call("begin_attempt", step=step, server=server, overrides=overrides))
 
     def prepare(self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]) -> Attempt:
         asked = {"attempt_id": attempt_id, "parameters": parameters, "workflow_definition": workflow_definition}

@@ -144,13 +144,6 @@ def get_attempt(library: Library, attempt_id: str) -> Attempt:
         return Attempt.of(row_of(attempt_id))
 
 
-def newest(library: Library, workflow_id: str) -> Attempt | None:
-    """The last attempt of a workflow; None where it has none."""
-    with library.reading():
-        row = newest_row(workflow_id)
-        return Attempt.of(row) if row else None
-
-
 def sent_before(library: Library, attempt: Attempt) -> Attempt | None:
     """The last attempt before this one whose prompt may have come to its server; None where there is none."""
     if attempt.number == 1:

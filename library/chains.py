@@ -212,6 +212,19 @@ def row_of(chain_id: str) -> dict[str, Any]:
     return _get(chain_id)
 
 
+def summary_of(chain_id: str) -> dict[str, Any]:
+    """As `row_of`, without the definition."""
+    row = _summary.row(chain_id.lower())
+    if row is None:
+        raise NotFound(f"no chain {chain_id}")
+    return row
+
+
+@prepared
+def _summary(chain_id: Any) -> Any:
+    return models.Chain.select(*_SUMMARY).where((models.Chain.id == chain_id) & models.Chain.deleted_at.is_null())
+
+
 def _mark(chain_id: str, at: str | None) -> int:
     """Mark all that is in a chain as in the trash with it, or as there again; returns how many artifacts it has.
 

@@ -6,6 +6,7 @@ one that is `executing` has been acknowledged by it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def begin_attempt(
     library: Library,
-    workflow_id: str,
+    step: Mapping[str, Any],
     *,
     server: str,
     overrides: dict[str, Any] | None = None,
@@ -29,14 +30,19 @@ def begin_attempt(
 ) -> Attempt:
     """A new attempt of a step on a server, under a prompt id of our own; where one is open, that one.
 
+    Args:
+        step: what `workflows.checked` takes; the workflow is made of it, where it is not there yet.
     Raises:
-        NotFound: the workflow is gone. Conflict: it was cancelled or skipped. UnknownServer.
+        NotFound: its chain is gone. Conflict: it was cancelled or skipped, or is in the trash.
+        UnknownServer. Invalid: `step` has a wrong value.
     """
     address = library.config.server(server).name
+    columns = workflows.checked(library, **step)
     with library.writing(by) as tx:
-        workflow = workflows.row_of(workflow_id)
+        workflows.ensure(tx, columns)
+        workflow = workflows.row_of(columns["id"])
         if workflow["status"] in ("cancelled", "skipped"):
-            raise Conflict(f"workflow {workflow_id} is {workflow['status']}")
+            raise Conflict(f"workflow {workflow['id']} is {workflow['status']}")
         newest = attempts.newest_row(workflow["id"])
         if newest is not None and newest["status"] in UNDER_WAY:
             return Attempt.of(newest)

@@ -159,7 +159,7 @@ def _join_chain(tx: Transaction, chain: str) -> str:
 def _create(tx: Transaction, run: Run, workflow_id: str, chain_id: str | None) -> tuple[str, str]:
     workflows.insert_workflow(
         tx,
-        workflow_id,
+        id=workflow_id,
         chain_id=chain_id,
         step_id=run.step or None,
         workflow_name=run.workflow_name,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peewee import JOIN, fn
 
 from ..db import models
 from ..db.querying import prepared
-from . import artifacts
-from .views import Artifact, Attempt, Workflow
+from . import artifacts, chains
+from .views import Artifact, Attempt, Chain, Workflow
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -17,16 +18,27 @@ if TYPE_CHECKING:
 _HEAVY = ("workflow_definition", "parameters", "extra_pnginfo")
 
 
-def get_standings(library: Library, chain_id: str) -> dict[str, tuple[Workflow, Attempt | None, Artifact | None]]:
-    """The workflows of a chain by their ids, each with its newest attempt and its current artifact.
+@dataclass(frozen=True)
+class Standings:
+    """A chain, and its workflows by their ids, each with its newest attempt and its current artifact, at one moment."""
 
-    Definitions and parameters are left out. Of a chain that is not there, or in the trash, there are none.
+    chain: Chain
+    steps: dict[str, tuple[Workflow, Attempt | None, Artifact | None]]
+
+
+def get_standings(library: Library, chain_id: str) -> Standings:
+    """How the steps of a chain stand. Definitions and parameters are left out.
+
+    Raises:
+        NotFound: it is not there, or in the trash.
     """
     with library.reading():
+        chain = Chain.of(chains.summary_of(chain_id))
         rows = _workflows.rows(chain_id)
         newest = {row["workflow_id"]: Attempt.of({**dict.fromkeys(_HEAVY), **row}) for row in _newest.rows(chain_id)}
         current = {one.workflow_id: one for one in artifacts.views(library, _current.rows(chain_id))}
-    return {row["id"]: (Workflow.of(row), newest.get(row["id"]), current.get(row["id"])) for row in rows}
+    steps = {row["id"]: (Workflow.of(row), newest.get(row["id"]), current.get(row["id"])) for row in rows}
+    return Standings(chain, steps)
 
 
 def _light(model: Any) -> list[Any]:

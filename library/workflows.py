@@ -9,7 +9,7 @@ from ..db.querying import all_rows, first_row, insert, prepared
 from ..db.statuses import UNDER_WAY, WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
-from .views import Workflow
+from .views import Attempt, Workflow
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -24,11 +24,29 @@ _CHANGEABLE = (
 _ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
 
 
-def create_workflow(
+def create_workflow(library: Library, *, actor: str, **columns: Any) -> tuple[Workflow, bool]:
+    """Make a workflow: a step of a chain, or a standalone one. With a `prompt_id` it has its first attempt at once.
+
+    Args:
+        columns: what `checked` takes.
+    Returns:
+        The workflow, and whether it was made now (False: the same call was made before).
+    Raises:
+        NotFound: the chain is not there. UnknownServer. Invalid: a value is wrong.
+        Conflict: the id is taken by another workflow.
+    """
+    columns = checked(library, **columns)
+    with library.writing(actor) as tx:
+        is_new = ensure(tx, columns)
+        if is_new and columns["prompt_id"]:
+            _begin_attempt(tx, columns)
+        return Workflow.of(_get(columns["id"])), is_new
+
+
+def checked(
     library: Library,
     *,
     workflow_name: str,
-    actor: str,
     id: str | None = None,
     chain_id: str | None = None,
     step_id: str | None = None,
@@ -41,19 +59,17 @@ def create_workflow(
     parameters: dict[str, Any] | None = None,
     temporal_workflow_id: str | None = None,
     temporal_run_id: str | None = None,
-) -> tuple[Workflow, bool]:
-    """Make a workflow: a step of a chain, or a standalone one. With a `prompt_id` it has its first attempt at once.
+) -> dict[str, Any]:
+    """The columns of a new workflow.
 
     Args:
-        id: a UUID of the caller's choosing, which makes the call safe to repeat.
+        id: a UUID of the caller's choosing, which makes it safe to make the workflow again.
         server: a configured server's name; `server_address` is a label in its place, and is never contacted.
-    Returns:
-        The workflow, and whether it was made now (False: the same call was made before).
     Raises:
-        NotFound: the chain is not there. UnknownServer. Invalid: a value is wrong.
-        Conflict: the id is taken by another workflow.
+        UnknownServer. Invalid: a value is wrong.
     """
-    columns: dict[str, Any] = {
+    return {
+        "id": identities.checked_id(id) if id is not None else identities.new_id(),
         "chain_id": identities.checked_id(chain_id, "chain_id") if chain_id is not None else None,
         "step_id": names.checked_name(step_id, "step_id") if step_id is not None else None,
         "workflow_name": names.checked_name(workflow_name, "workflow_name"),
@@ -66,36 +82,39 @@ def create_workflow(
         "temporal_workflow_id": temporal_workflow_id,
         "temporal_run_id": temporal_run_id,
     }
-    workflow_id = identities.checked_id(id) if id is not None else identities.new_id()
-    with library.writing(actor) as tx:
-        existing = _by_id.row(workflow_id) if id is not None else None
-        if existing is not None:
-            if existing["chain_deleted_at"] is not None:
-                raise Conflict(f"workflow {workflow_id} is in the trash with its chain", id=workflow_id)
-            same = ("chain_id", "step_id", "workflow_name", "requires_approval")
-            different = [key for key in same if existing[key] != columns[key]]
-            if different:
-                raise Conflict(f"workflow {workflow_id} is there already, with another {different[0]}", id=workflow_id)
-            return Workflow.of(existing), False
-        chain = columns["chain_id"]
-        there = (models.Chain.id == chain) & models.Chain.deleted_at.is_null()
-        if chain is not None and not models.Chain.select().where(there).exists():
-            raise NotFound(f"no chain {chain}")
-        insert_workflow(tx, workflow_id, **columns)
-        if columns["prompt_id"]:
-            _begin_attempt(tx, {"id": workflow_id, **columns})
-        return Workflow.of(_get(workflow_id)), True
 
 
-def insert_workflow(tx: Transaction, workflow_id: str, **columns: Any) -> None:
+def ensure(tx: Transaction, columns: dict[str, Any]) -> bool:
+    """Make a workflow of what `checked` gave, unless it is there; returns whether it was made now.
+
+    Raises:
+        NotFound: its chain is not there. Conflict: the id is taken by another workflow.
+    """
+    workflow_id = columns["id"]
+    existing = _by_id.row(workflow_id)
+    if existing is None:
+        if columns["chain_id"] is not None and not _chain_is_there.row(columns["chain_id"]):
+            raise NotFound(f"no chain {columns['chain_id']}")
+        insert_workflow(tx, **columns)
+        return True
+    if existing["chain_deleted_at"] is not None:
+        raise Conflict(f"workflow {workflow_id} is in the trash with its chain", id=workflow_id)
+    same = ("chain_id", "step_id", "workflow_name", "requires_approval")
+    different = [key for key in same if existing[key] != columns[key]]
+    if different:
+        raise Conflict(f"workflow {workflow_id} is there already, with another {different[0]}", id=workflow_id)
+    return False
+
+
+def insert_workflow(tx: Transaction, **columns: Any) -> None:
     """A new row with its event, inside the caller's transaction; of a chain in the trash it is there too."""
     columns.update(queued_at=tx.at, created_at=tx.at, updated_at=tx.at)
     if columns["chain_id"] is not None:
-        chain = models.Chain.select(models.Chain.deleted_at).where(models.Chain.id == columns["chain_id"])
-        columns["chain_deleted_at"] = chain.scalar()
+        columns["chain_deleted_at"] = _chain_deleted_at.value(columns["chain_id"])
     if columns["status"] == "executing":
         columns["started_at"] = tx.at
-    insert(models.Workflow, {"id": workflow_id, **columns})
+    insert(models.Workflow, columns)
+    workflow_id = columns["id"]
     told = ("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status")
     after = {key: columns[key] for key in told}
     tx.log(
@@ -111,6 +130,16 @@ def get_workflow(library: Library, workflow_id: str) -> Workflow:
     """
     with library.reading():
         return Workflow.of(_get(workflow_id))
+
+
+def find_step(library: Library, workflow_id: str) -> tuple[Workflow | None, Attempt | None]:
+    """A workflow and its newest attempt; None for what is not there, or in the trash."""
+    with library.reading():
+        row = _by_id.row(workflow_id.lower())
+        if row is None or row["chain_deleted_at"] is not None:
+            return None, None
+        newest = attempts.newest_row(row["id"])
+        return Workflow.of(row), Attempt.of(newest) if newest else None
 
 
 def get_workflow_by_step(library: Library, chain_id: str, step_id: str) -> Workflow:
@@ -267,6 +296,16 @@ def _label(library: Library, server: str | None, address: str | None) -> str:
 @prepared
 def _by_id(workflow_id: Any) -> Any:
     return models.Workflow.select().where(models.Workflow.id == workflow_id)
+
+
+@prepared
+def _chain_is_there(chain_id: Any) -> Any:
+    return models.Chain.select(models.Chain.id).where((models.Chain.id == chain_id) & models.Chain.deleted_at.is_null())
+
+
+@prepared
+def _chain_deleted_at(chain_id: Any) -> Any:
+    return models.Chain.select(models.Chain.deleted_at).where(models.Chain.id == chain_id)
 
 
 def _get(workflow_id: str) -> dict[str, Any]:

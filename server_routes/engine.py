@@ -80,6 +80,10 @@ def _heard(value: Any, where: str) -> list[tuple[str | None, str | None]]:
     return [(one["chain_id"], one["workflow_id"]) for one in found]
 
 
+def _step(value: Any, where: str) -> dict[str, Any]:
+    return asking.members(checked_object(value, where), _STEP, _TEMPORAL, within=f"{where}.")
+
+
 def _hashes(value: Any, where: str) -> list[str]:
     return [asking.sha256(one, where) for one in asking.texts(value, where)]
 
@@ -99,6 +103,10 @@ _ID, _NAME, _TEXT = identities.checked_id, asking.name, asking.message
 _ERROR = asking.nullable(_TEXT)
 _CHAIN, _WORKFLOW, _ATTEMPT = {"chain_id": _ID}, {"workflow_id": _ID}, {"attempt_id": _ID}
 _PROMPT = {"server": _NAME, "prompt_id": _NAME}
+_STEP = {
+    **{"id": _ID, **_CHAIN, "step_id": _NAME, "workflow_name": _NAME},
+    **{"requires_approval": asking.flag, "workflow_definition": checked_object},
+}
 _TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": asking.temporal_id}
 
 CALLS: Mapping[str, Call] = {
@@ -111,19 +119,12 @@ CALLS: Mapping[str, Call] = {
     "is_driven_by": Call(LocalRecords.is_driven_by, {**_CHAIN, **_TEMPORAL}),
     "cancel_chain": Call(LocalRecords.cancel_chain, _CHAIN),
     "expire": Call(LocalRecords.expire, {**_CHAIN, "step_id": _NAME}),
-    "create_workflow": Call(
-        LocalRecords.create_workflow,
-        {
-            **{"id": _ID, **_CHAIN, "step_id": _NAME, "workflow_name": _NAME},
-            **{"requires_approval": asking.flag, "workflow_definition": checked_object},
-        },
-        _TEMPORAL,
-    ),
+    "create_workflow": Call(LocalRecords.create_workflow, _STEP, _TEMPORAL),
     "skip": Call(LocalRecords.skip, {**_WORKFLOW, "reason": _TEXT}),
     "fail": Call(LocalRecords.fail, {**_WORKFLOW, "error": _TEXT}),
-    "newest_attempt": Call(LocalRecords.newest_attempt, _WORKFLOW),
+    "find_step": Call(LocalRecords.find_step, _WORKFLOW),
     "begin_attempt": Call(
-        LocalRecords.begin_attempt, {**_WORKFLOW, "server": _NAME, "overrides": asking.nullable(checked_object)}
+        LocalRecords.begin_attempt, {"step": _step, "server": _NAME, "overrides": asking.nullable(checked_object)}
     ),
     "prepare": Call(
         LocalRecords.prepare, {**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object}

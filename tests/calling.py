@@ -72,7 +72,7 @@ from comfyui_artifact_db.library.views import Attempt
 from comfyui_artifact_db.media.kinds import PNG
 from comfyui_artifact_db.storage.local import Intent, Placement
 from comfyui_servers_that import ComfyUI, serving
-from making import Pictures, png
+from making import Pictures, made_of, png
 
 ASK = pages.Ask(50, None)
 BY = "tester"
@@ -277,7 +277,11 @@ class Scene:
     def execute(self) -> object:
         """A step of a driven chain has a new attempt, which is not prepared."""
         self.drive()
-        return executing.begin_attempt(self.library, self.workflow_id, server="gpu-a", by=BY)
+        return executing.begin_attempt(self.library, self.step(), server="gpu-a", by=BY)
+
+    def step(self) -> dict[str, Any]:
+        """What the workflow is made of."""
+        return made_of(workflows.get_workflow(self.library, self.workflow_id))
 
     def queue_step(self) -> object:
         how = {"workflow_name": "w", "chain_id": self.chain_id, "step_id": "next"}
@@ -393,7 +397,6 @@ CALLS: dict[str, Call] = {
     "artifacts.has_its_bytes": reads(lambda s: artifacts.has_its_bytes(s.library, s.usable)),
     "artifacts.get_recorded": reads(lambda s: artifacts.get_recorded(s.library, s.usable.id)),
     "attempts.get_attempt": reads(lambda s, attempt: attempts.get_attempt(s.library, attempt.id), Scene.execute),
-    "attempts.newest": reads(lambda s: attempts.newest(s.library, s.workflow_id)),
     "attempts.sent_before": reads(lambda s, attempt: attempts.sent_before(s.library, attempt), Scene.execute),
     "attempts.list_attempts": reads(lambda s: attempts.list_attempts(s.library, s.workflow_id)),
     "attempts.finish": changes(
@@ -438,7 +441,7 @@ CALLS: dict[str, Call] = {
         lambda s, _: driving.conclude(s.library, s.chain_id, status="completed", error=None, by=BY), Scene.drive
     ),
     "executing.begin_attempt": changes(
-        lambda s, _: executing.begin_attempt(s.library, s.workflow_id, server="gpu-a", overrides={"9.a": 1}, by=BY),
+        lambda s, _: executing.begin_attempt(s.library, s.step(), server="gpu-a", overrides={"9.a": 1}, by=BY),
         Scene.drive,
     ),
     "executing.get_overrides": reads(lambda s, attempt: executing.get_overrides(s.library, attempt.id), Scene.execute),
@@ -574,6 +577,8 @@ CALLS: dict[str, Call] = {
     "workflows.create_workflow": changes(
         lambda s: workflows.create_workflow(s.library, workflow_name="b", chain_id=s.chain_id, prompt_id="p2", actor=BY)
     ),
+    "workflows.find_step": reads(lambda s: workflows.find_step(s.library, s.workflow_id)),
+    "workflows.checked": reads(lambda s: workflows.checked(s.library, workflow_name="w")),
     "workflows.get_workflow": reads(lambda s: workflows.get_workflow(s.library, s.workflow_id)),
     "workflows.get_workflow_by_step": reads(lambda s: workflows.get_workflow_by_step(s.library, s.chain_id, "a")),
     "workflows.get_workflows_by_chain": reads(lambda s: workflows.get_workflows_by_chain(s.library, s.chain_id)),

@@ -17,6 +17,7 @@ from comfyui_artifact_db.chains.driven import Chain
 from comfyui_artifact_db.chains.progress import look
 from comfyui_artifact_db.chains.records import Records
 from comfyui_artifact_db.chains.servers import Servers
+from comfyui_artifact_db.chains.stages import Stage
 from comfyui_artifact_db.client.engine import HubRecords
 from comfyui_artifact_db.config import Config, Server
 from comfyui_artifact_db.db import models
@@ -175,17 +176,22 @@ class Engine:
         self.waited = 0
         self._chain: Chain | None = None
 
-    def turn(self) -> str:
-        """Look once, and do what there is to do; returns how the chain stood."""
+    def turn(self, only: Stage | None = None) -> str:
+        """Look once, and do what there is to do, or what belongs to a stage; returns how the chain stood."""
         records = self.records
         chain = self._chain = self._chain or Chain.load(records, self.chain_id, Servers(records))
-        row = records.get_chain(self.chain_id)
         found = look(chain)
-        rounds.settle(chain, found, row)
+        rounds.settle(chain, found)
         for ready in found.ready:
-            following = steps.advance(chain, ready, found.done)
+            following = steps.advance(chain, ready, found.done, only)
             time.sleep(min(following.wait, 0.05))
         return found.status
+
+    def begin(self, step_id: str) -> None:
+        """Turn until an attempt of a step has begun, of which nothing is sent yet."""
+        while self._chain is None or step_id not in {step.id for step in look(self._chain).ready}:
+            self.turn()
+        self.turn(Stage.BEGIN)
 
     def run(self, *ends: str, seconds: float = 30.0) -> str:
         """Turn until the chain has ended, or stands so."""

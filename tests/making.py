@@ -7,7 +7,7 @@ from typing import Any
 
 from comfyui_artifact_db.library import artifacts, identities, recording, runs
 from comfyui_artifact_db.library.opening import Library
-from comfyui_artifact_db.library.views import Artifact
+from comfyui_artifact_db.library.views import Artifact, Workflow
 from PIL import Image
 
 
@@ -16,6 +16,12 @@ def png(shade: int = 0, size: tuple[int, int] = (8, 8)) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, (shade % 256, shade // 256 % 256, 7)).save(file, "PNG")
     return file.getvalue()
+
+
+def made_of(workflow: Workflow) -> dict[str, Any]:
+    """What an engine makes a step's workflow of."""
+    names = ("id", "chain_id", "step_id", "workflow_name", "requires_approval", "workflow_definition")
+    return {name: getattr(workflow, name) for name in names}
 
 
 class Pictures:

@@ -136,16 +136,15 @@ class Activities:
     def _look(self, chain_id: str, ids: dict[str, Any]) -> Look:
         seq = self._records.last_seq()
         try:
-            row = self._records.get_chain(chain_id)
-            if (row.temporal_workflow_id, row.temporal_run_id) != tuple(ids.values()):
-                self._records.is_driven_by(chain_id, **ids)
             chain = self._chain(chain_id)
             chain.temporal = ids
             found = progress.look(chain)
+            if (found.row.temporal_workflow_id, found.row.temporal_run_id) != tuple(ids.values()):
+                self._records.is_driven_by(chain_id, **ids)
             self._hearing.keep(chain_id, found.under_way)
             if found.status in FINISHED_CHAIN:
                 return Look(found.status, seq, has_ended=True)
-            wait = rounds.settle(chain, found, row)
+            wait = rounds.settle(chain, found)
             return Look(found.status, seq, ready=[step.id for step in found.ready], wait=wait)
         except NotFound:
             return Look("gone", seq)

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from chaining import Studio, step, until
 from comfyui_artifact_db.chains.records import LocalRecords, Records
+from comfyui_artifact_db.chains.stages import Stage
 from comfyui_artifact_db.client.engine import HubRecords
 from comfyui_artifact_db.comfyui_client import History
 from comfyui_artifact_db.config import Server
@@ -33,7 +34,7 @@ from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import SUCCESS
 from engines import FARM, Engine, farm, over_http, strict, token_of
-from making import png
+from making import made_of, png
 from running import served
 
 WAYS = ("library", "hub")
@@ -119,8 +120,9 @@ def test_every_question_has_the_same_answer(studio: Studio, tmp_path: Path) -> N
         return replace(view, local_path="", file_mtime_ns=None, file_inode=None)
 
     def standings(records: Records) -> Any:
-        found = records.get_standings(chain.id).items()
-        return {key: (one, attempt, current and untold(current)) for key, (one, attempt, current) in found}
+        found = records.get_standings(chain.id)
+        steps = found.steps.items()
+        return found.chain, {key: (one, attempt, current and untold(current)) for key, (one, attempt, current) in steps}
 
     ask: dict[str, Callable[[Records], Any]] = {
         "store_id": lambda records: records.store_id(),
@@ -132,8 +134,8 @@ def test_every_question_has_the_same_answer(studio: Studio, tmp_path: Path) -> N
         "get_chain": lambda records: records.get_chain(chain.id),
         "get_drive": lambda records: records.get_drive(chain.id),
         "get_standings": standings,
-        "get_workflow": lambda records: records.get_workflow(workflow.id),
-        "newest_attempt": lambda records: records.newest_attempt(workflow.id),
+        "find_step": lambda records: records.find_step(workflow.id),
+        "find_step of none": lambda records: records.find_step(chain.id),
         "sent_before": lambda records: records.sent_before(last),
         "sent_before the first": lambda records: records.sent_before(first),
         "get_overrides": lambda records: records.get_overrides(last),
@@ -267,9 +269,9 @@ def test_calls_that_come_twice_do_the_same_once(engine: Farm) -> None:
     chain = engine.begin(step("one", server="any"))
     records, library = engine.records, engine.library
     driver = Engine(records, chain)
-    driver.turn()
+    driver.turn(Stage.BEGIN)
     workflow = engine.studio.workflow(chain, "one")
-    attempt = records.newest_attempt(workflow.id)
+    attempt = records.find_step(workflow.id)[1]
     assert attempt is not None
     other = next(name for name in engine.studio.servers if name != attempt.server_address)
     graph = {"9": {"class_type": "SaveImage", "inputs": {}}}
@@ -278,14 +280,14 @@ def test_calls_that_come_twice_do_the_same_once(engine: Farm) -> None:
         first, before = call(), events.last_seq(library)
         assert (call(), events.last_seq(library)) == (first, before)
 
-    twice(lambda: records.begin_attempt(workflow.id, server=other, overrides=None).id)
+    twice(lambda: records.begin_attempt(made_of(workflow), server=other, overrides=None).id)
     twice(lambda: records.move(attempt.id, server=other))
     twice(lambda: records.conclude_chain(chain.id, status="executing_level_0", error=None))
     records.prepare(attempt.id, parameters={}, workflow_definition=graph)
     assert records.prepare(attempt.id, parameters={}, workflow_definition=graph).workflow_definition == graph
     twice(lambda: records.acknowledge(attempt.id))
     twice(lambda: records.conclude(attempt.id, status="failed", error="no luck"))
-    again = records.begin_attempt(workflow.id, server=other, overrides={"7.seed": 7})
+    again = records.begin_attempt(made_of(workflow), server=other, overrides={"7.seed": 7})
     assert records.get_overrides(again) == {"7.seed": 7}
     twice(lambda: records.withdraw(again.id, reason="it came after all"))
     twice(lambda: records.fail(workflow.id, error="never"))
@@ -298,14 +300,14 @@ def test_refusals_are_the_same_errors(engine: Farm) -> None:
     records, studio = engine.records, engine.studio
     artifact, (attempt,) = studio.current(chain, "one"), studio.attempts(chain, "two")
     with pytest.raises(UnknownServer):
-        records.begin_attempt(attempt.workflow_id, server="gpu-z", overrides=None)
+        records.begin_attempt(made_of(studio.workflow(chain, "two")), server="gpu-z", overrides=None)
     with pytest.raises(Conflict):
         records.acknowledge(attempt.id)
     with pytest.raises(NotFound):
         records.conclude(artifact.id, status="failed", error=None)
     executing.retry(studio.library, attempt.workflow_id, parameters=None, by="anna")
     decisions.reject(studio.library, artifact.id, by="anna", reason="too dark")
-    newest = records.newest_attempt(attempt.workflow_id)
+    newest = records.find_step(attempt.workflow_id)[1]
     assert newest is not None
     now = records.get_artifact(artifact.id)
     for ask in (lambda: records.deliver(newest, artifact.id), lambda: records.read(now)):
@@ -393,9 +395,8 @@ def test_a_hub_that_takes_a_delivery_for_abandoned_and_cannot_make_it_is_in_nobo
     token = token_of(studio)
     with served(strict(studio)) as hub, farm(studio, hub.url, tmp_path / "farm", token=token) as records:
         driver = Engine(records, chain)
-        while "two" not in studio.statuses(chain):
-            driver.turn()
-        attempt = records.newest_attempt(studio.workflow(chain, "two").id)
+        driver.begin("two")
+        attempt = records.find_step(studio.workflow(chain, "two").id)[1]
         assert attempt is not None
         records._call("begin_delivery", attempt_id=attempt.id, artifact_id=studio.current(chain, "one").id)
     behind_a_wall = replace(

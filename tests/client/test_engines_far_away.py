@@ -42,8 +42,7 @@ def test_a_download_and_an_upload_that_are_cut_go_on_or_begin_again(studio: Stud
     chain = studio.begin(step("one", server="gpu-a"), {**step("two", server="gpu-b"), **loads}, engine="temporal")
     with served(strict(studio)) as hub, wire(hub.port) as lossy, farm(studio, lossy.url, tmp_path / "farm") as records:
         driver = Engine(records, chain)
-        while studio.statuses(chain).get("two") != "queued":
-            driver.turn()
+        driver.begin("two")
         # Of the next answers of the hub only the beginning comes, also of the file.
         lossy.cut = [100, 1_000_000, 20, 1_500_000, 40, 1_000_000]
         assert driver.run() == "completed"
@@ -101,9 +100,8 @@ def test_a_worker_that_is_gone_leaves_its_work_to_another(studio: Studio, tmp_pa
     chain = studio.begin(step("one", server="gpu-a"), step("two", "one", server="gpu-b"), engine="temporal")
     with over_http(studio, tmp_path / "first") as (hub, records):
         first = Engine(records, chain)
-        while "two" not in studio.statuses(chain):
-            first.turn()
-        attempt = records.newest_attempt(studio.workflow(chain, "two").id)
+        first.begin("two")
+        attempt = records.find_step(studio.workflow(chain, "two").id)[1]
         assert attempt is not None
         artifact = studio.current(chain, "one")
         records._call("begin_delivery", attempt_id=attempt.id, artifact_id=artifact.id)

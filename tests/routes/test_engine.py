@@ -59,6 +59,7 @@ async def test_arguments_that_are_wrong_are_named(hub: Hub, call: str) -> None:
 async def test_what_nothing_has_is_not_found(hub: Hub) -> None:
     for name, arguments in {
         "get_drive": {"chain_id": str(uuid4())},
+        "get_standings": {"chain_id": str(uuid4())},
         "conclude_chain": {"chain_id": str(uuid4()), "status": "failed", "error": None},
         "fail": {"workflow_id": str(uuid4()), "error": "x"},
         "acknowledge": {"attempt_id": str(uuid4())},
@@ -71,11 +72,13 @@ async def test_what_nothing_has_is_not_found(hub: Hub) -> None:
 async def test_an_artifact_that_may_not_travel_is_shown(hub: Hub) -> None:
     known = fill(hub)
     artifact = hub.pictures.one(status="pending")
-    begin = {"workflow_id": known.ids["workflow_id"], "server": "gpu-a", "overrides": None}
+    workflow = (await hub.get(f"/workflows/{known.ids['workflow_id']}")).json
+    names = ("id", "chain_id", "step_id", "workflow_name", "requires_approval")
+    step = {**{name: workflow[name] for name in names}, "workflow_definition": {}}
+    begin = {"step": step, "server": "gpu-a", "overrides": None}
     attempt = (await hub.post("/engine/begin_attempt", json={"arguments": begin})).json["result"]
     asked = {"attempt_id": attempt["id"], "artifact_id": artifact.id}
     refused = await hub.post("/engine/begin_delivery", 409, json={"arguments": asked})
     assert (refused.code, refused.json["artifact"]["id"]) == ("not_usable", artifact.id)
-    assert (await hub.post("/engine/newest_attempt", json={"arguments": {"workflow_id": begin["workflow_id"]}})).json[
-        "result"
-    ] == attempt
+    found = await hub.post("/engine/find_step", json={"arguments": {"workflow_id": workflow["id"]}})
+    assert found.json["result"][1] == attempt
