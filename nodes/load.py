@@ -14,11 +14,11 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from ..errors import Gone, Invalid, NotFound, NotUsable, Unavailable
 from ..library import artifacts, loads
 from ..library.views import Artifact
-from ..records.interface import Records
+from ..records.interface import Recorder
 from ..storage.files import store_errors
 from . import latents, lending, pixels, sounds, texts
 from .loaded import LOADS, Asked, Given
-from .prompts import PROMPTS, executing_node, records
+from .prompts import PROMPTS, executing_node, recorder
 
 LOAD_NODE = "LoadFromArtifactDB"
 ANSWERS = ["fail", "block", "wait", "last_approved"]
@@ -96,7 +96,7 @@ class LoadFromArtifactDB(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
         """Unchanged as long as the node would find what it found when it last ran; ComfyUI's cache serves it then."""
-        kept = records()
+        kept = recorder()
         return LOADS.fingerprint(PROMPTS.running(), executing_node(), lambda asked: _look(kept, asked))
 
     @classmethod
@@ -143,7 +143,7 @@ def _check_answer(value: Any) -> str:
     return str(value)
 
 
-def _look(kept: Records, asked: Asked) -> str:
+def _look(kept: Recorder, asked: Asked) -> str:
     """What the node would find now, in a line that changes exactly when it would give something else."""
     try:
         return _state(kept.find(asked.wanted, last_approved=asked.last_approved))
@@ -155,11 +155,11 @@ def _state(artifact: Artifact) -> str:
     return f"{artifact.id} {artifact.sha256} {artifacts.why_not_usable(artifact)}"
 
 
-def _take(kept: Records, asked: Asked) -> Artifact:
+def _take(kept: Recorder, asked: Asked) -> Artifact:
     return kept.take(asked.wanted, last_approved=asked.last_approved)
 
 
-async def _wait(kept: Records, asked: Asked, timeout: int) -> Artifact:
+async def _wait(kept: Recorder, asked: Asked, timeout: int) -> Artifact:
     deadline = time.monotonic() + timeout if timeout else None
     while True:
         throw_exception_if_processing_interrupted()
@@ -173,7 +173,7 @@ async def _wait(kept: Records, asked: Asked, timeout: int) -> Artifact:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _read(kept: Records, artifact: Artifact) -> dict[str, Any]:
+def _read(kept: Recorder, artifact: Artifact) -> dict[str, Any]:
     """What a graph gets of an artifact, by the names of the outputs. Of some kinds there is nothing to give."""
     path = kept.path(artifact)
     if artifact.file_type == "video":
@@ -191,7 +191,7 @@ def _read(kept: Records, artifact: Artifact) -> dict[str, Any]:
         return {"image": image, "mask": mask}
 
 
-def _is_mask(kept: Records, artifact: Artifact) -> bool:
+def _is_mask(kept: Recorder, artifact: Artifact) -> bool:
     """Whether a picture was saved as a mask, or is an edit of one that was."""
     for _ in range(OLDEST_PARENT):
         if artifact.metadata.get(pixels.MASK_FACT) is True:

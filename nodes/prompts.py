@@ -20,8 +20,8 @@ from ..graphs.walking import Graph
 from ..library import identities, names
 from ..library.opening import SHARED
 from ..library.witnessing import ACTOR
-from ..records.interface import Records
-from ..records.opening import RECORDS
+from ..records.interface import Recorder
+from ..records.opening import RECORDER
 
 REMEMBERED = 8
 """How many prompts are remembered; ComfyUI runs one at a time."""
@@ -100,9 +100,9 @@ class Prompts:
 PROMPTS = Prompts()
 
 
-def records() -> Records:
+def recorder() -> Recorder:
     """Where this ComfyUI records, and loads from."""
-    return RECORDS.get()
+    return RECORDER.get()
 
 
 def executing_node() -> str:

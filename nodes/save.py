@@ -15,7 +15,7 @@ from ..library import describing, identities, recording, runs
 from . import embedding, keeping, latents, pixels, sounds, texts, values, videos
 from .load import LOAD_NODE
 from .loaded import LOADS
-from .prompts import PROMPTS, Prompt, records
+from .prompts import PROMPTS, Prompt, recorder
 from .values import Encoding, Kind, Wanted
 from .watching import WATCH
 from .widgets import APPROVALS, DEFAULT_FORMAT, DEFAULT_QUALITY, DEFAULTS, Widgets, checked
@@ -123,7 +123,7 @@ class SaveToArtifactDB(io.ComfyNode):
         kind = values.kind_of(value)
         encodings = _encodings(value, kind, widgets.wanted)
         prompt, node_id = PROMPTS.running(), str(cls.hidden.unique_id)
-        kept_by = records()
+        kept_by = recorder()
         keys = prompt.output_keys(node_id, kind.key, len(encodings))
         workflow_id = prompt.workflow_id(widgets.chain, widgets.step)
         inputs = _loaded_upstream(prompt, node_id)

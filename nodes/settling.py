@@ -21,10 +21,10 @@ from ..errors import ArtifactDBError, BadConfiguration, StoreFailed, TooNew, Una
 from ..graphs.titles import title
 from ..graphs.walking import plain
 from ..library import arrivals, inputs, runs, witnessing
-from ..records.interface import Records
+from ..records.interface import Recorder
 from ..storage.local import Intent
 from ..storage.sources import SourceFailed
-from .prompts import Prompt, own_address, records
+from .prompts import Prompt, own_address, recorder
 
 logger = logging.getLogger("artifact_db.nodes")
 
@@ -87,7 +87,7 @@ class Settling:
         """A prompt runs. Where all is recorded this is written down, so that its death is noticed."""
         try:
             if self._records_all() is not False:
-                job.intent = records().witness(_run(job.prompt))
+                job.intent = recorder().witness(_run(job.prompt))
         except ArtifactDBError as error:
             logger.warning("that prompt %s runs could not be written down: %s", job.prompt.prompt_id, error)
 
@@ -122,7 +122,7 @@ class Settling:
     def _settle(self, job: Job) -> bool:
         """Whether there is nothing left to do about a prompt."""
         try:
-            kept = records()
+            kept = recorder()
             if job.wanted is None:
                 job.wanted = self._records_all()
                 if job.wanted is None:
@@ -147,14 +147,14 @@ class Settling:
             # For example: what its nodes recorded was deleted for good meanwhile.
             logger.error("prompt %s is not recorded: %s", job.prompt.prompt_id, error)
             if job.intent is not None:
-                records().strike(job.intent)
+                recorder().strike(job.intent)
         return True
 
     def _later(self, job: Job, seconds: float) -> bool:
         job.due = time.monotonic() + seconds
         return False
 
-    def _capture(self, kept: Records, job: Job) -> None:
+    def _capture(self, kept: Recorder, job: Job) -> None:
         run = _run(job.prompt)
         if job.entry is None:
             kept.mark_lost(run, witnessing.CLEARED)
@@ -171,7 +171,7 @@ class Settling:
             went_in = {}  # The files do not wait for a database that could tell.
         kept.capture(run, history, folder, went_in=went_in, for_good=job.file_tries >= FILE_TRIES)
 
-    def _inputs(self, kept: Records, job: Job) -> inputs.Inputs:
+    def _inputs(self, kept: Recorder, job: Job) -> inputs.Inputs:
         """The artifacts that the files are which the graph reads, told by their bytes; found once for each prompt."""
         if job.inputs is None:
             prompt, outputs = job.prompt, (job.entry or {}).get("outputs")
@@ -183,7 +183,7 @@ class Settling:
             )
         return job.inputs
 
-    def _close(self, kept: Records, job: Job) -> None:
+    def _close(self, kept: Recorder, job: Job) -> None:
         prompt = job.prompt
         told = {"status": job.entry.get("status")} if job.entry is not None else None
         status, error = arrivals.ending(History.of(told)) if told else ("outcome_unknown", NO_HISTORY)
@@ -193,7 +193,7 @@ class Settling:
     def _records_all(self) -> bool | None:
         """Whether every prompt is recorded: while the database is away what it said last, or None."""
         try:
-            self._all = records().records_all()
+            self._all = recorder().records_all()
         except ArtifactDBError as error:
             logger.warning("whether all is recorded cannot be asked: %s", error)
         return self._all
@@ -204,7 +204,7 @@ class Settling:
             self._sweep_due = time.monotonic() + WAITS[0]  # It does not listen yet, and has no address.
             return
         try:
-            left = records().settle_left(own_address(), before=self._began, known=self._is_known)
+            left = recorder().settle_left(own_address(), before=self._began, known=self._is_known)
         except ArtifactDBError as error:
             logger.warning("what ComfyUI left unfinished is settled later: %s", error)
             return

@@ -15,10 +15,10 @@ from ..library.recording import NewArtifact, Recorded
 from ..library.runs import Run
 from ..library.views import Artifact
 from ..storage.local import Intent, Placement
-from .interface import Records
+from .interface import Recorder
 
 
-class LocalRecords(Records):
+class LocalRecorder(Recorder):
     """A library of this process, which is somebody else's to close."""
 
     keeper = "the database"

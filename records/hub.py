@@ -27,7 +27,7 @@ from ..library.runs import Run
 from ..library.views import Artifact
 from ..storage.identities import identify
 from ..storage.local import Intent, Placement, Store
-from .interface import Records
+from .interface import Recorder
 from .loaded import Loaded
 from .outbox import Outbox
 
@@ -48,7 +48,7 @@ class RefusedByHub(ArtifactDBError):
     code = "refused_by_hub"
 
 
-class HubRecords(Records):
+class HubRecorder(Recorder):
     """The hub that the configuration names."""
 
     keeper = "the hub"

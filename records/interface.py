@@ -17,7 +17,7 @@ from ..library.views import Artifact
 from ..storage.local import Intent, Placement, Store
 
 
-class Records(ABC):
+class Recorder(ABC):
     """The records of one ComfyUI. May be asked by several threads.
 
     `store` is where files are made durable before anything is promised of them.

@@ -29,14 +29,14 @@ from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.recording import NewArtifact, Recorded
 from comfyui_artifact_db.library.runs import Run
 from comfyui_artifact_db.records import outbox
-from comfyui_artifact_db.records.hub import HubRecords, RefusedByHub
+from comfyui_artifact_db.records.hub import HubRecorder, RefusedByHub
 from comfyui_artifact_db.records.loaded import Loaded
 from comfyui_studio import until
 from losing import Wire, wire
 from making import png
 from running import ServedHub, served
 
-Open = Callable[..., HubRecords]
+Open = Callable[..., HubRecorder]
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +62,11 @@ def lossy(hub: ServedHub) -> Iterator[Wire]:
 @pytest.fixture
 def machine(tmp_path: Path, lossy: Wire) -> Iterator[Open]:
     """Opens the records of a machine, each time as another process of it would; its hub is at the end of the wire."""
-    opened: list[HubRecords] = []
+    opened: list[HubRecorder] = []
 
-    def start(url: str | None = None, token: str | None = None) -> HubRecords:
+    def start(url: str | None = None, token: str | None = None) -> HubRecorder:
         own = Config(tmp_path, None, "", tmp_path / "machine", hub=Server("hub", url or lossy.url, token))
-        opened.append(HubRecords(own))
+        opened.append(HubRecorder(own))
         return opened[-1]
 
     yield start
@@ -77,7 +77,7 @@ def machine(tmp_path: Path, lossy: Wire) -> Iterator[Open]:
 class Prompt:
     """An execution on a machine."""
 
-    def __init__(self, records: HubRecords, **told: Any) -> None:
+    def __init__(self, records: HubRecorder, **told: Any) -> None:
         self.records = records
         self.run = Run("gpu-a", identities.new_id(), "picture", requested_by="anna", **told)
         self.workflow_id = identities.new_id()
@@ -102,19 +102,19 @@ class Prompt:
         self.records.finish(self.run, status, error, actor="anna", went_in={})
 
 
-def away(records: HubRecords, lossy: Wire) -> None:
+def away(records: HubRecorder, lossy: Wire) -> None:
     """The hub takes no connection any more, and the one that was kept is gone."""
     lossy.refused = 10_000
     records._hub.close()
 
 
-def left(records: HubRecords) -> list[str]:
+def left(records: HubRecorder) -> list[str]:
     """What lies in the staging folders but locks."""
     found = sorted(path.name for path in (records.store.root / "staging").rglob("*") if path.is_file())
     return [name for name in found if not name.endswith(".lock")]
 
 
-def idle(records: HubRecords) -> bool:
+def idle(records: HubRecorder) -> bool:
     return not left(records)
 
 
