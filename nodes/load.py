@@ -114,7 +114,7 @@ class LoadFromArtifactDB(io.ComfyNode):
         wanted = loads.Wanted(artifact_id, chain, step, workflow, output).checked()
         asked = Asked(wanted, _check_answer(if_not_usable))
         prompt, node_id = PROMPTS.running(), executing_node()
-        kept = await asyncio.to_thread(records)
+        kept = await asyncio.to_thread(recorder)
         try:
             if if_not_usable == "wait":
                 artifact = await _wait(kept, asked, timeout)
