@@ -221,7 +221,7 @@ def _chain(hub_url: str, servers: dict[str, ComfyServer], picture: bytes, engine
     """The seconds of a chain of ten steps above its prompts, from the request until it is recorded as completed."""
     definition = _definition(_recorded(hub_url, picture), STEPS)
     began = time.time()
-    chain = _ended(hub_url, _start(hub_url, definition, engine), pause=0.1)
+    chain = _ended(hub_url, _start(hub_url, definition, engine), pause=0.5)
     took = datetime.fromisoformat(chain["completed_at"].replace("Z", "+00:00")).timestamp() - began
     ran = [(servers[step["server_address"]].url, step["prompt_id"]) for step in chain["workflows"]]
     assert len(ran) == STEPS

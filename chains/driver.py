@@ -41,6 +41,9 @@ LOOK_SECONDS = 0.5
 IDLE_SECONDS = 15.0
 """How often it looks at a chain of which nothing is heard."""
 
+SETTLE_SECONDS = 0.1
+"""After which a chain's row is written whose steps have begun to be worked on just now."""
+
 HEARD = 500
 """Events that are read at a time."""
 
@@ -111,10 +114,15 @@ class Driver:
 
     def start(self) -> Driver:
         """Begin to drive, in a thread."""
-        self._unsubscribe = self._library.subscribe(lambda _: self.stir())
+        self._unsubscribe = self._library.subscribe(self._committed)
         self._thread = threading.Thread(target=self._run, name="artifact-db-driver", daemon=True)
         self._thread.start()
         return self
+
+    def _committed(self, _: int, actor: str) -> None:
+        """What a driver did is seen as its work ends."""
+        if not driving.is_engine(actor):
+            self.stir()
 
     def stir(self) -> None:
         """Something has changed: look now."""
@@ -234,15 +242,19 @@ class Driver:
         self._hearing.keep(chain_id, found.under_way)
         if found.status in FINISHED_CHAIN and driven.working:
             return  # What is under way comes to its end first.
+        begun = False
         for step in found.ready:
             due = driven.due.get(step.id, 0.0)
             if step.id in driven.working:
                 continue
             if due <= now:
                 self._begin(driven, step, found)
+                begun = True
             else:
                 driven.next_look = min(driven.next_look, due)
-        if (wait := rounds.settle(driven.chain, found)) is not None:
+        # What is written down of the chain as a whole is in no way of its steps.
+        wait = SETTLE_SECONDS if begun else rounds.settle(driven.chain, found)
+        if wait is not None:
             driven.next_look = min(driven.next_look, now + wait)
         if found.status in FINISHED_CHAIN:
             self._leave(chain_id)
@@ -257,6 +269,7 @@ class Driver:
                 work = driven.working.get(step.id)
                 if step.id in driven.ended and (work is None or work.done()):
                     self._begin(driven, step, found)
+                    driven.next_look = max(driven.next_look, time.monotonic() + SETTLE_SECONDS)
 
     def _begin(self, driven: _Driven, step: Step, found: Progress) -> None:
         driven.ended.discard(step.id)

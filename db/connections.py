@@ -139,9 +139,13 @@ class Database:
         self.engine.close_all()
         self._where.closed()
 
-    def is_in_place(self) -> bool:
-        """Whether the file that is open is still the one in the database's place; also before any is."""
-        return self._where.is_in_place()
+    def is_in_place(self, wanted: FileId | None = None) -> bool:
+        """Whether the file that is open is still the one in the database's place; also before any is.
+
+        Args:
+            wanted: what `file_id` gave before: only this one will do.
+        """
+        return self._where.is_in_place(wanted)
 
     def file_id(self) -> FileId | None:
         """What tells the file that is in the database's place from every other one; None where there is none."""

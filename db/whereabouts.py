@@ -31,9 +31,14 @@ class Whereabouts:
         self._file: FileId | None = None
         self._beside: dict[Path, FileId] = {}
 
-    def is_in_place(self) -> bool:
-        """Whether the connections have the file open that is in the place; also before there are any."""
-        return self._file is None or self._file == _id(self._path)
+    def is_in_place(self, wanted: FileId | None = None) -> bool:
+        """Whether the connections have the file open that is in the place; also before there are any.
+
+        Args:
+            wanted: only this file will do.
+        """
+        known = {one for one in (self._file, wanted) if one is not None}
+        return not known or known == {_id(self._path)}
 
     def opened(self) -> None:
         """A connection was made just now.

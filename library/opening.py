@@ -31,7 +31,7 @@ from . import (
 
 logger = logging.getLogger("artifact_db.library")
 
-Subscriber = Callable[[int], None]
+Subscriber = Callable[[int, str], None]
 
 
 class Transaction:
@@ -131,9 +131,7 @@ class Library:
                 recovery.recover_abandoned(self)
 
     def _is_prepared(self) -> bool:
-        return self._prepared is not None and (
-            self._prepared == self.database.file_id() and self.database.is_in_place()
-        )
+        return self._prepared is not None and self.database.is_in_place(self._prepared)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -159,10 +157,12 @@ class Library:
         if transaction.last_seq is not None:
             for subscriber in tuple(self._subscribers):
                 with suppress(RuntimeError):  # Its event loop is closed: there is nobody left to tell.
-                    subscriber(transaction.last_seq)
+                    subscriber(transaction.last_seq, actor)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call `subscriber` with the newest event's number after each commit of this process, in the writer's thread.
+        """Call `subscriber` after each commit of this process, in the writer's thread.
+
+        It is given the number of the newest event, and whose they are.
 
         Returns:
             What ends the subscription.

@@ -60,7 +60,7 @@ class Ahead:
         if thread is not None:
             thread.join(timeout=30)
 
-    def _hear(self, seq: int) -> None:
+    def _hear(self, seq: int, _: str) -> None:
         """Called by whoever has just committed: notes the time, and returns."""
         with self._changed:
             self._newest = max(self._newest, seq)

@@ -141,7 +141,7 @@ class News:
         woken = asyncio.Event()
         library = await self._hub.off_loop(lambda: self._hub.library)
 
-        def wake(_: int) -> None:
+        def wake(_: int, __: str) -> None:
             loop.call_soon_threadsafe(woken.set)
 
         unsubscribe = library.subscribe(wake)

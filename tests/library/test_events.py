@@ -154,13 +154,13 @@ def test_every_entity_tells_its_history_from_the_first_event_on(library: Library
 
 
 def test_subscribers_hear_of_the_newest_event_after_each_commit(library: Library, pictures: Any) -> None:
-    heard: list[int] = []
-    end = library.subscribe(heard.append)
+    heard: list[tuple[int, str]] = []
+    end = library.subscribe(lambda *told: heard.append(told))
     picture = pictures.one()
-    assert heard == [events.last_seq(library)]
+    assert heard == [(events.last_seq(library), "tester")]
     decisions.tag(library, picture.id, "nice", by="ann")
     decisions.tag(library, picture.id, "nice", by="ann")
-    assert heard[1:] == [events.last_seq(library)]
+    assert heard[1:] == [(events.last_seq(library), "ann")]
     with pytest.raises(RuntimeError), library.writing("ann") as tx:  # noqa: PT012
         tx.log("artifact.tagged", "artifact", picture.id)
         raise RuntimeError("something else failed")

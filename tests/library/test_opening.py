@@ -83,9 +83,9 @@ def test_a_listener_whose_event_loop_is_gone_spoils_no_change(library: Library, 
     import asyncio
 
     loop = asyncio.new_event_loop()
-    library.subscribe(lambda seq: loop.call_soon_threadsafe(lambda: None) and None)
+    library.subscribe(lambda seq, _: loop.call_soon_threadsafe(lambda: None) and None)
     heard: list[int] = []
-    library.subscribe(heard.append)
+    library.subscribe(lambda seq, _: heard.append(seq))
     loop.close()
     assert pictures.one().usable
     assert heard == [events.last_seq(library)]
