@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Reported:
     """One output as a history reports it: a file of one of the server's folders, or a `text`.
 
     `index` counts what a node reports under one key, over all of its runs. `kept_as` is the artifact as which the
-    server's own SaveToArtifactDB says that it kept the file; what is reported then is a copy for previews.
+    server's own SaveToArtifactDB says that it kept the file, `kept_in` the id of the store in which that lies, or will;
+    what is reported then is a copy for previews.
     """
 
     node_id: str
@@ -56,6 +57,7 @@ class Reported:
     folder_type: str = "output"
     text: str | None = None
     kept_as: str | None = None
+    kept_in: str | None = None
 
     @property
     def output_key(self) -> str:
@@ -109,7 +111,7 @@ def _reported(outputs: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[
         kept = _kept(_object(shown) or {})
         own = kept is not None or (_object(graph.get(node)) or {}).get("class_type") in OWN_NODES
         for key, value in (_object(shown) or {}).items():
-            if key == TEXT and own and (kept is None or kept[0] != TEXT):
+            if key == TEXT and own and (kept is None or kept.key != TEXT):
                 continue
             kind = _NOT_OF_A_KIND.sub("_", key)[:64] or "_"
             for item in _items(value, with_texts=key == TEXT):
@@ -118,13 +120,14 @@ def _reported(outputs: Mapping[str, Any], graph: Mapping[str, Any]) -> Iterator[
                 total += 1
                 if total > MOST_OUTPUTS:
                     raise TooMany
-                kept_as = kept[1][index] if kept and kept[0] == key and index < len(kept[1]) else None
-                yield _one(node_id, kind, index, item, kept_as)
+                is_kept = kept is not None and kept.key == key and index < len(kept.ids)
+                as_, in_ = (kept.ids[index], kept.store_id) if kept is not None and is_kept else (None, None)
+                yield replace(_one(node_id, kind, index, item), kept_as=as_, kept_in=in_)
 
 
-def _one(node_id: str, kind: str, index: int, item: str | dict[str, Any], kept_as: str | None) -> Reported:
+def _one(node_id: str, kind: str, index: int, item: str | dict[str, Any]) -> Reported:
     if isinstance(item, str):
-        return Reported(node_id, kind, index, text=_readable(item), kept_as=kept_as)
+        return Reported(node_id, kind, index, text=_readable(item))
     subfolder, folder_type = item.get("subfolder"), item.get("type")
     return Reported(
         *(node_id, kind, index),
@@ -132,7 +135,6 @@ def _one(node_id: str, kind: str, index: int, item: str | dict[str, Any], kept_a
         # A server on Windows writes its own separators, and takes ours.
         subfolder=subfolder.replace("\\", "/").rstrip("/") if isinstance(subfolder, str) else "",
         folder_type=folder_type if isinstance(folder_type, str) and folder_type else "output",
-        kept_as=kept_as,
     )
 
 
@@ -150,15 +152,26 @@ def _items(value: Any, *, with_texts: bool, depth: int = 0) -> Iterator[str | di
             yield from _items(inner, with_texts=with_texts and _is_list(value), depth=depth + 1)
 
 
-def _kept(shown: Mapping[str, Any]) -> tuple[str, list[str]] | None:
-    """Under which key our own node reports what it recorded, and the artifacts, one for each; None: another node."""
+@dataclass(frozen=True)
+class _Kept:
+    """Under which key our own node reports what it recorded, the artifacts, one for each, and where they lie."""
+
+    key: str
+    ids: Sequence[str]
+    store_id: str | None
+
+
+def _kept(shown: Mapping[str, Any]) -> _Kept | None:
+    """None: another node reports."""
     ids = shown.get("artifact_ids")
     if not _is_list(ids) or not all(isinstance(one, str) for one in ids):
         return None
     for key in [key for key in _OF_FILES if key in shown] or [TEXT]:
         reported = shown.get(key)
         if _is_list(reported) and len(reported) == len(ids):
-            return key, list(ids)
+            store = shown.get("artifact_store")
+            named = store[0] if _is_list(store) and len(store) == 1 else None
+            return _Kept(key, list(ids), named if isinstance(named, str) else None)
     return None
 
 

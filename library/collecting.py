@@ -15,7 +15,7 @@ from ..comfyui_client import History, Reported, Server
 from ..db import models
 from ..db.querying import all_rows
 from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
-from . import arrivals, artifacts, attempts, fetching, inputs, names, recording, runs, workflows
+from . import arrivals, artifacts, attempts, fetching, inputs, names, recording, runs, stores, workflows
 from .arrivals import Arrived, Missing, named
 from .views import Artifact
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 class Receiver(fetching.Place, inputs.Known, Protocol):
     """Who records what is collected: a library, or a hub that is told over HTTP."""
+
+    def store_id(self) -> str:
+        """The id of its store."""
 
     def recorded_outputs(self, attempt_id: str) -> Collection[str]:
         """The output keys that the attempt has an artifact of."""
@@ -48,7 +51,8 @@ def download_and_store_artifacts(
 
     Files of ComfyUI's output folder come first, then texts, then files that lay in its input folder; the first of all
     becomes current where the workflow has no artifact yet. A preview copy of what SaveToArtifactDB kept in another
-    hub is such an output too; what it kept in this one is recorded already.
+    hub is such an output too. What it kept for this one is recorded already, or missing as long as the ComfyUI that
+    made it could not hand it in.
 
     Args:
         workflow_id: the workflow that the prompt is an attempt of; a prompt that no attempt holds becomes one.
@@ -98,8 +102,10 @@ def collect(
     """As `download_and_store_artifacts`, of an attempt that is there, for whoever records it."""
     known = receiver.recorded_outputs(where.attempt_id)
     wanted = [output for output in _in_order(history.outputs, include_temp) if output.output_key not in known]
+    wanted, late = _handed_in_late(receiver, wanted, history)
     went_in = _inputs(receiver, where, history, wanted)
     arrived, missing = fetching.fetch(receiver, where.server, wanted, history.graph)
+    missing += late
     receiver.record(where.workflow_id, arrived, _ending(where.attempt_id, history, missing, went_in, patient))
     if missing:
         raise _incomplete(where.server, missing, len(arrived))
@@ -112,6 +118,9 @@ class _Own:
         self._library = library
         self._by = by
         self.config, self.connections, self.store = library.config, library.connections, library.store
+
+    def store_id(self) -> str:
+        return stores.id_of(self._library)
 
     def recorded_outputs(self, attempt_id: str) -> Collection[str]:
         with self._library.reading():
@@ -212,6 +221,20 @@ def _in_order(outputs: tuple[Reported, ...], include_temp: bool) -> list[Reporte
 
     wanted = [output for output in outputs if output.text != "" and (include_temp or rank(output) < 3)]
     return sorted(wanted, key=rank)
+
+
+def _handed_in_late(
+    receiver: Receiver, wanted: list[Reported], history: History
+) -> tuple[list[Reported], list[Missing]]:
+    """What is to be fetched, and what nodes have kept for this very store that are still about to hand it in.
+
+    A cached node hands in nothing: what it kept belongs to the prompt before, and its copy to this one.
+    """
+    kept = [one for one in wanted if one.kept_in is not None and one.node_id not in history.cached]
+    here = receiver.store_id() if kept else None
+    late = [one for one in kept if one.kept_in == here]
+    why = "the node has kept it, and hands it in as soon as its ComfyUI reaches this hub"
+    return [one for one in wanted if one not in late], [Missing(one, Unavailable(why)) for one in late]
 
 
 def _inputs(receiver: Receiver, where: Where, history: History, wanted: list[Reported]) -> inputs.Inputs:

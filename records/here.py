@@ -14,6 +14,7 @@ from ..library.opening import Library
 from ..library.recording import NewArtifact, Recorded
 from ..library.runs import Run
 from ..library.views import Artifact
+from ..storage.identities import identity
 from ..storage.local import Intent, Placement
 from .interface import Recorder
 
@@ -26,6 +27,10 @@ class LocalRecorder(Recorder):
     def __init__(self, library: Library) -> None:
         self.library = library
         self.store = library.store
+
+    @property
+    def store_id(self) -> str | None:
+        return identity(self.store.root)
 
     def record(
         self, outputs: Sequence[tuple[NewArtifact, Placement]], *, actor: str, workflow_id: str, run: Run

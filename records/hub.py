@@ -76,6 +76,10 @@ class HubRecorder(Recorder):
         self._recorded: set[str] = set()
         logger.info("everything is recorded into the hub %s; on its way it lies in %s", self._url, config.store)
 
+    @property
+    def store_id(self) -> str | None:
+        return self._outbox.store_id
+
     def record(
         self, outputs: Sequence[tuple[NewArtifact, Placement]], *, actor: str, workflow_id: str, run: Run
     ) -> Recorded:

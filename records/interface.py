@@ -28,6 +28,11 @@ class Recorder(ABC):
 
     store: Store
 
+    @property
+    @abstractmethod
+    def store_id(self) -> str | None:
+        """The store in which what is recorded lies, or will; None as long as nobody has said which one that is."""
+
     @abstractmethod
     def record(
         self, outputs: Sequence[tuple[NewArtifact, Placement]], *, actor: str, workflow_id: str, run: Run

@@ -57,6 +57,8 @@ class Outbox:
         self._changed = threading.Condition()
         self._letters: deque[Letter] = deque()
         self._away: Problem | StoreFailed | None = None
+        self.store_id: str | None = None
+        """The hub's; None until it has said it, which is before anything is sent to it."""
         self._left = True
         self._stopped = False
         self._logged = ""
@@ -143,6 +145,7 @@ class Outbox:
     def _send_left(self) -> Problem | StoreFailed | None:
         """Send what processes that are gone have left; returns why some of it has to wait, or None."""
         try:
+            self._learn()
             with self._store.abandoned() as intents:
                 # That a prompt was lost is said of all that it recorded, and so after that.
                 for intent in sorted(intents, key=lambda intent: intent.kind == witnessing.KIND):
@@ -157,6 +160,11 @@ class Outbox:
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
         return None
+
+    def _learn(self) -> None:
+        if self.store_id is None:
+            call = Call("call_engine", path={"call": "store_id"}, body={"arguments": {}})
+            self.store_id = str(self._hub.ask(call)["result"])
 
     def _waits(self, error: Problem | StoreFailed) -> Problem | StoreFailed:
         """Said once for each reason: an outage may last for a night."""

@@ -82,6 +82,10 @@ def test_copies_of_what_our_own_node_kept_say_so_and_its_notes_are_no_outputs() 
         Reported("1", "images", 0, filename="a.png", kept_as="id-a"),
         Reported("1", "images", 1, filename="b.png", kept_as="id-b"),
     )
+    stored = read({"1": {**shown, "artifact_store": ["a-store"]}}).outputs
+    assert [one.kept_in for one in stored] == ["a-store", "a-store"]
+    for odd in ("a-store", [], [7], ["a", "b"], None):
+        assert {one.kept_in for one in read({"1": {**shown, "artifact_store": odd}}).outputs} == {None}
     for ids in (["id-a"], "id-a", [1, 2], None):
         assert [one.kept_as for one in read({"1": {**shown, "artifact_ids": ids}}).outputs] == [None, None, None]
 

@@ -23,6 +23,7 @@ from working import Temporal, temporal_in
 SECONDS = 120.0
 STEPS = ("one", "left", "right", "end")
 CHAINS = 3
+CHANCE = 0.08
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def losing(wires: dict[str, Wire], lost: Counter[str]) -> Iterator[None]:
     chance = random.Random(11)
 
     def broken(name: str) -> bool:
-        hit = chance.random() < 0.04
+        hit = chance.random() < CHANCE
         lost[name] += hit
         return hit
 
@@ -95,7 +96,7 @@ def test_three_machines_and_two_workers_on_one_hub_lose_nothing_and_double_nothi
     own = f"own {uuid.uuid4()}"
 
     def work(name: str) -> None:
-        for _ in range(4):
+        while len(queued[name]) < 4 or (lost[name] < 2 and len(queued[name]) < 100):
             graph = Graph()
             graph.save(graph.picture(batch=2), chain=own, step="a")
             outcome = studios[name].outcome(studios[name].queue(graph), SECONDS)
@@ -109,11 +110,9 @@ def test_three_machines_and_two_workers_on_one_hub_lose_nothing_and_double_nothi
         for name, lossy in to_hub.items():
             token = hub.token(f"{name} {uuid.uuid4()}", "record")
             stack.enter_context(worker_far_away(tmp_path / name, f"{lossy.url}/artifact-db", temporal, token, servers))
-        asked = {"chain_name": "film", "chain_definition": {"name": "film", "steps": film()}}
-        made = [
-            studios["gpu-b"].post("/chains", {**asked, "run": True, "engine": "temporal"}, 201)["id"]
-            for _ in range(CHAINS)
-        ]
+        asked = {"name": "film", "run": True, "engine": "temporal"}
+        definitions = [{"name": "film", "steps": film()} for _ in range(CHAINS)]
+        made = [studios["gpu-b"].post("/chains", {**asked, "chain_definition": one}, 201)["id"] for one in definitions]
         with losing({**machines.wires, **to_hub, **to_servers}, lost):
             threads = [threading.Thread(target=work, args=(name,)) for name in NAMES]
             for thread in threads:
@@ -126,6 +125,7 @@ def test_three_machines_and_two_workers_on_one_hub_lose_nothing_and_double_nothi
                 until(lambda chain=chain: hub.get(f"/chains/{chain}")["status"] == "completed", SECONDS)
             for thread in threads:
                 thread.join()
+        saved = sum(len(prompts) for prompts in queued.values())
         assert min(lost[name] for name in (*NAMES, *to_hub, *to_servers)) > 0, lost
     until(lambda: all(studio.is_empty() for studio in studios.values()), SECONDS)
 
@@ -148,7 +148,7 @@ def test_three_machines_and_two_workers_on_one_hub_lose_nothing_and_double_nothi
     assert [one["status"] for one in deliveries] == ["completed"] * 4 * CHAINS
     (row,) = hub.all("/chains", name=own)
     assert Counter(one["id"] for one in hub.all("/artifacts", chain=row["id"])) == Counter(told)
-    assert len(told) == 2 * 4 * len(NAMES)
+    assert len(told) == 2 * saved
     # No prompt was queued twice, however often the answer to it was lost.
     assert {name: count_of(studio) - before[name] - 1 for name, studio in studios.items()} == {
         name: len(prompts) for name, prompts in queued.items()

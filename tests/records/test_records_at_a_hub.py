@@ -21,6 +21,7 @@ from comfyui_artifact_db.library import (
     emptying,
     identities,
     pages,
+    stores,
     trash,
     workflows,
 )
@@ -134,6 +135,7 @@ def test_a_record_is_at_the_hub_when_it_is_answered_and_nothing_of_it_is_left_he
     prompt = Prompt(records, chain="film", step="a")
     first, second = prompt.save(1, 2, tags=("hero",)), prompt.save(3)
     assert (first.deferred, first.workflow_id, second.workflow_id) == (None, prompt.workflow_id, prompt.workflow_id)
+    assert records.store_id == stores.id_of(library)
     found = [artifacts.get_artifact(library, one) for one in (*first.artifact_ids, *second.artifact_ids)]
     assert [one.metadata["seed"] for one in found] == [1, 2, 3]
     assert found[0].tags == ("hero",)
@@ -273,6 +275,7 @@ def test_what_the_hub_refuses_stays_here_and_what_comes_after_it_goes_by(machine
 def test_what_was_deleted_for_good_meanwhile_is_not_sent_again(machine: Open, lossy: Wire, library: Library) -> None:
     records = machine()
     prompt = Prompt(records)
+    until(lambda: records.store_id)
     lossy.unanswered = 1
     recorded = prompt.save(1)
     assert recorded.deferred is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from comfyui_artifact_db.library import runs, trash
+from comfyui_artifact_db.library import identities, runs, stores, trash
 from comfyui_servers_that import ComfyUI
 from gathering import Gathering, gathering, gathering_from, hasty
 from making import png
@@ -225,6 +225,33 @@ async def test_what_a_node_kept_in_another_hub_is_taken_from_its_copy(gathering:
     (item,) = await gathering.collect()
     assert (item["output_key"], item["comfy_folder_type"]) == ("4:images:0", "temp")
     assert await gathering.data(item) == png(1)
+
+
+async def test_what_a_node_kept_for_this_hub_is_waited_for_and_not_taken_from_its_copy(
+    gathering: Gathering, comfyui: ComfyUI
+) -> None:
+    copies = [comfyui.file(f"copy{n}.png", png(n), type="temp") for n in (1, 2)]
+    own, another = stores.id_of(gathering.hub.library), identities.new_id()
+    here, there = (
+        {"images": [copy], "artifact_ids": [identities.new_id()], "artifact_store": [store]}
+        for copy, store in zip(copies, (own, another), strict=True)
+    )
+    comfyui.ran("p", {"4": here, "5": there, "9": {"images": [comfyui.file("c.png", png(3))]}})
+    refused = await gathering.ask(502)
+    (missing,) = refused.json["missing"]
+    assert missing["output_key"] == "4:images:0"
+    assert "hands it in as soon as its ComfyUI reaches this hub" in missing["reason"]
+    handed_in = gathering.hub.pictures.record(run=runs.Run("gpu-b", "p", "ComfyUI"), keys=("4:images:0",))
+    items = await gathering.collect()
+    assert [item["output_key"] for item in items] == ["4:images:0", "5:images:0", "9:images:0"]
+    assert items[0]["id"] == handed_in[0].id
+    assert (await gathering.workflow())["status"] == "completed"
+    assert comfyui.views().count("copy1.png") == 0
+    # In the next prompt the node is cached: it hands in nothing more.
+    cached = {"status_str": "success", "messages": [["execution_cached", {"nodes": ["4"]}]]}
+    comfyui.ran("q", {"4": here}, status=cached)
+    (item,) = await gathering.collect(prompt_id="q")
+    assert (item["output_key"], item["comfy_folder_type"]) == ("4:images:0", "temp")
 
 
 async def test_a_new_prompt_becomes_the_workflows_next_attempt(gathering: Gathering, comfyui: ComfyUI) -> None:
