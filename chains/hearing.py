@@ -77,9 +77,13 @@ class Hearing:
 
     def of(self, chain_id: str) -> list[Heard]:
         """What is heard of a chain's steps; of those of which nothing is heard there is nothing."""
+        return [heard for heard in self.all() if heard.chain_id == chain_id]
+
+    def all(self) -> list[Heard]:
+        """The same of all chains."""
         with self._lock:
             found = [one.heard for one in self._by_attempt.values()]
-        return [heard for heard in found if heard.chain_id == chain_id and heard.node is not None]
+        return [heard for heard in found if heard.node is not None]
 
     def follow(self, chain_id: str, step_id: str, attempt: Attempt, server: Server, client_id: str) -> None:
         """Listen to an attempt's prompt, which this client has queued or is about to. Asked again it goes on."""

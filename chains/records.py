@@ -131,6 +131,9 @@ class Records(Protocol):
     def deliver(self, attempt: Attempt, artifact_id: str) -> str:
         """As `transfers.deliver_for`."""
 
+    def report(self, reports: Sequence[dict[str, Any]]) -> None:
+        """How far prompts are now, for people to look at: what `library.reports` takes. Nothing depends on it."""
+
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
         """As `collecting.download_and_store_artifacts`, of what an attempt's server has just said of its prompt."""
 
@@ -245,6 +248,9 @@ class LocalRecords:
 
     def deliver(self, attempt: Attempt, artifact_id: str) -> str:
         return transfers.deliver_for(self.library, attempt, artifact_id, by=self.by)
+
+    def report(self, reports: Sequence[dict[str, Any]]) -> None:
+        self.library.reports.tell(reports)
 
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
         collecting.download_and_store_artifacts(

@@ -189,6 +189,9 @@ class HubRecords:
             raise Conflict("another process is delivering it at this moment", transfer=transfer)
         return transfer.target_filename
 
+    def report(self, reports: Sequence[dict[str, Any]]) -> None:
+        self._call("report", reports=list(reports))
+
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
         server = self.config.server(attempt.server_address)
         where = collecting.Where(attempt.workflow_id, attempt.id, server, attempt.prompt_id)

@@ -24,6 +24,7 @@ from . import (
     previewing,
     recovery,
     repeats,
+    reports,
     stores,
     thumbnails,
     underway,
@@ -99,6 +100,7 @@ class Library:
         self.deliveries = underway.Underway()
         self.adoptions = adoptions.Adoptions()
         self.connections = Connections()
+        self.reports = reports.Reports()
         self._subscribers: list[Subscriber] = []
         self._preparing = threading.RLock()  # Recovery, which is a part of it, asks again.
         self._prepared: FileId | None = None

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ..answers import details
 from ..chains import control, rerunning, starting
+from ..db.statuses import UNDER_WAY
 from ..errors import Invalid
 from ..library import chains, driving, executing, workflows
 from ..library.names import checked_object
@@ -132,7 +133,8 @@ async def get_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
     asking.Query(request)
     chain, body = await hub.run(details.chain, chain_id)
-    progress = [heard.plain() for heard in hub.heard(chain_id)]
+    running = {one["id"] for one in body["workflows"] if one["status"] in UNDER_WAY}
+    progress = [one for one in hub.heard(chain_id) if one["workflow_id"] in running]
     return rendering.answer({**body, "progress": progress}, revision=chain.revision)
 
 

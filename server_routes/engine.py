@@ -84,6 +84,18 @@ def _step(value: Any, where: str) -> dict[str, Any]:
     return asking.members(checked_object(value, where), _STEP, _TEMPORAL, within=f"{where}.")
 
 
+def _reports(value: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or len(value) > MOST_HEARD:
+        raise Invalid(f"{where} is a list of up to {MOST_HEARD}", field=where)
+    return [asking.members(checked_object(one, where), _REPORT, {}, within=f"{where}.") for one in value]
+
+
+def _amount(value: Any, where: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1e15 < value < 1e15:
+        raise Invalid(f"{where} is a number", field=where)
+    return value
+
+
 def _hashes(value: Any, where: str) -> list[str]:
     return [asking.sha256(one, where) for one in asking.texts(value, where)]
 
@@ -106,6 +118,11 @@ _PROMPT = {"server": _NAME, "prompt_id": _NAME}
 _STEP = {
     **{"id": _ID, **_CHAIN, "step_id": _NAME, "workflow_name": _NAME},
     **{"requires_approval": asking.flag, "workflow_definition": checked_object},
+}
+_REPORT: Mapping[str, asking.Check] = {
+    **{**_CHAIN, **_WORKFLOW, "step_id": _NAME, "server": _NAME, "elapsed": _amount},
+    **{"node_id": asking.nullable(_NAME), "node_type": asking.nullable(_NAME)},
+    **{"value": asking.nullable(_amount), "max": asking.nullable(_amount)},
 }
 _TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": asking.temporal_id}
 
@@ -146,6 +163,7 @@ CALLS: Mapping[str, Call] = {
             "error": _ERROR,
         },
     ),
+    "report": Call(LocalRecords.report, {"reports": _reports}),
     "recorded_outputs": Call(_recorded_outputs, _ATTEMPT),
     "delivered_names": Call(lambda records, **asked: inputs.delivered_names(records.library, **asked), _PROMPT),
     "is_size_of_any": Call(

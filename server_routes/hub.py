@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..chains.driver import Driver
-from ..chains.hearing import Heard
 from ..config import Config
 from ..errors import ArtifactDBError
 from ..library import identities, transfers
@@ -78,9 +77,10 @@ class Hub(Serving):
     def pool(self) -> ThreadPoolExecutor:
         return self._quick
 
-    def heard(self, chain_id: str) -> list[Heard]:
-        """How the prompts of a chain get on; nothing where another process drives it."""
-        return self._driver.heard(chain_id) if self._driver is not None else []
+    def heard(self, chain_id: str) -> list[dict[str, Any]]:
+        """How the prompts of a chain get on: as this process hears, or as workers elsewhere report."""
+        heard = self._driver.heard(chain_id) if self._driver is not None else []
+        return [*(one.plain() for one in heard), *self.library.reports.of(chain_id)]
 
     async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a library function, with the library as its first argument, off the event loop."""

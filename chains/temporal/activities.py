@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from ...db.statuses import FINISHED_CHAIN
-from ...errors import Conflict, Invalid, NotFound
+from ...errors import ArtifactDBError, Conflict, Invalid, NotFound
 from .. import control, progress, rounds, steps
 from ..driven import Chain
 from ..driver import AT_ONCE
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 ALIVE_SECONDS = 2.0
 """How often an activity says that it is alive."""
+
+REPORT_SECONDS = 1.0
+"""How often it tells how far the prompts are that it follows."""
 
 BETWEEN = 0.1
 """Seconds between two looks whether a step is free."""
@@ -59,6 +62,16 @@ class Activities:
             *(self.create_workflow, self.upload_artifact_to_server),
             *(self.execute_prompt, self.download_and_store_artifacts),
         )
+
+    async def report(self) -> None:
+        """Tell the record again and again how far prompts are; that it cannot be told harms nobody."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            if reports := [{"chain_id": heard.chain_id, **heard.plain()} for heard in self._hearing.all()]:
+                try:
+                    await self._loop.run_in_executor(self._pool, self._records.report, reports)
+                except ArtifactDBError as error:
+                    logger.debug("how far prompts are cannot be told: %s", error)
 
     def close(self) -> None:
         """Work no more."""

@@ -135,6 +135,7 @@ async def working(
     )
     running = asyncio.create_task(worker.run())
     pump = asyncio.create_task(Pump(records, client, queue, longest=longest).run())
+    reporting = asyncio.create_task(activities.report())
     try:
         while not (worker.is_running or running.done()):  # noqa: ASYNC110 - it tells nobody by itself
             await asyncio.sleep(BEGINNING)
@@ -142,8 +143,9 @@ async def working(
             yield asyncio.ensure_future(asyncio.wait([running, pump], return_when=asyncio.FIRST_COMPLETED))
     finally:
         pump.cancel()
+        reporting.cancel()
         await worker.shutdown()
-        await asyncio.wait([running, pump])
+        await asyncio.wait([running, pump, reporting])
         await asyncio.to_thread(activities.close)
     running.result()
     if not pump.cancelled():

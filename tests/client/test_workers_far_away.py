@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaining import Studio, until
+from chaining import Studio, step, until
+from comfyui_artifact_db.client import connect
 from comfyui_artifact_db.library import chains, driving, events
 from commanding import Shell
 from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of, worker_far_away
 from losing import wire
+from making import png
 from running import served
 from working import Temporal, temporal_in
 
@@ -61,3 +63,24 @@ def test_a_hub_that_is_killed_under_its_worker_is_waited_for(
                 studio.until(chain, "completed", 90)
             assert process.poll() is None
     assert_done_once(studio, chain)
+
+
+def test_how_far_a_prompt_is_that_a_worker_follows_is_told_at_the_hub(
+    studio: Studio, tmp_path: Path, temporal: Temporal
+) -> None:
+    gpu_a = studio.servers["gpu-a"]
+    runs, gpu_a.runs = gpu_a.runs, None
+    chain = studio.begin(step("one", server="gpu-a"), step("two", "one", server="gpu-b"), engine="temporal")
+    with served(strict(studio)) as hub, connect(hub.url, token=token_of(studio, name="eye")) as eye:
+        with worker_far_away(tmp_path / "farm", hub.url, temporal, token_of(studio), servers_of(studio)):
+            until(lambda: gpu_a.queued and gpu_a.sockets, 60)
+            gpu_a.tell("progress", node="9", value=3, max=20)
+            until(lambda: eye.get_chain(chain.id).progress)
+            (told,) = eye.get_chain(chain.id).progress
+            assert (told.step_id, told.server, told.node_id, told.node_type) == ("one", "gpu-a", "9", "SaveImage")
+            assert (told.value, told.max, told.workflow_id) == (3, 20, studio.workflow(chain, "one").id)
+            gpu_a.runs = runs
+            (waiting,) = gpu_a.queue["queue_pending"]
+            gpu_a.ran(waiting[1], {"9": {"images": [gpu_a.file("late.png", png(9))]}}, graph=waiting[2])
+            studio.until(chain, "completed", 60)
+        assert eye.get_chain(chain.id).progress == []
