@@ -270,7 +270,10 @@ class Studio:
         """
 
         def settled() -> set[str] | None:
-            paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
+            try:
+                paths = [path.relative_to(self.store) for path in self.store.rglob("*") if path.is_file()]
+            except FileNotFoundError:  # A folder of the staging goes as soon as nothing is in it.
+                return None
             found = {str(path) for path in paths if path.parts[0] != "thumbnails"}
             return None if any(name.endswith(".part") for name in found) else found
 

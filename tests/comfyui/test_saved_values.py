@@ -35,6 +35,7 @@ def test_history_shows_it_as_comfyuis_own_nodes_do(studio: Studio, kind: str) ->
     save = output_of(graph, kind, filename_prefix="shown/of")
     outcome = studio.run(graph)
     shown, (artifact_id,) = outcome.ui(save), outcome.ids(save)
+    assert shown.pop("artifact_store") == [studio.rows("SELECT id FROM store_identity")[0][0]]
     if kind == "text":
         assert shown["text"] == ["once upon a time"]
         assert (set(shown), shown["notes"]) == ({"text", "artifact_ids", "notes"}, [])

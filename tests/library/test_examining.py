@@ -16,7 +16,7 @@ from pathlib import Path
 import deleting
 import processes
 import pytest
-from comfyui_artifact_db.config import Config, load_config
+from comfyui_artifact_db.config import Config, Temporal, load_config
 from comfyui_artifact_db.library import chains, driving, examining, executing, identities, runs, workflows
 from comfyui_artifact_db.library.examining import Check, examine
 from comfyui_artifact_db.library.opening import Library
@@ -62,13 +62,13 @@ def test_temporal_is_looked_for_where_chains_wait_for_it(library: Library, quiet
     driving.start(library, chain.id, engine="temporal", parameters={}, actor="anna")
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        (found,) = about(list(examine(replace(quiet, temporal=address))), "temporal")
+        (found,) = about(list(examine(replace(quiet, temporal=Temporal(address)))), "temporal")
     assert (found.level, found.text) == ("ok", f"{address} answers, 1 chain is driven through it")
-    (away,) = about(list(examine(replace(quiet, temporal=f"{address}/studio"))), "temporal")
+    (away,) = about(list(examine(replace(quiet, temporal=Temporal(f"{address}/studio")))), "temporal")
     assert away.level == "wrong"
     assert away.text.startswith(f"{address} does not answer (")
     executing.cancel(library, chain.id, by="anna")
-    (configured,) = about(list(examine(replace(quiet, temporal=address))), "temporal")
+    (configured,) = about(list(examine(replace(quiet, temporal=Temporal(address)))), "temporal")
     assert (configured.level, configured.data["chains"]) == ("wrong", 0)
 
 
