@@ -42,7 +42,7 @@ def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = Tru
         PromptRefused: its server will not run it. Incomplete: outputs are missing. ServerFailed: nothing is told.
     """
     with client(chain.records, attempt.server_address) as comfyui:
-        history, place = _asked(comfyui, attempt.prompt_id)
+        history, place = _asked(comfyui, attempt)
         if history is not None:
             if not collecting:
                 return Next(Stage.COLLECT)
@@ -76,7 +76,7 @@ def ask(chain: Chain, attempt: Attempt) -> tuple[History | None, str | None]:
         UnknownServer, ServerFailed.
     """
     with client(chain.records, attempt.server_address) as comfyui:
-        return _asked(comfyui, attempt.prompt_id)
+        return _asked(comfyui, attempt)
 
 
 def collect(chain: Chain, attempt: Attempt, history: History, *, patient: bool) -> None:
@@ -89,11 +89,13 @@ def since(chain: Chain, at: str | None) -> float:
     return max(0.0, chain.records.seconds_since(at)) if at else 0.0
 
 
-def _asked(comfyui: ComfyUIServer, prompt_id: str) -> tuple[History | None, str | None]:
-    history = comfyui.history(prompt_id)
-    place = None if history else comfyui.place_in_queue(prompt_id)
+def _asked(comfyui: ComfyUIServer, attempt: Attempt) -> tuple[History | None, str | None]:
+    # A prompt goes from the queue into the history: whoever asks in this order overlooks none. One that executes has
+    # often ended by now, and is in the history at the first question.
+    history = comfyui.history(attempt.prompt_id) if attempt.status == "executing" else None
+    place = None if history else comfyui.place_in_queue(attempt.prompt_id)
     if history is None and place is None:
-        history = comfyui.history(prompt_id)  # It may have ended between the two questions.
+        history = comfyui.history(attempt.prompt_id)
     return history, place
 
 

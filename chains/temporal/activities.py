@@ -141,7 +141,8 @@ class Activities:
         try:
             chain = self._chain(chain_id)
             step = next(step for step in chain.definition.steps if step.id == step_id)
-            done = progress.look(chain).done if stage in (Stage.BEGIN, Stage.DELIVER) else {}
+            looks_back = stage is Stage.DELIVER or (stage is Stage.BEGIN and step.condition is not None)
+            done = progress.look(chain).done if looks_back else {}
             return steps.advance(chain, step, done, stage)
         except NotFound:
             return OVER  # It is in the trash, or gone.
