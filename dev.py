@@ -1,7 +1,7 @@
 """The commands for developers. Standard library only: `python3 dev.py demo` works on a fresh machine.
 
 python3 dev.py demo [--auto-approve]     a chain over two real ComfyUI servers, with a person in its middle
-python3 dev.py test [pytest arguments]   install what is needed and run all tests
+python3 dev.py test [pytest arguments]   install what is needed and run the tests; with --long the long suites
 python3 dev.py lint                      format, lint and types
 python3 dev.py bench [NAME ...]          measure against named rivals
 python3 dev.py torture [--kills N]       kill processes at work, and look whether anything is lost
@@ -21,7 +21,7 @@ from devtools import environment
 ROOT = Path(__file__).resolve().parent
 
 SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder")
-"""How all tests run: on several cores, in the groups and the order that tests/conftest.py makes."""
+"""How many tests run: on several cores, in the groups and the order that tests/conftest.py makes."""
 
 
 def main() -> int:
@@ -34,7 +34,9 @@ def main() -> int:
     demo.add_argument("--folder", type=Path, help="where the servers and the database live (default: in the cache)")
     demo.set_defaults(run=_demo)
 
-    test = commands.add_parser("test", help="install what is needed and run all tests")
+    test = commands.add_parser("test", help="install what is needed and run the tests")
+    long = "run the long suites: engines, whole studios, what is killed at work (without it: all the others)"
+    test.add_argument("--long", action="store_true", help=long)
     test.set_defaults(run=_test)
 
     lint = commands.add_parser("lint", help="format, lint and types")
@@ -71,12 +73,13 @@ def _demo(options: argparse.Namespace, _: list[str]) -> int:
     return demo(options.folder or environment.cache_folder() / "demo", auto_approve=options.auto_approve)
 
 
-def _test(_: argparse.Namespace, further: list[str]) -> int:
+def _test(options: argparse.Namespace, further: list[str]) -> int:
     python = environment.dev_python()
     environment.comfyui()  # before the tests, so that none of them waits for it
     environment.browser()
     of_a_part = any((ROOT / argument.partition("::")[0]).exists() for argument in further)
-    return _call([str(python), "-m", "pytest", *(() if of_a_part else SIDE_BY_SIDE), *further])
+    which = () if of_a_part else (*SIDE_BY_SIDE, "-m", "long" if options.long else "not long")
+    return _call([str(python), "-m", "pytest", *which, *further])
 
 
 def _lint(options: argparse.Namespace, _: list[str]) -> int:

@@ -28,6 +28,24 @@ LONGEST = ("comfyui", "hubmode", "examples", "routes", "transfers", "panel", "to
 """The folders whose tests take longest, which begin first."""
 
 
+LONG = (
+    *("torture", "hubmode", "demo", "examples", "routes/test_access_whatever_is_sent.py"),
+    *("comfyui/test_chains_on_servers.py", "comfyui/test_database_away.py", "comfyui/test_everything_recorded.py"),
+    *("comfyui/test_adopting_guide.py", "chains/test_temporal.py", "cli/test_chains.py", "cli/test_workers.py"),
+    *("client/test_engines.py", "client/test_engines_far_away.py", "client/test_workers_far_away.py"),
+    *("library/test_vanished_store.py",),
+)
+"""The long suites, which have the mark `long`: engines, whole studios, guides, and whatever is killed at work."""
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Whether a test belongs to the long suites: of chains on Temporal and ComfyUI's newest frontends all do."""
+    path = item.path.relative_to(TESTS)
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    listed = any(path == Path(one) or Path(one) in path.parents for one in LONG)
+    return listed or "killed" in path.stem or given.get("engine") == "temporal" or "newest" in item.name
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where tests run in several processes: which go together; others by their files."""
@@ -43,12 +61,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which of them begin."""
+    """Which of them are long, and which begin."""
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(TESTS).parts[0]
         return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
+    for item in items:
+        if is_long(item):
+            item.add_marker("long")
     items.sort(key=place)
 
 
