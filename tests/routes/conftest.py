@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    _deselected.extend(items)
+    _deselected.extend(item for item in items if item.path.parent in ASKING)
 
 
 @pytest.fixture(scope="session")
