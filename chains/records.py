@@ -135,7 +135,7 @@ class Records(Protocol):
         """How far prompts are now, for people to look at: what `library.reports` takes. Nothing depends on it."""
 
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
-        """As `collecting.download_and_store_artifacts`, of what an attempt's server has just said of its prompt."""
+        """As `collecting.collect_attempt`."""
 
 
 class LocalRecords:
@@ -253,11 +253,4 @@ class LocalRecords:
         self.library.reports.tell(reports)
 
     def collect(self, attempt: Attempt, history: History, *, patient: bool) -> None:
-        collecting.download_and_store_artifacts(
-            *(self.library, attempt.workflow_id),
-            server=attempt.server_address,
-            prompt_id=attempt.prompt_id,
-            by=self.by,
-            patient=patient,
-            history=history,
-        )
+        collecting.collect_attempt(self.library, attempt, history, by=self.by, patient=patient)

@@ -17,7 +17,7 @@ from ..db.querying import all_rows
 from ..errors import ArtifactDBError, Conflict, Incomplete, StoreFailed, Unavailable
 from . import arrivals, artifacts, attempts, fetching, inputs, names, recording, runs, stores, workflows
 from .arrivals import Arrived, Missing, named
-from .views import Artifact
+from .views import Artifact, Attempt
 
 if TYPE_CHECKING:
     from .opening import Library
@@ -44,8 +44,6 @@ def download_and_store_artifacts(
     prompt_id: str,
     by: str,
     include_temp: bool = False,
-    patient: bool = False,
-    history: History | None = None,
 ) -> list[Artifact]:
     """Download every output of a prompt that has ended, and record what is not recorded yet.
 
@@ -58,8 +56,6 @@ def download_and_store_artifacts(
         workflow_id: the workflow that the prompt is an attempt of; a prompt that no attempt holds becomes one.
         server: a configured server's name.
         include_temp: previews as well, which ComfyUI keeps in its temp folder until it starts again.
-        history: what the server was just heard to say of the prompt; None: it is asked.
-        patient: the caller collects again: an attempt of which some outputs may come yet is left executing.
     Returns:
         The artifacts of the prompt, those that were recorded before included, without those in the trash.
     Raises:
@@ -76,14 +72,26 @@ def download_and_store_artifacts(
     target = library.config.server(names.checked_text(server, "server"))
     prompt_id = names.checked_text(prompt_id, "prompt_id")
     with library.collections.alone(target.name, prompt_id):
-        if len(library.deferred):
-            raise Unavailable("records of this hub still wait for the database; collect when they are done")
+        _refuse_while_records_wait(library)
         held = _attempt(library, workflow_id, target, prompt_id)
-        history = history or _history(library, target, prompt_id, by)
+        history = _history(library, target, prompt_id, by)
         attempt_id = held["id"] if held else _begin(library, workflow_id, target, prompt_id, by)
         where = Where(workflow_id, attempt_id, target, prompt_id)
-        collect(_Own(library, by), where, history, include_temp=include_temp, patient=patient)
+        collect(_Own(library, by), where, history, include_temp=include_temp)
         return _of_execution(library, attempt_id, history)
+
+
+def collect_attempt(library: Library, attempt: Attempt, history: History, *, by: str, patient: bool) -> None:
+    """The same of an attempt, with what its server was just heard to say of its prompt, for an engine.
+
+    Args:
+        patient: the caller collects again: an attempt of which some outputs may come yet is left executing.
+    """
+    target = library.config.server(attempt.server_address)
+    with library.collections.alone(target.name, attempt.prompt_id):
+        _refuse_while_records_wait(library)
+        where = Where(attempt.workflow_id, attempt.id, target, attempt.prompt_id)
+        collect(_Own(library, by), where, history, patient=patient)
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,11 @@ class _Own:
             return
         with self._library.writing(self._by) as tx:
             attempts.end(tx, ending)
+
+
+def _refuse_while_records_wait(library: Library) -> None:
+    if len(library.deferred):
+        raise Unavailable("records of this hub still wait for the database; collect when they are done")
 
 
 def _attempt(library: Library, workflow_id: str, server: Server, prompt_id: str) -> dict[str, Any] | None:

@@ -259,6 +259,11 @@ class Scene:
                 self.library, self.workflow_id, server="gpu-a", prompt_id="p9", by=BY
             )
 
+    def collect_attempt(self, attempt: Any) -> object:
+        history = History((Reported("9", "images", 0, filename="a.png"),), "success")
+        with self.server():
+            return collecting.collect_attempt(self.library, attempt, history, by=BY, patient=False)
+
     def capture(self) -> object:
         (self.folder / "output").mkdir()
         (self.folder / "output" / "a.png").write_bytes(png(9))
@@ -419,6 +424,7 @@ CALLS: dict[str, Call] = {
     "chains.undelete_chain": changes(
         lambda s, _: chains.undelete_chain(s.library, s.chain_id, actor=BY), Scene.in_trash
     ),
+    "collecting.collect_attempt": changes(Scene.collect_attempt, Scene.execute),
     "collecting.download_and_store_artifacts": changes(Scene.collect),
     "decisions.approve": changes(lambda s: decisions.approve(s.library, s.pending.id, by=BY)),
     "decisions.reject": changes(lambda s: decisions.reject(s.library, s.pending.id, by=BY, reason="too dark")),
