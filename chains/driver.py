@@ -252,7 +252,7 @@ class Driver:
                 begun = True
             else:
                 driven.next_look = min(driven.next_look, due)
-        # What is written down of the chain as a whole is in no way of its steps.
+        # Steps that have begun just now are not to wait for what is written down of the chain as a whole.
         wait = SETTLE_SECONDS if begun else rounds.settle(driven.chain, found)
         if wait is not None:
             driven.next_look = min(driven.next_look, now + wait)

@@ -58,9 +58,7 @@ def create_chain(
                 raise Conflict(f"chain {chain_id} is in the trash: take it out, or choose another id", id=chain_id)
             # Its status moves on by itself; a repeated call does not set it back.
             same = ("name", "description", "chain_definition", "temporal_workflow_id")
-            different = [key for key in same if existing[key] != columns[key]]
-            if different:
-                raise Conflict(f"chain {chain_id} is there already, with another {different[0]}", id=chain_id)
+            identities.refuse_another(f"chain {chain_id}", existing, columns, same)
             return Chain.of(existing), False
         _refuse_taken(temporal_workflow_id, chain_id)
         insert_chain(tx, chain_id, **columns)

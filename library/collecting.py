@@ -245,9 +245,12 @@ def _handed_in_late(
     """
     kept = [one for one in wanted if one.kept_in is not None and one.node_id not in history.cached]
     here = receiver.store_id() if kept else None
-    late = [one for one in kept if one.kept_in == here]
+    late = {one.output_key for one in kept if one.kept_in == here}
     why = "the node has kept it, and hands it in as soon as its ComfyUI reaches this hub"
-    return [one for one in wanted if one not in late], [Missing(one, Unavailable(why)) for one in late]
+    return (
+        [one for one in wanted if one.output_key not in late],
+        [Missing(one, Unavailable(why)) for one in wanted if one.output_key in late],
+    )
 
 
 def _inputs(receiver: Receiver, where: Where, history: History, wanted: list[Reported]) -> inputs.Inputs:

@@ -7,9 +7,11 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from ..errors import Invalid
+from ..errors import Conflict, Invalid
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _lock = threading.Lock()
@@ -51,6 +53,20 @@ def checked_id(value: str, field: str = "id") -> str:
     if not isinstance(value, str) or not is_id(value):
         raise Invalid(f"{field} is not a UUID", field=field)
     return value.lower()
+
+
+def refuse_another(what: str, existing: Mapping[str, Any], wanted: Mapping[str, Any], same: Sequence[str]) -> None:
+    """Where an id of a caller's choosing is taken: refuse to take the row for the one that is wanted, if it is not.
+
+    Args:
+        what: the row and its id, as messages name it.
+        same: the columns in which both have to agree.
+    Raises:
+        Conflict: they differ in one.
+    """
+    different = [key for key in same if existing[key] != wanted[key]]
+    if different:
+        raise Conflict(f"{what} is there already, with another {different[0]}", id=existing["id"])
 
 
 def is_id(value: str) -> bool:

@@ -93,16 +93,16 @@ def ensure(tx: Transaction, columns: dict[str, Any]) -> bool:
     workflow_id = columns["id"]
     existing = _by_id.row(workflow_id)
     if existing is None:
-        if columns["chain_id"] is not None and not _chain_is_there.row(columns["chain_id"]):
-            raise NotFound(f"no chain {columns['chain_id']}")
+        if (chain_id := columns["chain_id"]) is not None:
+            chain = _chain_deleted_at.row(chain_id)
+            if chain is None or chain["deleted_at"] is not None:
+                raise NotFound(f"no chain {chain_id}")
         insert_workflow(tx, **columns)
         return True
     if existing["chain_deleted_at"] is not None:
         raise Conflict(f"workflow {workflow_id} is in the trash with its chain", id=workflow_id)
     same = ("chain_id", "step_id", "workflow_name", "requires_approval")
-    different = [key for key in same if existing[key] != columns[key]]
-    if different:
-        raise Conflict(f"workflow {workflow_id} is there already, with another {different[0]}", id=workflow_id)
+    identities.refuse_another(f"workflow {workflow_id}", existing, columns, same)
     return False
 
 
@@ -296,11 +296,6 @@ def _label(library: Library, server: str | None, address: str | None) -> str:
 @prepared
 def _by_id(workflow_id: Any) -> Any:
     return models.Workflow.select().where(models.Workflow.id == workflow_id)
-
-
-@prepared
-def _chain_is_there(chain_id: Any) -> Any:
-    return models.Chain.select(models.Chain.id).where((models.Chain.id == chain_id) & models.Chain.deleted_at.is_null())
 
 
 @prepared

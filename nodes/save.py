@@ -165,8 +165,8 @@ class SaveToArtifactDB(io.ComfyNode):
         if recorded.deferred:
             said.append(f"kept, and recorded as soon as {kept_by.keeper} is back: {recorded.deferred}")
         shown = _shown(value, kind, results) | {"artifact_ids": list(recorded.artifact_ids)}
-        if kept_by.store_id is not None:
-            shown["artifact_store"] = [kept_by.store_id]
+        if (store_id := kept_by.store_id) is not None:
+            shown["artifact_store"] = [store_id]
         return io.NodeOutput(
             *(value, list(recorded.artifact_ids), recorded.workflow_id),
             ui={**shown, "notes" if kind is values.TEXT else "text": said},

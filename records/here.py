@@ -27,10 +27,13 @@ class LocalRecorder(Recorder):
     def __init__(self, library: Library) -> None:
         self.library = library
         self.store = library.store
+        self._store_id: str | None = None
 
     @property
     def store_id(self) -> str | None:
-        return identity(self.store.root)
+        if self._store_id is None:  # The first record that is made has given it one.
+            self._store_id = identity(self.store.root)
+        return self._store_id
 
     def record(
         self, outputs: Sequence[tuple[NewArtifact, Placement]], *, actor: str, workflow_id: str, run: Run
