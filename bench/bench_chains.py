@@ -24,7 +24,7 @@ import requests
 from bench_bytes import ALLOWED, post
 from bench_lag import ALLOWED as ALLOWED_LAG
 from bench_lag import PACK
-from commanding import Shell
+from commanding import Shell, servers_of
 from direct_flow import DirectFlow
 from measuring import Figure, figure, in_turns
 from PIL import Image, ImageChops
@@ -76,7 +76,7 @@ def _alone(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
     (folder / "home").mkdir()
     shell = Shell(folder / "home")
     shell.data.mkdir(parents=True)
-    (shell.data / "artifact-db.toml").write_text(_config(servers))
+    (shell.data / "artifact-db.toml").write_text(servers_of(servers))
     with shell.serving() as hub:
         hub_url = hub.url
         tiny, photos = _photos(TINY), _photos(SIDE)
@@ -103,7 +103,7 @@ def _by_workers(folder: Path, servers: dict[str, ComfyServer]) -> Figure:
     shell, tiny = Shell(folder / "workers"), _photos(TINY)
     shell.data.mkdir(parents=True)
     with temporal_in(None) as temporal:
-        (shell.data / "artifact-db.toml").write_text(f'temporal = "{temporal.address}"\n{_config(servers)}')
+        (shell.data / "artifact-db.toml").write_text(f'temporal = "{temporal.address}"\n{servers_of(servers)}')
         with shell.serving() as hub, shell.working():
             through, alone = in_turns(
                 lambda: _chain(hub.url, servers, next(tiny), engine="temporal") / STEPS,
@@ -119,7 +119,7 @@ def _by_workers(folder: Path, servers: dict[str, ComfyServer]) -> Figure:
 
 def _crowd(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
     """A hundred chains at once, on a hub in a ComfyUI that does nothing else."""
-    hub = ComfyServer(environment.comfyui(), folder / "hub", config=_config(servers))
+    hub = ComfyServer(environment.comfyui(), folder / "hub", config=servers_of(servers))
     shutil.copytree(PACK, hub.folder / "custom_nodes" / "lag")
     hub.start()
     try:
@@ -153,10 +153,6 @@ def _crowd(folder: Path, servers: dict[str, ComfyServer]) -> list[Figure]:
             **{"goal": 1.0, "unit": "s", "rival_name": limit},
         ),
     ]
-
-
-def _config(servers: dict[str, ComfyServer]) -> str:
-    return "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in servers.items())
 
 
 def _photos(side: int) -> Iterator[bytes]:

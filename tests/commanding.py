@@ -6,14 +6,32 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Reached(Protocol):
+    """What answers at a URL."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def servers_of(servers: Mapping[str, Reached]) -> str:
+    """Servers, as a configuration file names them."""
+    return servers_at({name: server.url for name, server in servers.items()})
+
+
+def servers_at(urls: Mapping[str, str]) -> str:
+    """The same of their URLs."""
+    return "".join(f'[servers.{name}]\nurl = "{url}"\n' for name, url in urls.items())
 
 
 @dataclass(frozen=True)
@@ -57,31 +75,36 @@ class Shell:
             yield Served(process, said[1])
 
     @contextmanager
-    def working(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """A worker that has said that it is at work. It is killed at the end of the block."""
-        with self._begun(r"Working for .*\n", "worker", **environment) as (process, _):
+    def working(
+        self, *, server: str = "", log: Path | None = None, **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A worker that has said that it is at work, for this Temporal server. It is killed at the end of the block."""
+        banner = f"Working for {re.escape(server) or '.*'}\n"
+        with self._begun(banner, "worker", log=log, **environment) as (process, _):
             yield process
 
     @contextmanager
     def _begun(
-        self, banner: str, *arguments: str, **environment: str
+        self, banner: str, *arguments: str, log: Path | None = None, **environment: str
     ) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
-        """A program that has said what it says once it has begun."""
-        process = subprocess.Popen(
-            self.command(*arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env=self.environment(**environment),
-        )
+        """A program that has said what it says once it has begun; what it logs goes into a file where one is named."""
+        with log.open("w") if log is not None else nullcontext(subprocess.PIPE) as errors:
+            process = subprocess.Popen(
+                self.command(*arguments),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=self.home,
+                env=self.environment(**environment),
+            )
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             said = re.fullmatch(banner, line)
             if said is None:
                 process.kill()
-                raise AssertionError(f"it said {line!r} and {process.communicate()}")
+                logged = log.read_text() if log is not None else ""
+                raise AssertionError(f"it said {line!r} and {process.communicate()} {logged}")
             yield process, said
         finally:
             process.kill()

@@ -24,7 +24,7 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.errors import Conflict, NotFound, Unavailable
 from comfyui_artifact_db.library import access, artifacts, decisions, lineage, pages, transfers, views
-from commanding import Shell
+from commanding import Shell, servers_of
 from running import ServedHub, served
 from working import Temporal
 
@@ -77,42 +77,18 @@ def worker_far_away(
     shell.data.mkdir(parents=True)
     told = f'hub = "{hub}"\nhub_token_env = "HUB_TOKEN"\ntemporal = "{temporal.address}"\n{servers}'
     (shell.data / "artifact-db.toml").write_text(told)
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            shell.command("worker"),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=home,
-            env=shell.environment(HUB_TOKEN=token),
-        )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"Working for {temporal.address}\n", (home / "log").read_text()
+    with shell.working(server=temporal.address, log=home / "log", HUB_TOKEN=token) as process:
         yield process
-    finally:
-        process.kill()
-        process.communicate()
     said = (home / "log").read_text()
     assert token not in said
     assert not list(home.rglob("*.db"))
-
-
-def servers_of(studio: Studio) -> str:
-    """The studio's servers, as a configuration file names them."""
-    return servers_at({name: server.url for name, server in studio.servers.items()})
-
-
-def servers_at(urls: dict[str, str]) -> str:
-    """Servers, as a configuration file names them."""
-    return "".join(f'[servers.{name}]\nurl = "{url}"\n' for name, url in urls.items())
 
 
 def hub_file(studio: Studio, folder: Path) -> Path:
     """The configuration of a hub in a process of its own, which wants a token of everybody."""
     given, file = studio.library.config, folder / "hub.toml"
     here = f'database = "{given.database}"\nstore = "{given.store.as_posix()}"\nlocal_trust = false\n'
-    file.write_text(here + servers_of(studio))
+    file.write_text(here + servers_of(studio.servers))
     return file
 
 

@@ -18,8 +18,7 @@ import requests
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_studio import Outcome, Studio, add_pack, until
-from commanding import Shell
-from engines import servers_at
+from commanding import Shell, servers_at
 from losing import Wire
 
 from devtools.environment import ComfyUI

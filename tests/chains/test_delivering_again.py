@@ -15,6 +15,7 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import attempts, decisions, pages, transfers
 from comfyui_artifact_db.library.views import Transfer
 from comfyui_servers_that import ComfyUI
+from commanding import servers_of
 from making import png
 from tampering import tamper
 
@@ -153,7 +154,7 @@ def test_bytes_that_changed_meanwhile_fail_the_step_that_needs_them(studio: Stud
 def test_a_delivery_whose_driver_was_killed_in_its_middle_is_gone_on_with_at_once_by_the_next(
     studio: Studio, gpu_b: ComfyUI, config: Config
 ) -> None:
-    urls = "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in studio.servers.items())
+    urls = servers_of(studio.servers)
     (config.folder / "artifact-db.toml").write_text(urls)
     come, go_on = threading.Event(), threading.Event()
 

@@ -22,7 +22,7 @@ from comfyui_artifact_db.library import artifacts, chains, decisions, pages
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import ComfyUI
-from commanding import Shell
+from commanding import Shell, servers_of
 from making import png
 from working import Temporal, temporal_in
 
@@ -77,7 +77,7 @@ def filming(tmp_path: Path) -> Iterator[Set]:
         file.write_text(f'temporal = "{temporal.address}"\n')
         library = open_library(load_config(shell.data, {}))
         with studio_of(library, tmp_path, temporal.address) as studio:
-            urls = "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in studio.servers.items())
+            urls = servers_of(studio.servers)
             file.write_text(f'temporal = "{temporal.address}"\n{urls}')
             found = Set(shell, studio, temporal)
             try:

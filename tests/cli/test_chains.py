@@ -16,7 +16,7 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Chain
-from commanding import Shell
+from commanding import Shell, servers_of
 from making import png
 
 FILM = """\
@@ -72,7 +72,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     (tmp_path / "photo.png").write_bytes(png(4))
     library = open_library(load_config(shell.data, {}))
     with studio_of(library, tmp_path) as studio:
-        servers = "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in studio.servers.items())
+        servers = servers_of(studio.servers)
         (shell.data / "artifact-db.toml").write_text(servers)
         library.prepare()
         yield Home(shell, library, studio)

@@ -13,7 +13,7 @@ from chaining import GRAPH, Studio, studio_of, until
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
 from comfyui_artifact_db.library.opening import open_library
-from commanding import Shell
+from commanding import Shell, servers_of
 from working import Temporal, temporal_in
 
 FILM = """\
@@ -43,7 +43,7 @@ def temporal(tmp_path: Path) -> Iterator[Temporal]:
 def studio(shell: Shell, tmp_path: Path, temporal: Temporal) -> Iterator[Studio]:
     library = open_library(load_config(shell.data, {}))
     with studio_of(library, tmp_path, temporal.address) as studio:
-        urls = "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in studio.servers.items())
+        urls = servers_of(studio.servers)
         (shell.data / "artifact-db.toml").write_text(f'temporal = "{temporal.address}"\n{urls}')
         library.prepare()
         yield studio

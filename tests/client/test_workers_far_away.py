@@ -9,8 +9,8 @@ import pytest
 from chaining import Studio, step, until
 from comfyui_artifact_db.client import connect
 from comfyui_artifact_db.library import chains, driving, events
-from commanding import Shell
-from engines import a_person, assert_done_once, film, hub_file, servers_of, strict, token_of, worker_far_away
+from commanding import Shell, servers_of
+from engines import a_person, assert_done_once, film, hub_file, strict, token_of, worker_far_away
 from losing import wire
 from making import png
 from running import served
@@ -30,7 +30,7 @@ def test_a_worker_that_is_killed_leaves_the_chain_to_another_over_a_wire_that_lo
     one, other = (token_of(studio, name=name) for name in ("farm", "barn"))
     with served(strict(studio)) as hub, wire(hub.port) as lossy:
         lossy.loses = 20
-        servers = servers_of(studio)
+        servers = servers_of(studio.servers)
         with worker_far_away(tmp_path / "one", lossy.url, temporal, one, servers) as first:
             until(lambda: studio.statuses(chain).get("one") == "completed", 60)
             with worker_far_away(tmp_path / "other", lossy.url, temporal, other, servers):
@@ -54,7 +54,7 @@ def test_a_hub_that_is_killed_under_its_worker_is_waited_for(
     config = str(hub_file(studio, tmp_path))
     with wire(1) as lossy, shell.serving(ARTIFACT_DB_CONFIG=config) as hub:
         lossy.lead_to(int(hub.url.split(":")[2].split("/")[0]))
-        working = worker_far_away(tmp_path / "farm", lossy.url, temporal, token_of(studio), servers_of(studio))
+        working = worker_far_away(tmp_path / "farm", lossy.url, temporal, token_of(studio), servers_of(studio.servers))
         with working as process:
             until(lambda: studio.statuses(chain).get("left") in ("executing", "awaiting_approval"), 60)
             hub.process.kill()
@@ -72,7 +72,7 @@ def test_how_far_a_prompt_is_that_a_worker_follows_is_told_at_the_hub(
     runs, gpu_a.runs = gpu_a.runs, None
     chain = studio.begin(step("one", server="gpu-a"), step("two", "one", server="gpu-b"), engine="temporal")
     with served(strict(studio)) as hub, connect(hub.url, token=token_of(studio, name="eye")) as eye:
-        with worker_far_away(tmp_path / "farm", hub.url, temporal, token_of(studio), servers_of(studio)):
+        with worker_far_away(tmp_path / "farm", hub.url, temporal, token_of(studio), servers_of(studio.servers)):
             until(lambda: gpu_a.queued and gpu_a.sockets, 60)
             gpu_a.tell("progress", node="9", value=3, max=20)
             until(lambda: eye.get_chain(chain.id).progress)

@@ -18,7 +18,7 @@ from comfyui_artifact_db.library import artifacts, attempts, chains, decisions, 
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Transfer
 from comfyui_studio import add_pack
-from commanding import Shell
+from commanding import Shell, servers_of
 from PIL import Image
 from working import temporal_in
 
@@ -143,7 +143,7 @@ def studio(comfyui_code: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> I
         servers[name].launch()
     shell = Shell(tmp_path_factory.mktemp("home"))
     shell.data.mkdir(parents=True)
-    urls = "".join(f'[servers.{name}]\nurl = "{server.url}"\n' for name, server in servers.items())
+    urls = servers_of(servers)
     (shell.data / "artifact-db.toml").write_text(urls)
     library = open_library(load_config(shell.data, {}))
     try:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from comfyui_graphs import Graph
 from comfyui_studio import until
-from engines import servers_at, worker_far_away
+from commanding import servers_at
+from engines import worker_far_away
 from hub_mode import NAMES, HubStudio, Machines, ids_of
 from losing import Wire, wire
 from working import Temporal, temporal_in
