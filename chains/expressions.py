@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -48,6 +50,8 @@ _SANDBOX.filters = {name: _SANDBOX.filters[name] for name in FILTERS}
 _SANDBOX.globals = {}
 _FIRST = "{{"
 _SIGNS = (_FIRST, "{%", "{#")
+_KEPT = 1024
+"""Expressions that are kept as they were read: a chain has the same ones at each of its steps, and reading is slow."""
 
 
 def is_template(value: Any) -> bool:
@@ -111,12 +115,18 @@ def _filled(text: str, context: Mapping[str, Any]) -> Any:
 
 def _evaluated(expression: str, context: Mapping[str, Any]) -> Any:
     with _as_ours():
-        found = _SANDBOX.compile_expression(expression, undefined_to_none=False)(**context)
+        found = _compiled(expression)(**context)
         if isinstance(found, StrictUndefined):
             str(found)  # raises what is the matter with it
         return found
 
 
+@lru_cache(maxsize=_KEPT)
+def _compiled(expression: str) -> TemplateExpression:
+    return _SANDBOX.compile_expression(expression, undefined_to_none=False)
+
+
+@lru_cache(maxsize=_KEPT)
 def _single(text: str) -> str | None:
     """The expression that a text is nothing but; None where there is more to it."""
     stripped = text.strip()

@@ -151,14 +151,18 @@ def list_heads(library: Library, workflow_id: str) -> list[Artifact]:
     Raises:
         NotFound: there is no workflow with this id.
     """
-    table = models.Artifact
     with library.reading():
         workflow = workflows.row_of(workflow_id)
-        query = table.select().where(
-            (table.workflow_id == workflow["id"]) & table.deleted_at.is_null() & (table.is_head == _TRUE)
-        )
-        heads = views(library, all_rows(query))
+        heads = views(library, _heads.rows(workflow["id"]))
     return current_first(heads)
+
+
+@prepared
+def _heads(workflow_id: Any) -> Any:
+    table = models.Artifact
+    return table.select().where(
+        (table.workflow_id == workflow_id) & table.deleted_at.is_null() & (table.is_head == _TRUE)
+    )
 
 
 def current_first(heads: Iterable[Artifact]) -> list[Artifact]:

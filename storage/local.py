@@ -72,6 +72,7 @@ class Store:
         self.root = root
         self._staging = Staging(root)
         self._proofs: dict[str, tuple[FileState, str]] = {}
+        self._inside = os.path.realpath(root) + os.sep
 
     def open(self) -> None:
         """Make the folders, and this process's own staging folder under its lock.
@@ -117,16 +118,17 @@ class Store:
             StoreFailed: `local_path` leads out of the store, also through a link inside it.
         """
         path = self.root / local_path
-        root = os.path.realpath(self.root)
-        if not os.path.realpath(path).startswith(root + os.sep):
-            raise StoreFailed("this file is not inside the store")
+        real = os.path.realpath(path)
+        if not real.startswith(self._inside):
+            self._inside = os.path.realpath(self.root) + os.sep  # What the root leads to may be another folder by now.
+            if not real.startswith(self._inside):
+                raise StoreFailed("this file is not inside the store")
         return path
 
     def state(self, local_path: str) -> FileState | None:
         """What `stat` says of a stored file; None when it is not there. A link counts as not there."""
         try:
-            self.path(local_path)
-            result = os.lstat(self.root / local_path)
+            result = os.lstat(self.path(local_path))
         except (OSError, ValueError, StoreFailed):
             return None
         return FileState.of(result) if stat.S_ISREG(result.st_mode) else None
