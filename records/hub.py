@@ -70,7 +70,7 @@ class HubRecorder(Recorder):
         self.store.open()
         self.store.is_known_as(identify(config.store, identities.new_id()))
         self._loaded = Loaded(config.store)
-        self._outbox = Outbox(self.store, self._hub)
+        self._outbox = Outbox(self.store, self._hub, self._url)
         self._lock = threading.Lock()
         self._witnesses: dict[str, Intent] = {}
         self._recorded: set[str] = set()

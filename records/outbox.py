@@ -20,6 +20,7 @@ from ..errors import ArtifactDBError, StoreFailed
 from ..library import recording, witnessing
 from ..storage.files import remove
 from ..storage.local import Intent, Store
+from . import hub_identity
 
 logger = logging.getLogger("artifact_db.records")
 
@@ -51,14 +52,16 @@ class Letter:
 class Outbox:
     """The promises of this process, and those of processes that are gone."""
 
-    def __init__(self, store: Store, hub: Backend) -> None:
+    def __init__(self, store: Store, hub: Backend, url: str) -> None:
         self._store = store
         self._hub = hub
+        self._url = url
         self._changed = threading.Condition()
         self._letters: deque[Letter] = deque()
         self._away: Problem | StoreFailed | None = None
-        self.store_id: str | None = None
-        """The hub's; None until it has said it, which is before anything is sent to it."""
+        self.store_id = hub_identity.remembered(store.root, url)
+        """The hub's; None where it has never said it, which it is asked before anything is sent to it."""
+        self._asked = False
         self._left = True
         self._stopped = False
         self._logged = ""
@@ -162,9 +165,11 @@ class Outbox:
         return None
 
     def _learn(self) -> None:
-        if self.store_id is None:
+        if not self._asked:
             call = Call("call_engine", path={"call": "store_id"}, body={"arguments": {}})
             self.store_id = str(self._hub.ask(call)["result"])
+            self._asked = True
+            hub_identity.remember(self._store.root, self._url, self.store_id)
 
     def _waits(self, error: Problem | StoreFailed) -> Problem | StoreFailed:
         """Said once for each reason: an outage may last for a night."""

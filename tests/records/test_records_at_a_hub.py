@@ -29,7 +29,7 @@ from comfyui_artifact_db.library.loads import Wanted
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.recording import NewArtifact, Recorded
 from comfyui_artifact_db.library.runs import Run
-from comfyui_artifact_db.records import outbox
+from comfyui_artifact_db.records import hub_identity, outbox
 from comfyui_artifact_db.records.hub import HubRecorder, RefusedByHub
 from comfyui_artifact_db.records.loaded import Loaded
 from comfyui_studio import until
@@ -258,6 +258,34 @@ def test_a_machine_that_the_hub_does_not_know_is_told_and_loses_nothing(machine:
     records = machine(token=token)
     until(lambda: idle(records))
     assert len(all_of(library)) == 4
+
+
+def test_a_machine_knows_the_hub_that_it_spoke_to_last_while_that_is_away(
+    machine: Open, lossy: Wire, library: Library
+) -> None:
+    first = machine()
+    until(lambda: first.store_id)
+    first.close()
+    lossy.refused = 10_000
+    again = machine()
+    assert again.store_id == stores.id_of(library)
+    assert Prompt(again).save(1).deferred is not None
+    assert machine("http://127.0.0.1:9").store_id is None  # It is of that address alone.
+    file = again.store.root / hub_identity.FILE
+    file.write_bytes(b"{")
+    assert machine().store_id is None
+
+
+def test_a_machine_that_cannot_remember_its_hub_hands_its_records_in(machine: Open, library: Library) -> None:
+    records = machine()
+    until(lambda: records.store_id)
+    records.close()
+    file = records.store.root / hub_identity.FILE
+    file.unlink()
+    file.mkdir()
+    again = machine()
+    assert Prompt(again).save(1).deferred is None
+    assert len(all_of(library)) == 1
 
 
 def test_what_the_hub_refuses_stays_here_and_what_comes_after_it_goes_by(machine: Open, library: Library) -> None:
