@@ -22,6 +22,9 @@ TRANSFER_STATUSES: tuple[str, ...] = get_args(TransferStatus)
 UNDER_WAY = ("queued", "executing")
 """Of a workflow or an attempt: its prompt waits, or runs."""
 
+ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
+"""Of a workflow or an attempt: it has a time of its end, `completed_at`."""
+
 UNFINISHED_WORKFLOW = ("queued", "executing", "awaiting_approval", "outcome_unknown")
 FINISHED_CHAIN = ("completed", "failed", "cancelled")
 USABLE = ("approved", "auto_approved", "edited")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, first_row, insert, prepared, update
-from ..db.statuses import UNDER_WAY
+from ..db.statuses import ENDED, UNDER_WAY
 from ..errors import NotFound
 from . import identities, pointers
 from .views import Attempt
@@ -60,6 +60,7 @@ def add(
         "status": status,
         "queued_at": tx.at,
         "started_at": tx.at if status == "executing" else None,
+        "completed_at": tx.at if status in ENDED else None,
         "created_at": tx.at,
         "updated_at": tx.at,
     }
@@ -256,8 +257,8 @@ def _by_id(attempt_id: Any) -> Any:
 
 def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:
     """Give an attempt another status, inside the caller's transaction."""
-    ended = status not in ("queued", "executing", "awaiting_approval")
-    columns = {"status": status, "error_message": error, "completed_at": tx.at if ended else None, "updated_at": tx.at}
+    completed_at = tx.at if status in ENDED else None
+    columns = {"status": status, "error_message": error, "completed_at": completed_at, "updated_at": tx.at}
     if status == "executing" and attempt["started_at"] is None:
         columns["started_at"] = tx.at
     update(models.Attempt, attempt["id"], columns)
@@ -283,10 +284,12 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
     columns = {
         "status": status,
         "error_message": error,
-        "completed_at": tx.at if status in ("completed", "failed", "cancelled") else None,
+        "completed_at": tx.at if status in ENDED else None,
         "updated_at": tx.at,
         "revision": workflow["revision"] + 1,
     }
+    if status == "executing" and workflow["started_at"] is None:
+        columns["started_at"] = tx.at
     update(models.Workflow, workflow_id, columns)
     tx.log(
         "workflow.updated",
@@ -303,7 +306,7 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
 def _workflow(workflow_id: Any) -> Any:
     table = models.Workflow
     columns = (table.chain_id, table.status, table.error_message, table.latest_artifact_id, table.revision)
-    return table.select(*columns).where(table.id == workflow_id)
+    return table.select(*columns, table.started_at).where(table.id == workflow_id)
 
 
 @prepared

@@ -68,6 +68,8 @@ def create_chain(
 def insert_chain(tx: Transaction, chain_id: str, **columns: Any) -> str:
     """A new row with its event, inside the caller's transaction; returns the id."""
     columns.update(started_at=tx.at, created_at=tx.at, updated_at=tx.at)
+    if columns["status"] in FINISHED_CHAIN:
+        columns["completed_at"] = tx.at
     insert(models.Chain, {"id": chain_id, **columns})
     after = {"name": columns["name"], "status": columns["status"]}
     tx.log("chain.created", "chain", chain_id, chain_id=chain_id, after=after)

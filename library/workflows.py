@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..db import models
 from ..db.querying import all_rows, first_row, insert, prepared
-from ..db.statuses import UNDER_WAY, WORKFLOW_STATUSES
+from ..db.statuses import ENDED, UNDER_WAY, WORKFLOW_STATUSES
 from ..errors import Conflict, Invalid, NotFound
 from . import attempts, identities, names, pages, revisions
 from .views import Attempt, Workflow
@@ -21,7 +21,6 @@ _CHANGEABLE = (
     *("status", "prompt_id", "server_address", "error_message", "requires_approval"),
     *("workflow_definition", "parameters", "temporal_workflow_id", "temporal_run_id"),
 )
-_ENDED = ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
 
 
 def create_workflow(library: Library, *, actor: str, **columns: Any) -> tuple[Workflow, bool]:
@@ -113,6 +112,8 @@ def insert_workflow(tx: Transaction, **columns: Any) -> None:
         columns["chain_deleted_at"] = _chain_deleted_at.value(columns["chain_id"])
     if columns["status"] == "executing":
         columns["started_at"] = tx.at
+    if columns["status"] in ENDED:
+        columns["completed_at"] = tx.at
     insert(models.Workflow, columns)
     workflow_id = columns["id"]
     told = ("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status")
@@ -227,7 +228,7 @@ def update_workflow(
             return Workflow.of(row)
         columns = dict(after)
         if (status := after.get("status")) is not None:
-            columns["completed_at"] = tx.at if status in _ENDED else None
+            columns["completed_at"] = tx.at if status in ENDED else None
             if status == "executing" and row["started_at"] is None:
                 columns["started_at"] = tx.at
         models.Workflow.update(updated_at=tx.at, revision=row["revision"] + 1, **columns).where(

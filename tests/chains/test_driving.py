@@ -28,6 +28,11 @@ def test_a_step_gets_exactly_what_the_one_before_it_made(studio: Studio) -> None
     assert [found.artifact.id for found in lineage.get_lineage(studio.library, second.id).ancestors] == [first.id]
     assert studio.statuses(chain) == {"one": "completed", "two": "completed"}
     assert chain.completed_at is not None
+    for name in ("one", "two"):
+        (attempt,), workflow = studio.attempts(chain, name), studio.workflow(chain, name)
+        times = (attempt.started_at, attempt.completed_at)
+        assert None not in times
+        assert (workflow.started_at, workflow.completed_at) == times
     assert len(queued(studio)) == 2
 
 

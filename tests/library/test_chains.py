@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StaleRevision
 from comfyui_artifact_db.library import chains, events, identities
 from comfyui_artifact_db.library.opening import Library
@@ -31,6 +32,12 @@ def test_a_chain_keeps_everything_it_is_given(library: Library) -> None:
     assert {name: getattr(made, name) for name in given} == given
     assert made.started_at == made.created_at == made.updated_at
     assert (made.revision, made.completed_at, made.error_message) == (1, None, None)
+
+
+@pytest.mark.parametrize("status", FINISHED_CHAIN)
+def test_a_chain_that_had_ended_before_it_was_told_of_has_an_end(library: Library, status: str) -> None:
+    made, _ = make(library, status=status)
+    assert made.completed_at == made.started_at
 
 
 def test_the_same_call_again_answers_with_the_same_chain(library: Library) -> None:

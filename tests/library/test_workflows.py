@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from comfyui_artifact_db.db.statuses import WORKFLOW_STATUSES
+from comfyui_artifact_db.db.statuses import ENDED, WORKFLOW_STATUSES
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StaleRevision, UnknownServer
 from comfyui_artifact_db.library import attempts, chains, events, identities, workflows
 from comfyui_artifact_db.library.opening import Library
@@ -107,10 +107,17 @@ def test_a_status_is_the_newest_attempts_too(library: Library, status: str) -> N
     workflow, _ = make(library, prompt_id="p1")
     changed = workflows.update_workflow(library, workflow.id, status=status, error_message="why", actor="runner")
     (attempt,) = attempts.list_attempts(library, workflow.id)
-    ended = status in ("completed", "failed", "skipped", "cancelled", "outcome_unknown")
     assert changed.status == attempt.status == status
-    assert (changed.completed_at is not None) == (attempt.completed_at is not None) == ended
+    assert (changed.completed_at is not None) == (attempt.completed_at is not None) == (status in ENDED)
     assert (changed.started_at is not None) == (status == "executing")
+
+
+@pytest.mark.parametrize("status", WORKFLOW_STATUSES)
+def test_what_had_ended_before_it_was_told_of_has_an_end(library: Library, status: str) -> None:
+    workflow, _ = make(library, prompt_id="p1", status=status)
+    (attempt,) = attempts.list_attempts(library, workflow.id)
+    end = workflow.created_at if status in ENDED else None
+    assert workflow.completed_at == attempt.completed_at == end
 
 
 def test_a_new_prompt_id_begins_a_new_attempt_and_the_old_one_stays(library: Library) -> None:

@@ -55,11 +55,12 @@ export function when(iso, language, now = new Date()) {
   return moment.toLocaleString(language, { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 }
 
-/** How long something took, or takes already, as a clock has it: 0:07, 12:34, 1:02:03, 2 d 03:04. */
+/** How long something took, or takes already, as a clock has it: < 1 s, 0:07, 12:34, 1:02:03, 2 d 03:04. */
 export function lasted(from, to, now = new Date()) {
   const seconds = Math.max(0, Math.floor(((to ? new Date(to) : now) - new Date(from)) / 1000));
   const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
   const two = (value) => String(value).padStart(2, "0");
+  if (seconds === 0) return "< 1 s";
   if (days) return `${days} d ${two(hours)}:${two(minutes)}`;
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
