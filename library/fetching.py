@@ -17,7 +17,6 @@ from ..comfyui_client.connections import Connections
 from ..config import Config
 from ..errors import ArtifactDBError, DeliveryFailed, ServerFailed, ServerUnreachable, StoreFailed
 from ..media.kinds import HEAD_SIZE, classify
-from ..storage.files import Part
 from ..storage.local import Store
 from . import identities
 from .arrivals import Arrived, Graph, Missing, discard, keep, keep_text
@@ -131,9 +130,8 @@ class _Crew:
 
     def _download(self, server: ComfyUIServer, output: Reported, artifact_id: str) -> Arrived:
         with self._place.store.receiving() as part:
-            beginning = _Beginning(part)
             size = server.download(
-                beginning.write,
+                part.write,
                 filename=output.filename,
                 subfolder=output.subfolder,
                 folder_type=output.folder_type,
@@ -144,25 +142,12 @@ class _Crew:
                     f"server {server.server.name!r} does not have this file any more",
                     **{"server": server.server.name, "status": 404},
                 )
-            kind = classify(beginning.head, output.filename)
+            kind = classify(part.beginning(HEAD_SIZE), output.filename)
             return keep(self._place.store, part, output, kind, artifact_id=artifact_id, graph=self._graph)
 
     def _not_tried(self) -> ArtifactDBError:
         why = self._why
         return type(why)(f"not tried any more, since {why}", **why.data) if why else ServerFailed("not tried any more")
-
-
-class _Beginning:
-    """Writes to a part, and remembers how it begins."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-        self.head = b""
-
-    def write(self, data: bytes) -> None:
-        if len(self.head) < HEAD_SIZE:
-            self.head += data[: HEAD_SIZE - len(self.head)]
-        self._part.write(data)
 
 
 def may_pass(error: ArtifactDBError) -> bool:
