@@ -66,10 +66,6 @@ class _Driven:
     ended: set[str] = field(default_factory=set)
     next_look: float = 0.0
 
-    @property
-    def workflow_ids(self) -> list[str]:
-        return [self.chain.workflow_id(step) for step in self.chain.definition.steps]
-
 
 class Driver:
     """Drives chains until it is stopped. `only`: no others than this one; `hear`: is told how their prompts get on."""
@@ -90,7 +86,6 @@ class Driver:
         self._servers = Servers(self._records)
         self._hearing = Hearing(hear, self._prompt_ended)
         self._driven: dict[str, _Driven] = {}
-        self._chain_of: dict[str, str] = {}
         self._seen: int | None = None
         self._wake = threading.Condition()
         self._stirred = False
@@ -203,8 +198,7 @@ class Driver:
                 if driving.is_engine(event.actor):
                     continue
                 others = True
-                chain_id = event.chain_id or self._chain_of.get(event.workflow_id or "", "")
-                if (driven := self._driven.get(chain_id)) is not None:
+                if (driven := self._driven.get(event.chain_id or "")) is not None:
                     driven.next_look = 0.0
             if len(heard) < HEARD:
                 break
@@ -226,12 +220,10 @@ class Driver:
             self._records.conclude_chain(chain_id, status="failed", error=str(error))
             return
         self._driven[chain_id] = driven
-        self._chain_of.update(dict.fromkeys(driven.workflow_ids, chain_id))
 
     def _leave(self, chain_id: str) -> None:
         self._hearing.keep(chain_id, ())
-        for workflow_id in self._driven.pop(chain_id).workflow_ids:
-            self._chain_of.pop(workflow_id, None)
+        del self._driven[chain_id]
 
     def _look(self, chain_id: str, driven: _Driven) -> None:
         # First this: work that ends from here on brings it forward again, and what has ended is seen below.

@@ -59,7 +59,7 @@ class Records(Protocol):
 
     def get_drive(self, chain_id: str) -> Drive | None: ...
 
-    def list_driven(self, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]: ...
+    def list_driven(self, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]: ...
 
     def last_seq(self) -> int: ...
 
@@ -166,9 +166,8 @@ class LocalRecords:
     def get_drive(self, chain_id: str) -> Drive | None:
         return driving.get_drive(self.library, chain_id)
 
-    def list_driven(self, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
-        spoken_of = None if heard is None else [(event.chain_id, event.workflow_id) for event in heard]
-        return driving.list_driven(self.library, engine=engine, spoken_of=spoken_of)
+    def list_driven(self, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]:
+        return driving.list_driven(self.library, engine=engine, chain_ids=chain_ids)
 
     def last_seq(self) -> int:
         return events.last_seq(self.library)

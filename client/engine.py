@@ -87,9 +87,9 @@ class HubRecords:
     def get_drive(self, chain_id: str) -> Drive | None:
         return _maybe(Drive, self._call("get_drive", chain_id=chain_id))
 
-    def list_driven(self, *, engine: str, heard: Sequence[Event] | None = None) -> list[tuple[str, bool]]:
-        told = None if heard is None else [{"chain_id": e.chain_id, "workflow_id": e.workflow_id} for e in heard]
-        return [(chain_id, is_live) for chain_id, is_live in self._call("list_driven", engine=engine, heard=told)]
+    def list_driven(self, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]:
+        found = self._call("list_driven", engine=engine, chain_ids=None if chain_ids is None else list(chain_ids))
+        return [(chain_id, is_live) for chain_id, is_live in found]
 
     def last_seq(self) -> int:
         return int(self._call("last_seq"))

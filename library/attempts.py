@@ -45,7 +45,6 @@ def add(
     server_address: str,
     prompt_id: str,
     status: str,
-    chain_id: str | None = None,
     **columns: Any,
 ) -> str:
     """A new attempt of a workflow, inside the caller's transaction; returns its id."""
@@ -69,12 +68,9 @@ def add(
         "attempt.created",
         "attempt",
         attempt_id,
-        chain_id=chain_id,
         workflow_id=workflow_id,
         after={"number": number, "server_address": server_address, "prompt_id": prompt_id, "status": status},
     )
-    delivered = [row["artifact_id"] for row in _delivered.rows(workflow_id, "completed")]
-    record_inputs(tx, attempt_id, delivered, via="transfer")
     return attempt_id
 
 
@@ -84,11 +80,18 @@ def _last_number(workflow_id: Any) -> Any:
     return table.select(table.number).where(table.workflow_id == workflow_id).order_by(table.number.desc()).limit(1)
 
 
+def take_delivered(tx: Transaction, attempt_id: str, workflow_id: str) -> None:
+    """What was delivered for a workflow went into an attempt that was announced: of each output what came last."""
+    newest = {(row["workflow_id"], row["output_key"]): row["artifact_id"] for row in _delivered.rows(workflow_id)}
+    record_inputs(tx, attempt_id, list(newest.values()), via="transfer")
+
+
 @prepared
-def _delivered(workflow_id: Any, status: Any) -> Any:
-    table = models.Transfer
-    query = table.select(table.artifact_id)
-    return query.where((table.target_workflow_id == workflow_id) & (table.status == status))
+def _delivered(workflow_id: Any) -> Any:
+    table, artifact = models.Transfer, models.Artifact
+    query = table.select(table.artifact_id, artifact.workflow_id, artifact.output_key).join(artifact)
+    query = query.where((table.target_workflow_id == workflow_id) & (table.status == "completed"))
+    return query.order_by(table.uploaded_at, table.id)
 
 
 def record_inputs(tx: Transaction, attempt_id: str, artifact_ids: Sequence[str], *, via: str) -> None:
@@ -209,8 +212,7 @@ def finish_all(
     for attempt in open_attempts:
         for via, artifact_ids in (inputs or {}).items():
             record_inputs(tx, attempt["id"], artifact_ids, via=via)
-        change(tx, attempt, status, error)
-        settle(tx, attempt["workflow_id"], status, error)
+        proceed(tx, attempt, status, error)
     return len(open_attempts)
 
 
@@ -225,17 +227,34 @@ def end(tx: Transaction, ending: Ending) -> None:
         record_inputs(tx, attempt["id"], artifact_ids, via=via)
     if attempt["workflow_definition"] is None and ending.workflow_definition is not None:
         told = {"extra_pnginfo": ending.extra_pnginfo, "client_id": ending.client_id}
-        update(models.Attempt, attempt["id"], {"workflow_definition": ending.workflow_definition, **told})
-        after = {"workflow_definition": "changed"}
-        tx.log("attempt.updated", "attempt", attempt["id"], workflow_id=attempt["workflow_id"], after=after)
+        define(tx, attempt, ending.workflow_definition, **told)
     if attempt["status"] not in UNSETTLED or (attempt["status"], attempt["error_message"]) == (
         ending.status,
         ending.error,
     ):
         return
-    change(tx, attempt, ending.status, ending.error)
-    if attempt["number"] == _last_number.value(attempt["workflow_id"]):
-        settle(tx, attempt["workflow_id"], ending.status, ending.error)
+    proceed(tx, attempt, ending.status, ending.error)
+
+
+def define(tx: Transaction, attempt: dict[str, Any], workflow_definition: dict[str, Any] | None, **told: Any) -> None:
+    """Write down what an attempt is made of that was announced without it; also of its workflow, where that has none.
+
+    Args:
+        told: further columns of the attempt.
+    """
+    workflow_id, columns = attempt["workflow_id"], {"workflow_definition": workflow_definition, "updated_at": tx.at}
+    after = {"workflow_definition": "changed"}
+    update(models.Attempt, attempt["id"], {**columns, **told})
+    tx.log("attempt.updated", "attempt", attempt["id"], workflow_id=workflow_id, after=after)
+    if (revision := _undefined.value(workflow_id)) is not None:
+        update(models.Workflow, workflow_id, {**columns, "revision": revision + 1})
+        tx.log("workflow.updated", "workflow", workflow_id, workflow_id=workflow_id, after=after)
+
+
+@prepared
+def _undefined(workflow_id: Any) -> Any:
+    table = models.Workflow
+    return table.select(table.revision).where((table.id == workflow_id) & table.workflow_definition.is_null())
 
 
 def row_of(attempt_id: str) -> dict[str, Any]:
@@ -253,6 +272,13 @@ def row_of(attempt_id: str) -> dict[str, Any]:
 @prepared
 def _by_id(attempt_id: Any) -> Any:
     return models.Attempt.select().where(models.Attempt.id == attempt_id)
+
+
+def proceed(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None = None) -> None:
+    """Give an attempt another status, inside the caller's transaction; its workflow follows when it is the newest."""
+    change(tx, attempt, status, error)
+    if attempt["number"] == _last_number.value(attempt["workflow_id"]):
+        settle(tx, attempt["workflow_id"], status, error)
 
 
 def change(tx: Transaction, attempt: dict[str, Any], status: str, error: str | None) -> None:
@@ -295,7 +321,6 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
         "workflow.updated",
         "workflow",
         workflow_id,
-        chain_id=workflow["chain_id"],
         workflow_id=workflow_id,
         before={"status": workflow["status"]},
         after={"status": status, "error_message": error},
@@ -305,7 +330,7 @@ def settle(tx: Transaction, workflow_id: str, status: str, error: str | None = N
 @prepared
 def _workflow(workflow_id: Any) -> Any:
     table = models.Workflow
-    columns = (table.chain_id, table.status, table.error_message, table.latest_artifact_id, table.revision)
+    columns = (table.status, table.error_message, table.latest_artifact_id, table.revision)
     return table.select(*columns, table.started_at).where(table.id == workflow_id)
 
 

@@ -137,7 +137,8 @@ def update_chain(library: Library, chain_id: str, *, actor: str, revision: int |
     """Change a chain's `status`, `current_level`, `error_message`, `temporal_workflow_id` or `temporal_run_id`.
 
     Raises:
-        NotFound, StaleRevision. Invalid: a value is wrong. Conflict: the Temporal id is another chain's.
+        NotFound, StaleRevision. Invalid: a value is wrong.
+        Conflict: the Temporal id is another chain's; or an engine drives it, and says by itself how it ends.
     """
     revisions.refuse_unknown(changes, _CHANGEABLE)
     if "status" in changes:
@@ -153,6 +154,8 @@ def update_chain(library: Library, chain_id: str, *, actor: str, revision: int |
         _refuse_taken(after.get("temporal_workflow_id"), row["id"])
         columns = dict(after)
         if "status" in after:
+            if after["status"] in FINISHED_CHAIN and _is_driven(row["id"]):
+                raise Conflict(f"an engine drives chain {row['id']}, and says how it ends: cancel it to end it now")
             columns["completed_at"] = tx.at if after["status"] in FINISHED_CHAIN else None
         models.Chain.update(updated_at=tx.at, revision=row["revision"] + 1, **columns).where(
             models.Chain.id == row["id"]
@@ -160,6 +163,11 @@ def update_chain(library: Library, chain_id: str, *, actor: str, revision: int |
         before = {key: row[key] for key in after}
         tx.log("chain.updated", "chain", row["id"], chain_id=row["id"], before=before, after=after)
         return Chain.of(_get(row["id"]))
+
+
+def _is_driven(chain_id: str) -> bool:
+    drives = models.Drive.select().where((models.Drive.chain_id == chain_id) & models.Drive.ended_at.is_null())
+    return bool(drives.exists())
 
 
 def delete_chain(library: Library, chain_id: str, *, actor: str, revision: int | None = None) -> None:

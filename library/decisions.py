@@ -90,7 +90,8 @@ def reject(
         return row
 
     done = {"approval_status": "rejected", "decided_by": by, "rejection_reason": reason}
-    return _change(library, artifact_id, actor or by, revision, change, done)
+    runs = lambda row: again is None or executing.runs_again(row["workflow_id"], row["attempt_id"], again)
+    return _change(library, artifact_id, actor or by, revision, change, done, runs)
 
 
 def checked_request(status: Any, field: str) -> str:
@@ -211,15 +212,16 @@ def _change(
     revision: int | None,
     change: Callable[[Transaction, Row], Row | None],
     done: Row | None = None,
+    also: Callable[[Row], bool] = lambda row: True,
 ) -> Artifact:
     """Run one decision in its transaction; `change` returns None where there is nothing to change.
 
-    `done` is how a row looks on which this person has made this decision already: asking again, with whatever revision
-    was seen then, is answered as the first time.
+    `done` is how a row looks on which this person has made this decision already, where `also` holds: asking again,
+    with whatever revision was seen then, is answered as the first time.
     """
     with library.writing(by) as tx:
         row = artifacts.row_of(artifact_id)
-        if done is None or revisions.changed(row, done):
+        if done is None or revisions.changed(row, done) or not also(row):
             artifacts.check_revision(library, row, revision)
             change(tx, row)
         return artifacts.view(library, artifacts.row_of(artifact_id))

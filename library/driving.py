@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_tuples, first_row, insert
+from ..db.querying import all_tuples, first_row, insert, listed
 from ..db.statuses import FINISHED_CHAIN
 from ..errors import Conflict, Invalid, NotFound
 from . import chains, identities
@@ -152,24 +152,19 @@ def take(
         return ids
 
 
-def list_driven(
-    library: Library, *, engine: str, spoken_of: Sequence[tuple[str | None, str | None]] | None = None
-) -> list[tuple[str, bool]]:
+def list_driven(library: Library, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]:
     """The chains of an engine, each with whether there is something to drive: not for one that has ended or is trash.
 
     Args:
-        spoken_of: those of which events speak, by chain or else by workflow; None: all that have not ended.
+        chain_ids: only these, ended or not; None: all that have not ended.
     """
-    drives, table, steps = models.Drive, models.Chain, models.Workflow
+    drives, table = models.Drive, models.Chain
     query = drives.select(drives.chain_id, drives.ended_at, table.deleted_at).join(table)
     query = query.where(drives.engine == engine)
-    if spoken_of is None:
+    if chain_ids is None:
         query = query.where(drives.ended_at.is_null())
     else:
-        named = {chain_id for chain_id, _ in spoken_of if chain_id is not None}
-        of_steps = [workflow_id for chain_id, workflow_id in spoken_of if chain_id is None and workflow_id is not None]
-        of_these = steps.select(steps.chain_id).where(steps.id.in_(of_steps))
-        query = query.where(drives.chain_id.in_(list(named)) | drives.chain_id.in_(of_these))
+        query = query.where(drives.chain_id.in_(listed(list(chain_ids))))
     with library.reading():
         return [(chain_id, ended is None and deleted is None) for chain_id, ended, deleted in all_tuples(query)]
 

@@ -118,6 +118,17 @@ def has(entity_id: str, *actions: str) -> bool:
     return bool(table.select().where((table.entity_id == entity_id) & table.action.in_(actions)).exists())
 
 
+def chain_of(workflow_id: str) -> str | None:
+    """The chain that a workflow is a step of, inside the caller's transaction."""
+    chain_id: str | None = _chain_of.value(workflow_id)
+    return chain_id
+
+
+@prepared
+def _chain_of(workflow_id: Any) -> Any:
+    return models.Workflow.select(models.Workflow.chain_id).where(models.Workflow.id == workflow_id)
+
+
 def _last() -> tuple[int, str]:
     row = _newest.row()
     return (row["seq"], row["hash"]) if row else (0, GENESIS)

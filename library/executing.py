@@ -93,8 +93,7 @@ def acknowledge(library: Library, attempt_id: str, *, by: str = driving.DRIVER) 
     with library.writing(by) as tx:
         attempt = _open_row(attempt_id)
         if attempt["status"] == "queued":
-            attempts.change(tx, attempt, "executing", None)
-            attempts.settle(tx, attempt["workflow_id"], "executing")
+            attempts.proceed(tx, attempt, "executing")
 
 
 def conclude(library: Library, attempt_id: str, *, status: str, error: str | None, by: str = driving.DRIVER) -> None:
@@ -203,6 +202,18 @@ def again(tx: Transaction, workflow: dict[str, Any], parameters: dict[str, Any] 
     _begin(tx, workflow, address, {**before, **(parameters or {})})
 
 
+def runs_again(workflow_id: str, attempt_id: str | None, parameters: dict[str, Any]) -> bool:
+    """Whether a workflow has an attempt after this one that was asked for with these parameters.
+
+    Inside the caller's transaction.
+    """
+    newest = attempts.newest_row(workflow_id)
+    if newest is None or newest["id"] == attempt_id:
+        return False
+    asked = _overrides(newest["id"])
+    return all(key in asked and asked[key] == value for key, value in parameters.items())
+
+
 def resume(library: Library, chain_id: str, *, by: str, revision: int | None = None) -> None:
     """See to it that a chain goes on: one that failed tries the steps again that did; one that has not ended is left.
 
@@ -262,7 +273,6 @@ def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: d
         server_address=address,
         prompt_id=prompt_id,
         status="queued",
-        chain_id=workflow["chain_id"],
         requested_by=tx.actor,
     )
     if overrides:
@@ -274,7 +284,6 @@ def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: d
         "workflow.updated",
         "workflow",
         workflow["id"],
-        chain_id=workflow["chain_id"],
         workflow_id=workflow["id"],
         before={key: workflow[key] for key in columns},
         after=columns,
@@ -292,11 +301,12 @@ def _change_both(
 ) -> None:
     """Write columns that an attempt and its workflow have in common; `before` and `after` are what the log tells."""
     workflow_id = attempt["workflow_id"]
-    for model, kind, entity_id in (
-        (models.Attempt, "attempt", attempt["id"]),
-        (models.Workflow, "workflow", workflow_id),
+    revision = workflows.row_of(workflow_id)["revision"] + 1
+    for model, kind, entity_id, more in (
+        (models.Attempt, "attempt", attempt["id"], {}),
+        (models.Workflow, "workflow", workflow_id, {"revision": revision}),
     ):
-        update(model, entity_id, {**columns, "updated_at": tx.at})
+        update(model, entity_id, {**columns, **more, "updated_at": tx.at})
         tx.log(f"{kind}.updated", kind, entity_id, workflow_id=workflow_id, before=before, after=after)
 
 

@@ -43,9 +43,10 @@ class Transaction:
         self.actor = actor
         self.at = identities.now()
         self._last: tuple[int, str] | None = None
+        self._chains: dict[str, str | None] = {}
 
     def log(self, action: str, entity_type: str, entity_id: str, **row: Any) -> None:
-        """Add an event; `row` may have `chain_id`, `workflow_id`, `before` and `after`.
+        """Add an event; `row` may have `workflow_id`, whose chain's event it is too, or `chain_id`, `before`, `after`.
 
         Raises:
             Repeated: the request that changes are made by was done already.
@@ -53,6 +54,10 @@ class Transaction:
         if self._last is None:
             repeats.claim(self, entity_type, entity_id)
         row = {"chain_id": None, "workflow_id": None, "before": None, "after": None, **row}
+        if (workflow_id := row["workflow_id"]) is not None:
+            if workflow_id not in self._chains:
+                self._chains[workflow_id] = events.chain_of(workflow_id)
+            row["chain_id"] = self._chains[workflow_id]
         self._last = events.append(
             self._last,
             at=self.at,

@@ -189,7 +189,9 @@ class _Preparation:
         for action, word, entity_id, workflow_id, pointer, value in self._pointers:
             # Here nothing was current, and nothing a head, before.
             self._prepared.add_event(
-                Told(action, word, entity_id, None, workflow_id, text({pointer: None}), text({pointer: value}))
+                Told(
+                    action, word, entity_id, self._chain_id, workflow_id, text({pointer: None}), text({pointer: value})
+                )
             )
 
     def _add_workflow(self, row: Row) -> None:

@@ -45,7 +45,8 @@ class NewArtifact:
     It rises with the record, also where no pointer moves, so that of two edits of one revision the second is refused.
     `once`: where its prompt has an artifact of this output already, whoever recorded it, that one stands for it.
     `made_at`: its own time, where it was made long before this; `told` is what its event says beside.
-    `source_artifact_id`: the artifact of another chain that it is taken over from.
+    `source_artifact_id`: the artifact of another chain that it is taken over from; `decision`: what was decided there
+    on the same bytes, as columns of its row.
     """
 
     artifact_id: str
@@ -66,6 +67,7 @@ class NewArtifact:
     once: bool = False
     made_at: str | None = None
     source_artifact_id: str | None = None
+    decision: dict[str, Any] | None = None
     told: dict[str, Any] = field(default_factory=dict)
 
 
@@ -314,7 +316,9 @@ def insert_artifact(
         "deleted_at": None,
         "chain_deleted_at": workflow["chain_deleted_at"],
     }
-    if row["approval_status"] == "approved":
+    if output.decision is not None:
+        row.update(output.decision)
+    elif row["approval_status"] == "approved":
         by = output.approved_by or tx.actor
         row.update(approved_by=by, approved_at=tx.at, decided_by=by, decided_at=tx.at, decided_sha256=placement.sha256)
     elif output.approved_by:
@@ -327,7 +331,6 @@ def insert_artifact(
         output.action,
         "artifact",
         output.artifact_id,
-        chain_id=workflow["chain_id"],
         workflow_id=workflow_id,
         after={
             "output_key": output.output_key,

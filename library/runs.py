@@ -106,7 +106,7 @@ def _of_execution(prompt_id: Any, server_address: Any) -> Any:
     attempt = models.Attempt
     return (
         attempt.select(
-            *(attempt.id, attempt.workflow_id, attempt.status, attempt.started_at),
+            *(attempt.id, attempt.workflow_id, attempt.number, attempt.status, attempt.started_at),
             attempt.workflow_definition.is_null().alias("is_bare"),
             *(models.Workflow.chain_id, models.Workflow.step_id),
         )
@@ -122,15 +122,9 @@ def _take_up(tx: Transaction, run: Run, attempt: dict[str, Any]) -> None:
     """An execution that was announced before it began: it runs now, and what it is made of is known now."""
     if attempt["is_bare"]:
         told = {"extra_pnginfo": run.extra_pnginfo, "client_id": run.client_id}
-        models.Attempt.update(workflow_definition=run.workflow_definition, **told).where(
-            models.Attempt.id == attempt["id"]
-        ).execute()
-        models.Workflow.update(workflow_definition=run.workflow_definition).where(
-            (models.Workflow.id == attempt["workflow_id"]) & models.Workflow.workflow_definition.is_null()
-        ).execute()
+        attempts.define(tx, attempt, run.workflow_definition, **told)
     if attempt["status"] == "queued":
-        attempts.change(tx, attempt, "executing", None)
-        attempts.settle(tx, attempt["workflow_id"], "executing")
+        attempts.proceed(tx, attempt, "executing")
 
 
 def _is_of_chain(run: Run, row: dict[str, Any]) -> bool:
@@ -174,7 +168,6 @@ def _create(tx: Transaction, run: Run, workflow_id: str, chain_id: str | None) -
         server_address=run.server_address,
         prompt_id=run.prompt_id,
         status="executing",
-        chain_id=chain_id,
         workflow_definition=run.workflow_definition,
         extra_pnginfo=run.extra_pnginfo,
         client_id=run.client_id,

@@ -12,6 +12,8 @@ from .views import Workflow
 if TYPE_CHECKING:
     from .opening import Library
 
+_DECISION = ("approved_by", "approved_at", "rejection_reason", "decided_by", "decided_at", "decided_sha256")
+
 
 def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id: str, by: str) -> None:
     """Make a step of a chain from one that ended in another: its heads, with their decisions, which are of bytes.
@@ -58,9 +60,9 @@ def take_over(library: Library, source: Workflow, *, chain_id: str, workflow_id:
                     subfolder=head.subfolder,
                     comfy_folder_type=head.comfy_folder_type,
                     status=head.approval_status,
-                    approved_by=head.approved_by,
                     tags=head.tags,
                     source_artifact_id=head.id,
+                    decision={name: getattr(head, name) for name in _DECISION},
                 ),
                 library.store.same_bytes(
                     library.store.relative(head.local_path),

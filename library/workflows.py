@@ -118,9 +118,7 @@ def insert_workflow(tx: Transaction, **columns: Any) -> None:
     workflow_id = columns["id"]
     told = ("chain_id", "step_id", "workflow_name", "server_address", "prompt_id", "status")
     after = {key: columns[key] for key in told}
-    tx.log(
-        "workflow.created", "workflow", workflow_id, chain_id=columns["chain_id"], workflow_id=workflow_id, after=after
-    )
+    tx.log("workflow.created", "workflow", workflow_id, workflow_id=workflow_id, after=after)
 
 
 def get_workflow(library: Library, workflow_id: str) -> Workflow:
@@ -239,12 +237,13 @@ def update_workflow(
             "workflow.updated",
             "workflow",
             row["id"],
-            chain_id=row["chain_id"],
             workflow_id=row["id"],
             before={key: row[key] for key in told},
             after={**{key: after[key] for key in told}, **{key: "changed" for key in after if key in _HEAVY}},
         )
         _update_attempt(tx, {**row, **columns}, after)
+        if "status" in after:
+            attempts.follow_current(tx, row["id"])
         return Workflow.of(_get(row["id"]))
 
 
@@ -273,17 +272,17 @@ def _update_attempt(tx: Transaction, row: dict[str, Any], after: dict[str, Any])
 
 
 def _begin_attempt(tx: Transaction, row: dict[str, Any]) -> None:
-    attempts.add(
+    attempt_id = attempts.add(
         tx,
         row["id"],
         server_address=row["server_address"],
         prompt_id=row["prompt_id"],
         status=row["status"],
-        chain_id=row["chain_id"],
         parameters=row["parameters"],
         workflow_definition=row["workflow_definition"],
         requested_by=tx.actor,
     )
+    attempts.take_delivered(tx, attempt_id, row["id"])
 
 
 def _label(library: Library, server: str | None, address: str | None) -> str:

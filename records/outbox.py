@@ -34,7 +34,7 @@ _BARRED = (problems.Denied, problems.Forbidden)
 """What this machine's operator mends, or the hub's: the token."""
 
 _EXPRESSED: dict[str, Any] = {"action": "artifact.recorded", "told": {}}
-_EXPRESSED |= dict.fromkeys(("parent_artifact_id", "approved_by", "seen", "made_at", "source_artifact_id"))
+_EXPRESSED |= dict.fromkeys(("parent_artifact_id", "approved_by", "seen", "made_at", "source_artifact_id", "decision"))
 """What an output says that can be handed over; an edit, for example, says more, and stays here."""
 
 

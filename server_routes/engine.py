@@ -23,8 +23,8 @@ from ..library.views import Artifact, View
 from . import asking, rendering
 from .hub import Hub
 
-MOST_HEARD = 1000
-"""Events of which it is asked at a time which chains they speak of."""
+MOST_REPORTS = 1000
+"""Reports that are told at a time."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,13 @@ def _chain_status(value: Any, where: str) -> str:
     return str(value)
 
 
-def _heard(value: Any, where: str) -> list[tuple[str | None, str | None]]:
-    """Of which chain, or workflow, each event speaks."""
-    if not isinstance(value, list) or len(value) > MOST_HEARD:
-        raise Invalid(f"{where} is a list of up to {MOST_HEARD}", field=where)
-    ids = {"chain_id": asking.nullable(_ID), "workflow_id": asking.nullable(_ID)}
-    found = [asking.members(checked_object(one, where), ids, {}, within=f"{where}.") for one in value]
-    return [(one["chain_id"], one["workflow_id"]) for one in found]
-
-
 def _step(value: Any, where: str) -> dict[str, Any]:
     return asking.members(checked_object(value, where), _STEP, _TEMPORAL, within=f"{where}.")
 
 
 def _reports(value: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or len(value) > MOST_HEARD:
-        raise Invalid(f"{where} is a list of up to {MOST_HEARD}", field=where)
+    if not isinstance(value, list) or len(value) > MOST_REPORTS:
+        raise Invalid(f"{where} is a list of up to {MOST_REPORTS}", field=where)
     return [asking.members(checked_object(one, where), _REPORT, {}, within=f"{where}.") for one in value]
 
 
@@ -98,12 +89,6 @@ def _amount(value: Any, where: str) -> float:
 
 def _hashes(value: Any, where: str) -> list[str]:
     return [asking.sha256(one, where) for one in asking.texts(value, where)]
-
-
-def _list_driven(
-    records: LocalRecords, engine: str, heard: list[tuple[str | None, str | None]] | None = None
-) -> list[tuple[str, bool]]:
-    return driving.list_driven(records.library, engine=engine, spoken_of=heard)
 
 
 def _recorded_outputs(records: LocalRecords, attempt_id: str) -> list[str]:
@@ -129,7 +114,7 @@ _TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": aski
 CALLS: Mapping[str, Call] = {
     "store_id": Call(LocalRecords.store_id),
     "last_seq": Call(LocalRecords.last_seq),
-    "list_driven": Call(_list_driven, {"engine": _NAME}, {"heard": asking.nullable(_heard)}),
+    "list_driven": Call(LocalRecords.list_driven, {"engine": _NAME}, {"chain_ids": asking.nullable(asking.texts)}),
     "get_drive": Call(LocalRecords.get_drive, _CHAIN),
     "get_standings": Call(LocalRecords.get_standings, _CHAIN),
     "conclude_chain": Call(LocalRecords.conclude_chain, {**_CHAIN, "status": _chain_status, "error": _ERROR}),

@@ -441,7 +441,7 @@ CALLS: dict[str, Call] = {
     "driving.give_back": minds(lambda s, _: driving.give_back(s.library, BY), Scene.hold),
     "driving.driver_of": reads(lambda s, _: driving.driver_of(s.library, s.chain_id), Scene.hold),
     "driving.list_driven": reads(
-        lambda s, _: driving.list_driven(s.library, engine="local", spoken_of=[(None, s.workflow_id)]), Scene.drive
+        lambda s, _: driving.list_driven(s.library, engine="local", chain_ids=[s.chain_id]), Scene.drive
     ),
     "driving.conclude": changes(
         lambda s, _: driving.conclude(s.library, s.chain_id, status="completed", error=None, by=BY), Scene.drive

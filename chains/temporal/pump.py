@@ -89,14 +89,14 @@ class Pump:
     async def _tell(self, heard: Sequence[Event]) -> None:
         if not heard:
             return
-        newest = {event.chain_id: event for event in heard}
-        for chain_id, is_live in await self._driven(heard):
-            event = newest.get(chain_id, heard[-1])
+        newest = {event.chain_id: event for event in heard if event.chain_id is not None}
+        for chain_id, is_live in await self._driven(list(newest)):
+            event = newest[chain_id]
             told = Heard(heard[-1].seq, event.action, event.entity_type, event.entity_id)
             await (self._start if is_live else self._signal)(chain_id, told)
 
-    async def _driven(self, heard: Sequence[Event] | None) -> list[tuple[str, bool]]:
-        return await asyncio.to_thread(self._records.list_driven, engine="temporal", heard=heard)
+    async def _driven(self, chain_ids: Sequence[str] | None) -> list[tuple[str, bool]]:
+        return await asyncio.to_thread(self._records.list_driven, engine="temporal", chain_ids=chain_ids)
 
     async def _start(self, chain_id: str, heard: Heard | None) -> None:
         """Start a chain's workflow where none runs; it hears of this, also where one does."""
