@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 1024 * 1024
 """Bytes of a text that a template may put into a widget."""
 
-Deliver = Callable[[Artifact], str]
-"""Brings an artifact to the server; returns what a LoadImage-like widget there calls it."""
+Put = Callable[[Artifact], str]
+"""Gives what a widget is to have for an artifact: a text itself, and of all else what a LoadImage-like one calls it."""
 
 
 class StepOutputs:
     """A step that has ended, as templates name it: `step.output.image`, `step.outputs['9:images:1']`, `step.status`."""
 
-    def __init__(self, records: Records, step_id: str, workflow: Workflow, deliver: Deliver) -> None:
-        self._records, self._step_id, self._workflow, self._deliver = records, step_id, workflow, deliver
+    def __init__(self, records: Records, step_id: str, workflow: Workflow, put: Put) -> None:
+        self._records, self._step_id, self._workflow, self._put = records, step_id, workflow, put
 
     @property
     def status(self) -> str:
@@ -34,19 +34,19 @@ class StepOutputs:
 
     @property
     def output(self) -> Output:
-        return Output(self._records, self._step_id, self._records.list_heads(self._workflow.id), self._deliver)
+        return Output(self._step_id, self._records.list_heads(self._workflow.id), self._put)
 
     @property
     def outputs(self) -> dict[str, Any]:
         heads = {artifact.output_key: artifact for artifact in self._records.list_heads(self._workflow.id)}
-        return _Delivered(self._records, self._step_id, heads, self._deliver)
+        return _ByKey(self._step_id, heads, self._put)
 
 
 class Output:
     """What a step offers: the current artifact where it is of the kind asked for, else the first of that kind."""
 
-    def __init__(self, records: Records, step_id: str, heads: list[Artifact], deliver: Deliver) -> None:
-        self._records, self._step_id, self._heads, self._deliver = records, step_id, heads, deliver
+    def __init__(self, step_id: str, heads: list[Artifact], put: Put) -> None:
+        self._step_id, self._heads, self._put = step_id, heads, put
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -56,24 +56,24 @@ class Output:
 
     @property
     def image(self) -> str:
-        return self._deliver(self._first("image"))
+        return self._put(self._first("image"))
 
     @property
     def video(self) -> str:
-        return self._deliver(self._first("video"))
+        return self._put(self._first("video"))
 
     @property
     def audio(self) -> str:
-        return self._deliver(self._first("audio"))
+        return self._put(self._first("audio"))
 
     @property
     def latent(self) -> str:
-        return self._deliver(self._first("latent"))
+        return self._put(self._first("latent"))
 
     @property
     def text(self) -> str:
         """A text is put into the graph itself: there is no widget that loads one."""
-        return read_text(self._records, self._first("text"))
+        return self._put(self._first("text"))
 
     def _first(self, file_type: str) -> Artifact:
         found = next((artifact for artifact in self._heads if artifact.file_type == file_type), None)
@@ -82,19 +82,18 @@ class Output:
         return found
 
 
-class _Delivered(dict[str, Any]):
-    """Each output by its key, delivered when it is asked for."""
+class _ByKey(dict[str, Any]):
+    """Each output by its key, put when it is asked for."""
 
-    def __init__(self, records: Records, step_id: str, heads: dict[str, Artifact], deliver: Deliver) -> None:
+    def __init__(self, step_id: str, heads: dict[str, Artifact], put: Put) -> None:
         super().__init__(heads)
-        self._records, self._step_id, self._deliver = records, step_id, deliver
+        self._step_id, self._put = step_id, put
 
     def __missing__(self, key: str) -> Any:
         raise BadExpression(f"step {self._step_id!r} has no output {key!r} (it has {', '.join(self) or 'none'})")
 
     def __getitem__(self, key: str) -> Any:
-        artifact: Artifact = super().__getitem__(key)
-        return read_text(self._records, artifact) if artifact.file_type == "text" else self._deliver(artifact)
+        return self._put(super().__getitem__(key))
 
 
 def read_text(records: Records, artifact: Artifact) -> str:

@@ -99,20 +99,26 @@ def _judge(row: views.Chain, levels: tuple[tuple[Standing, ...], ...], standings
             continue
         skip = tuple((one.step, why) for one in open_ones if (why := _stopped_by(one, standings)) is not None)
         stopped = {step.id for step, _ in skip}
-        ready = tuple(
+        ready = [
             one.step
             for one in open_ones
             if one.step.id not in stopped
             and (one.phase is Phase.RUNNING or (one.phase is Phase.WAITING and not failed))
-        )
+        ]
+        # Prompts that ran already when a step before them was opened again.
+        ready += [one.step for later in levels[number + 1 :] for one in later if _executes(one)]
         running = bool(ready or skip)
         if failed and not running:
             # What else runs on this level comes to its end first: its outputs are not lost.
             error = "; ".join(f"step {one.step.id}: {_why(one)}" for one in failed)
             return Progress(row, levels, "failed", error, (), ())
         status = f"executing_level_{number}" if running else "awaiting_approval"
-        return Progress(row, levels, status, None, ready, skip)
+        return Progress(row, levels, status, None, tuple(ready), skip)
     return Progress(row, levels, "completed", None, (), ())
+
+
+def _executes(one: Standing) -> bool:
+    return one.phase is Phase.RUNNING and one.attempt is not None and one.attempt.status == "executing"
 
 
 def _stopped_by(one: Standing, standings: Mapping[str, Standing]) -> str | None:
@@ -145,8 +151,10 @@ def _phase(
         return Phase.SKIPPED
     if workflow.status in UNDER_WAY:
         return Phase.RUNNING
+    if workflow.status == "completed" and current is None:
+        return Phase.DONE
     if workflow.status in ("completed", "awaiting_approval"):
-        return Phase.DONE if current is None or current.usable else Phase.PENDING
+        return Phase.DONE if current is not None and current.usable else Phase.PENDING
     if attempt is not None and steps.due_in(chain, step, attempt) is not None:
         return Phase.RUNNING
     return Phase.FAILED

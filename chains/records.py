@@ -67,7 +67,7 @@ class Records(Protocol):
 
     def get_standings(self, chain_id: str) -> Standings: ...
 
-    def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
+    def conclude_chain(self, chain_id: str, *, status: str, error: str | None, revision: int | None = None) -> None:
         """As `driving.conclude`."""
 
     def is_driven_by(self, chain_id: str, *, temporal_workflow_id: str, temporal_run_id: str) -> None:
@@ -106,7 +106,12 @@ class Records(Protocol):
         """As `executing.begin_attempt`, of the workflow that `create_workflow` makes of these columns."""
 
     def prepare(
-        self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]
+        self,
+        attempt_id: str,
+        *,
+        parameters: dict[str, Any],
+        workflow_definition: dict[str, Any],
+        artifact_ids: Sequence[str],
     ) -> Attempt: ...
 
     def acknowledge(self, attempt_id: str) -> None: ...
@@ -178,8 +183,8 @@ class LocalRecords:
     def get_standings(self, chain_id: str) -> Standings:
         return standings.get_standings(self.library, chain_id)
 
-    def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
-        driving.conclude(self.library, chain_id, status=status, error=error, by=self.by)
+    def conclude_chain(self, chain_id: str, *, status: str, error: str | None, revision: int | None = None) -> None:
+        driving.conclude(self.library, chain_id, status=status, error=error, revision=revision, by=self.by)
 
     def is_driven_by(self, chain_id: str, *, temporal_workflow_id: str, temporal_run_id: str) -> None:
         chains.update_chain(
@@ -217,8 +222,7 @@ class LocalRecords:
     def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
         return executing.begin_attempt(self.library, step, server=server, overrides=overrides, by=self.by)
 
-    def prepare(self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]) -> Attempt:
-        written = {"parameters": parameters, "workflow_definition": workflow_definition}
+    def prepare(self, attempt_id: str, **written: Any) -> Attempt:
         return executing.prepare(self.library, attempt_id, by=self.by, **written)
 
     def acknowledge(self, attempt_id: str) -> None:

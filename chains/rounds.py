@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..library import decisions, driving
+from ..library import decisions, driving, executing
 from . import steps
 from .driven import Chain
 from .progress import Phase, Progress, Standing, look
 from .servers import Servers
+
+OVERDUE = 1.0
+"""Seconds after which it is looked at again whether what was overdue is decided."""
 
 if TYPE_CHECKING:
     from ..library.opening import Library
@@ -32,7 +35,7 @@ def settle(chain: Chain, found: Progress) -> float | None:
         if (left := _expire(chain, standing)) is not None:
             waits.append(left)
     if (found.status, found.error) != (found.row.status, found.row.error_message):
-        chain.records.conclude_chain(chain.id, status=found.status, error=found.error)
+        chain.records.conclude_chain(chain.id, status=found.status, error=found.error, revision=found.row.revision)
     return min(waits, default=None)
 
 
@@ -45,27 +48,33 @@ def expire(library: Library, records: Records, chain_id: str, step_id: str) -> N
     chain = Chain.load(records, chain_id, Servers(records))
     found = (one for level in look(chain).levels for one in level)
     for one in found:
-        limit, current = one.step.approval_timeout, one.current
+        limit = one.step.approval_timeout
         if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or (_left(chain, one) or 0.0) > 0:
             continue
         assert one.workflow is not None
-        if limit.then == "approve" and current is not None and current.approval_status == "pending":
-            decisions.approve(library, current.id, by=f"{driving.DRIVER}: approval_timeout")
+        waits = (head for head in records.list_heads(one.workflow.id) if head.approval_status == "pending")
+        if (offered := next(waits, None)) is None:
+            continue
+        by = f"{driving.DRIVER}: approval_timeout"
+        if limit.then == "approve":
+            decisions.approve(library, offered.id, by=by, revision=offered.revision)
         else:
-            records.fail(one.workflow.id, error=f"nobody decided within {limit.after:g} s")
+            executing.give_up(library, offered.id, error=f"nobody decided within {limit.after:g} s", by=by)
 
 
 def _expire(chain: Chain, standing: Standing) -> float | None:
     """See to it that what is overdue is decided; returns the seconds until it is, if it ever is."""
     if (left := _left(chain, standing)) is not None and left <= 0:
         chain.records.expire(chain.id, standing.step.id)
-        return 0.0
+        return OVERDUE
     return left
 
 
 def _left(chain: Chain, standing: Standing) -> float | None:
-    """Seconds for which people may yet decide; None where there is no limit."""
-    limit, attempt = standing.step.approval_timeout, standing.attempt
-    if limit is None or attempt is None or attempt.completed_at is None or standing.current is None:
+    """Seconds for which people may yet decide; None where there is no limit, or somebody has decided."""
+    limit, attempt, current = standing.step.approval_timeout, standing.attempt, standing.current
+    if limit is None or attempt is None or attempt.completed_at is None or current is None:
+        return None
+    if current.approval_status != "pending" and current.attempt_id == attempt.id:
         return None
     return limit.after - chain.records.seconds_since(attempt.completed_at)

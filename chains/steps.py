@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -32,7 +31,7 @@ from . import expressions, prompts
 from .definitions import ANY, Step
 from .driven import Chain
 from .expressions import BadExpression
-from .outputs import StepOutputs
+from .outputs import Put, StepOutputs, read_text
 from .stages import OVER, Next, Stage
 
 logger = logging.getLogger("artifact_db.chains")
@@ -228,11 +227,19 @@ def _elsewhere(chain: Chain, step: Step, attempt: Attempt) -> str | None:
 
 def _prepare(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]) -> Attempt:
     """Fill in the graph, and deliver what it names."""
+    taken: list[str] = []
 
     def deliver(artifact: Artifact) -> str:
+        taken.append(artifact.id)
         return chain.records.deliver(attempt, artifact.id)
 
-    context = _context(chain, done, deliver)
+    def put(artifact: Artifact) -> str:
+        if artifact.file_type != "text":
+            return deliver(artifact)
+        taken.append(artifact.id)
+        return read_text(chain.records, artifact)
+
+    context = _context(chain, done, put)
     overrides = chain.records.get_overrides(attempt)
     wanted = {**step.parameters, **overrides}
     values = expressions.filled(wanted, context)
@@ -244,16 +251,20 @@ def _prepare(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflo
     for key, value in values.items():
         node_id, _, name = key.partition(".")
         graph[node_id]["inputs"][name] = value
-    return chain.records.prepare(attempt.id, parameters=values, workflow_definition=graph)
+    return chain.records.prepare(attempt.id, parameters=values, workflow_definition=graph, artifact_ids=taken)
 
 
 def _holds(chain: Chain, step: Step, done: dict[str, Workflow]) -> bool:
     assert step.condition is not None
-    return expressions.holds(step.condition, _context(chain, done, lambda artifact: artifact.filename))
+
+    def put(artifact: Artifact) -> str:
+        return read_text(chain.records, artifact) if artifact.file_type == "text" else artifact.filename
+
+    return expressions.holds(step.condition, _context(chain, done, put))
 
 
-def _context(chain: Chain, done: dict[str, Workflow], deliver: Callable[[Artifact], str]) -> dict[str, Any]:
-    steps = {step_id: StepOutputs(chain.records, step_id, workflow, deliver) for step_id, workflow in done.items()}
+def _context(chain: Chain, done: dict[str, Workflow], put: Put) -> dict[str, Any]:
+    steps = {step_id: StepOutputs(chain.records, step_id, workflow, put) for step_id, workflow in done.items()}
     return {**chain.parameters, **steps}
 
 

@@ -106,8 +106,8 @@ class HubRecords:
         }
         return Standings(_view(Chain, told["chain"]), steps)
 
-    def conclude_chain(self, chain_id: str, *, status: str, error: str | None) -> None:
-        self._call("conclude_chain", chain_id=chain_id, status=status, error=error)
+    def conclude_chain(self, chain_id: str, *, status: str, error: str | None, revision: int | None = None) -> None:
+        self._call("conclude_chain", chain_id=chain_id, status=status, error=error, revision=revision)
 
     def is_driven_by(self, chain_id: str, *, temporal_workflow_id: str, temporal_run_id: str) -> None:
         ids = {"temporal_workflow_id": temporal_workflow_id, "temporal_run_id": temporal_run_id}
@@ -145,9 +145,8 @@ class HubRecords:
     def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
         return _view(Attempt, self._call("begin_attempt", step=step, server=server, overrides=overrides))
 
-    def prepare(self, attempt_id: str, *, parameters: dict[str, Any], workflow_definition: dict[str, Any]) -> Attempt:
-        asked = {"attempt_id": attempt_id, "parameters": parameters, "workflow_definition": workflow_definition}
-        return _view(Attempt, self._call("prepare", **asked))
+    def prepare(self, attempt_id: str, **written: Any) -> Attempt:
+        return _view(Attempt, self._call("prepare", attempt_id=attempt_id, **written))
 
     def acknowledge(self, attempt_id: str) -> None:
         self._call("acknowledge", attempt_id=attempt_id)

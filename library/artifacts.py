@@ -26,6 +26,8 @@ SORTS = ("relevance", "-created", "created", "-size", "size")
 MAX_COUNT = 1000
 """Nothing is counted further than this."""
 
+CHANGED = "its bytes are not those that were recorded"
+
 _BATCH = 500
 
 
@@ -256,12 +258,20 @@ def require_usable(library: Library, artifact: Artifact) -> Artifact:
     """
     if artifact.bytes_removed_at is not None:
         raise Gone(f"the bytes of artifact {artifact.id} were removed on {artifact.bytes_removed_at}")
-    reason = why_not_usable(artifact)
-    if reason is None and not _proven(library, artifact):
-        reason = "its bytes are not those that were recorded"
-    if reason is not None:
-        raise NotUsable(f"artifact {artifact.id} is not usable: {reason}", artifact=artifact)
+    refuse_unusable(artifact)
+    if not _proven(library, artifact):
+        raise NotUsable(f"artifact {artifact.id} is not usable: {CHANGED}", artifact=artifact)
     return artifact
+
+
+def refuse_unusable(artifact: Artifact) -> None:
+    """The same by what was seen of it, without a look at its bytes.
+
+    Raises:
+        NotUsable: as `require_usable`.
+    """
+    if (reason := why_not_usable(artifact)) is not None:
+        raise NotUsable(f"artifact {artifact.id} is not usable: {reason}", artifact=artifact)
 
 
 def why_not_usable(artifact: Artifact) -> str | None:
@@ -274,7 +284,7 @@ def why_not_usable(artifact: Artifact) -> str | None:
         return "it waits for a decision"
     if artifact.approval_status == "rejected":
         return f"it was rejected ({artifact.rejection_reason})" if artifact.rejection_reason else "it was rejected"
-    return None if artifact.usable else "its bytes are not those that were recorded"
+    return None if artifact.usable else CHANGED
 
 
 def row_of(artifact_id: str) -> Row:

@@ -196,13 +196,17 @@ def driver_of(library: Library, chain_id: str) -> str | None:
         return next((holder for (holder,) in all_tuples(query)), None)
 
 
-def conclude(library: Library, chain_id: str, *, status: str, error: str | None, by: str = DRIVER) -> None:
+def conclude(
+    library: Library, chain_id: str, *, status: str, error: str | None, revision: int | None = None, by: str = DRIVER
+) -> None:
     """Say how a driven chain stands: `executing_level_N`, `awaiting_approval`, or how it ended.
 
-    A chain that has ended stays so: whoever cancelled it has the last word.
+    A chain that has ended stays so: whoever cancelled it has the last word. So does one that has changed since the
+    `revision` at which it was looked at, as where somebody has a step run again: it is looked at again.
     """
     with library.writing(by) as tx:
-        settle(tx, chain_id, status=status, error=error)
+        if revision in (None, chains.row_of(chain_id)["revision"]):
+            settle(tx, chain_id, status=status, error=error)
 
 
 def settle(tx: Transaction, chain_id: str, *, status: str, error: str | None = None) -> None:
@@ -222,6 +226,8 @@ def settle(tx: Transaction, chain_id: str, *, status: str, error: str | None = N
 def reopen(tx: Transaction, chain_id: str, *, waiting: bool = True) -> None:
     """A chain that failed goes on, because a step of it runs again; inside the caller's transaction.
 
+    Its row changes in any case: what somebody has seen of it before is no longer so.
+
     Args:
         waiting: also one that waits for a person.
 
@@ -237,6 +243,8 @@ def reopen(tx: Transaction, chain_id: str, *, waiting: bool = True) -> None:
     models.Drive.update(ended_at=None).where(models.Drive.chain_id == chain["id"]).execute()
     if chain["status"] in FINISHED_CHAIN or (waiting and chain["status"] == "awaiting_approval"):
         _change(tx, chain, {"status": f"executing_level_{chain['current_level'] or 0}", "error_message": None})
+    else:
+        _change(tx, chain, {"status": chain["status"]})
 
 
 def _change(tx: Transaction, chain: dict[str, Any], columns: dict[str, Any]) -> None:

@@ -6,14 +6,14 @@ one that is `executing` has been acknowledged by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, first_row, insert, prepared, update
+from ..db.querying import all_rows, insert, prepared, update
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY, UNFINISHED_WORKFLOW
 from ..errors import Conflict, Invalid, NotFound
-from . import attempts, chains, driving, identities, revisions, workflows
+from . import artifacts, attempts, chains, driving, identities, revisions, workflows
 from .views import Attempt, Workflow
 
 if TYPE_CHECKING:
@@ -70,15 +70,20 @@ def prepare(
     *,
     parameters: dict[str, Any],
     workflow_definition: dict[str, Any],
+    artifact_ids: Sequence[str],
     by: str = driving.DRIVER,
 ) -> Attempt:
     """Write down what is about to be queued.
 
+    Args:
+        artifact_ids: what it is made of. Their bytes were proven, and a decision may have come since.
     Raises:
-        NotFound: it is gone with its chain. Conflict: it has ended.
+        NotFound: it is gone with its chain. Conflict: it has ended. NotUsable: one of these may not travel any more.
     """
     with library.writing(by) as tx:
         attempt = _open_row(attempt_id)
+        for artifact_id in artifact_ids:
+            artifacts.refuse_unusable(artifacts.view(library, artifacts.row_of(artifact_id)))
         columns = {"parameters": parameters, "workflow_definition": workflow_definition}
         _change_both(tx, attempt, columns, before=None, after=dict.fromkeys(columns, "changed"))
         return Attempt.of({**attempt, **columns})
@@ -124,23 +129,21 @@ def move(library: Library, attempt_id: str, *, server: str, by: str = driving.DR
 
 
 def withdraw(library: Library, attempt_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
-    """It does not run, since what the one before it made could be had after all; the workflow stands as that one does.
+    """It does not run, since what one before it made could be had after all: the workflow is completed by that one.
 
     Raises:
-        NotFound: it is gone with its chain. Conflict: it has ended otherwise, or there is none before it.
+        NotFound: it is gone with its chain. Conflict: it has ended otherwise, or none before it was completed.
     """
     with library.writing(by) as tx:
         if attempts.row_of(attempt_id)["status"] == "skipped":
             return
         attempt = _open_row(attempt_id)
-        others = models.Attempt.select().where(
-            (models.Attempt.workflow_id == attempt["workflow_id"]) & (models.Attempt.number < attempt["number"])
-        )
-        before = first_row(others.order_by(models.Attempt.number.desc()))
-        if before is None:
-            raise Conflict("there is no attempt before it")
+        table = models.Attempt
+        before = (table.workflow_id == attempt["workflow_id"]) & (table.number < attempt["number"])
+        if not table.select().where(before & (table.status == "completed")).exists():
+            raise Conflict("no attempt before it was completed")
         attempts.change(tx, attempt, "skipped", reason)
-        attempts.settle(tx, attempt["workflow_id"], before["status"], before["error_message"])
+        attempts.settle(tx, attempt["workflow_id"], "completed")
 
 
 def skip(library: Library, workflow_id: str, *, reason: str, by: str = driving.DRIVER) -> None:
@@ -155,8 +158,21 @@ def skip(library: Library, workflow_id: str, *, reason: str, by: str = driving.D
             attempts.settle(tx, workflow["id"], "skipped", reason)
 
 
+def give_up(library: Library, artifact_id: str, *, error: str, by: str = driving.DRIVER) -> None:
+    """A step has failed, since nobody has decided in time on what it offers.
+
+    Raises:
+        NotFound: the artifact is gone. Conflict: it is no head any more, or somebody has decided meanwhile.
+    """
+    with library.writing(by) as tx:
+        offered = artifacts.row_of(artifact_id)
+        if not offered["is_head"] or offered["approval_status"] != "pending":
+            raise Conflict("somebody has decided meanwhile", artifact=artifacts.view(library, offered))
+        attempts.settle(tx, offered["workflow_id"], "failed", error)
+
+
 def fail(library: Library, workflow_id: str, *, error: str, by: str = driving.DRIVER) -> None:
-    """A step that cannot even begin, or that nobody decided on in time.
+    """A step that cannot even begin.
 
     Raises:
         NotFound: the workflow is gone.

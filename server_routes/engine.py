@@ -117,7 +117,11 @@ CALLS: Mapping[str, Call] = {
     "list_driven": Call(LocalRecords.list_driven, {"engine": _NAME}, {"chain_ids": asking.nullable(asking.texts)}),
     "get_drive": Call(LocalRecords.get_drive, _CHAIN),
     "get_standings": Call(LocalRecords.get_standings, _CHAIN),
-    "conclude_chain": Call(LocalRecords.conclude_chain, {**_CHAIN, "status": _chain_status, "error": _ERROR}),
+    "conclude_chain": Call(
+        LocalRecords.conclude_chain,
+        {**_CHAIN, "status": _chain_status, "error": _ERROR},
+        {"revision": asking.nullable(asking.integer)},
+    ),
     "is_driven_by": Call(LocalRecords.is_driven_by, {**_CHAIN, **_TEMPORAL}),
     "cancel_chain": Call(LocalRecords.cancel_chain, _CHAIN),
     "expire": Call(LocalRecords.expire, {**_CHAIN, "step_id": _NAME}),
@@ -129,7 +133,11 @@ CALLS: Mapping[str, Call] = {
         LocalRecords.begin_attempt, {"step": _step, "server": _NAME, "overrides": asking.nullable(checked_object)}
     ),
     "prepare": Call(
-        LocalRecords.prepare, {**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object}
+        LocalRecords.prepare,
+        {
+            **{**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object},
+            "artifact_ids": asking.texts,
+        },
     ),
     "acknowledge": Call(LocalRecords.acknowledge, _ATTEMPT),
     "conclude": Call(LocalRecords.conclude, {**_ATTEMPT, "status": one_of(WORKFLOW_STATUSES), "error": _ERROR}),

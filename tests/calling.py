@@ -456,7 +456,7 @@ CALLS: dict[str, Call] = {
     ),
     "executing.prepare": changes(
         lambda s, attempt: executing.prepare(
-            s.library, attempt.id, parameters={"9.a": 1}, workflow_definition={"9": {}}, by=BY
+            s.library, attempt.id, parameters={"9.a": 1}, workflow_definition={"9": {}}, artifact_ids=[], by=BY
         ),
         Scene.execute,
     ),

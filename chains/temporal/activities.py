@@ -171,7 +171,8 @@ class Activities:
             chain = self._chain(chain_id)
             found = progress.look(chain)
             if found.status in FINISHED_CHAIN:
-                self._records.conclude_chain(chain_id, status=found.status, error=found.error)
+                status, error, revision = found.status, found.error, found.row.revision
+                self._records.conclude_chain(chain_id, status=status, error=error, revision=revision)
             return found.status
         except NotFound:
             return "gone"
