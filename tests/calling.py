@@ -475,6 +475,7 @@ CALLS: dict[str, Call] = {
     "executing.skip": changes(
         lambda s, workflow: executing.skip(s.library, workflow.id, reason="x", by=BY), Scene.queue_step
     ),
+    "executing.give_up": changes(lambda s: executing.give_up(s.library, s.pending.id, error="x", by=BY)),
     "executing.fail": changes(
         lambda s, workflow: executing.fail(s.library, workflow.id, error="x", by=BY), Scene.queue_step
     ),

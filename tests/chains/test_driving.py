@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.db import models
-from comfyui_artifact_db.errors import Invalid
-from comfyui_artifact_db.library import driving, lineage
+from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
+from comfyui_artifact_db.errors import Conflict, Invalid
+from comfyui_artifact_db.library import chains, driving, lineage
 
 
 def queued(studio: Studio) -> list[dict[str, Any]]:
@@ -34,6 +35,15 @@ def test_a_step_gets_exactly_what_the_one_before_it_made(studio: Studio) -> None
         assert None not in times
         assert (workflow.started_at, workflow.completed_at) == times
     assert len(queued(studio)) == 2
+
+
+@pytest.mark.parametrize("status", FINISHED_CHAIN)
+def test_how_a_driven_chain_ends_only_its_engine_says(studio: Studio, status: str) -> None:
+    chain = studio.begin(step("one"))
+    with pytest.raises(Conflict, match="cancel it to end it now"):
+        chains.update_chain(studio.library, chain.id, actor="anna", status=status)
+    with studio.driving():
+        assert studio.until(chain, "completed").error_message is None
 
 
 def test_parameters_fill_the_graph_and_keep_their_type(studio: Studio) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import invariants
 import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.chains import rerunning
@@ -42,6 +43,30 @@ def test_a_decision_is_taken_over_with_the_bytes_it_was_made_on(studio: Studio) 
         studio.until(new, "completed")
     taken = studio.current(new, "one")
     assert (taken.approval_status, taken.approved_by) == ("approved", "ada")
+
+
+def test_each_of_a_batch_comes_with_what_was_decided_on_it_and_when(studio: Studio) -> None:
+    studio.pictures = 3
+    old = studio.begin(step("one", requires_approval=True), step("two", "one"))
+    with studio.driving():
+        studio.until(old, "awaiting_approval")
+        first, second, third = studio.heads(old, "one")
+        decisions.reject(studio.library, second.id, by="ben", reason="too dark")
+        decisions.approve(studio.library, first.id, by="ada", actor="runner")
+        studio.until(old, "completed")
+        new = rerunning.rerun(studio.library, old.id, from_step="two", parameters={}, actor="bob")
+        studio.until(new, "completed")
+    invariants.check(studio.library)
+    taken = {one.source_artifact_id: one for one in studio.heads(new, "one")}
+    for source in studio.heads(old, "one"):
+        of = taken[source.id]
+        for column in (
+            *("approval_status", "approved_by", "approved_at", "rejection_reason"),
+            *("decided_by", "decided_at", "decided_sha256"),
+        ):
+            assert getattr(of, column) == getattr(source, column), column
+    assert taken[second.id].rejection_reason == "too dark"
+    assert taken[third.id].approval_status == "pending"
 
 
 def test_without_a_step_everything_runs_again_with_other_parameters(studio: Studio) -> None:

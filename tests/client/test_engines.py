@@ -283,10 +283,11 @@ def test_calls_that_come_twice_do_the_same_once(engine: Farm) -> None:
     twice(lambda: records.begin_attempt(made_of(workflow), server=other, overrides=None).id)
     twice(lambda: records.move(attempt.id, server=other))
     twice(lambda: records.conclude_chain(chain.id, status="executing_level_0", error=None))
-    records.prepare(attempt.id, parameters={}, workflow_definition=graph)
-    assert records.prepare(attempt.id, parameters={}, workflow_definition=graph).workflow_definition == graph
+    written: dict[str, Any] = {"parameters": {}, "workflow_definition": graph, "artifact_ids": []}
+    records.prepare(attempt.id, **written)
+    assert records.prepare(attempt.id, **written).workflow_definition == graph
     twice(lambda: records.acknowledge(attempt.id))
-    twice(lambda: records.conclude(attempt.id, status="failed", error="no luck"))
+    twice(lambda: records.conclude(attempt.id, status="completed", error=None))
     again = records.begin_attempt(made_of(workflow), server=other, overrides={"7.seed": 7})
     assert records.get_overrides(again) == {"7.seed": 7}
     twice(lambda: records.withdraw(again.id, reason="it came after all"))

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, NotUsable, StaleRevision
-from comfyui_artifact_db.library import artifacts, decisions, edits, events, identities, trash
+from comfyui_artifact_db.library import (
+    artifacts,
+    attempts,
+    chains,
+    decisions,
+    driving,
+    edits,
+    events,
+    executing,
+    identities,
+    runs,
+    trash,
+)
 from comfyui_artifact_db.library.opening import Library
 from reviewing import edit, status
 
@@ -82,6 +94,21 @@ def test_a_repeated_decision_adds_no_event_and_answers_as_the_first_time(library
         seq = events.last_seq(library)
         assert decide() == first
         assert events.last_seq(library) == seq
+
+
+def test_a_rejection_repeated_with_parameters_runs_the_step_again_once(library: Library, pictures: Any) -> None:
+    chain, _ = chains.create_chain(library, name="film", actor="runner")
+    picture = pictures.one(run=runs.Run("gpu-a", "p1", "w", chain=chain.id, step="one"))
+    attempts.finish(library, server_address="gpu-a", prompt_id="p1", status="completed", error=None, actor="gpu-a")
+    driving.start(library, chain.id, engine="local", parameters={}, actor="runner")
+    decisions.reject(library, picture.id, by="ann", reason="too dark")
+    for _ in range(2):
+        decisions.reject(library, picture.id, by="ann", reason="too dark", again={"7.text": "light"})
+    newest, first = attempts.list_attempts(library, picture.workflow_id)
+    assert executing.get_overrides(library, newest.id) == {"7.text": "light"}
+    assert first.prompt_id == "p1"
+    with pytest.raises(Conflict, match="it is queued at this moment"):
+        decisions.reject(library, picture.id, by="ann", reason="too dark", again={"7.text": "dim"})
 
 
 def test_a_decision_on_other_bytes_than_were_seen_is_refused(library: Library, pictures: Any) -> None:

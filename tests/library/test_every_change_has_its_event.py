@@ -56,6 +56,10 @@ def takes_a_library(function: Callable[..., Any]) -> bool:
     return any(parameter.annotation == "Library" for parameter in inspect.signature(function).parameters.values())
 
 
+MARKS = {"chain_deleted_at"}
+"""What changes without the row's revision: a chain in the trash is to come back as it was."""
+
+
 def dump(library: Library) -> Dump:
     """Every row of every table but the log."""
     with closing(sqlite3.connect(library.database.path)) as connection:
@@ -95,6 +99,34 @@ def test_every_function_that_takes_a_library_is_called_here() -> None:
     missing = sorted(functions().keys() - CALLS.keys())
     assert missing == [], "a new function of the library belongs into the table in tests/calling.py"
     assert sorted(CALLS.keys() - functions().keys()) == [], "the table in tests/calling.py has what is not there"
+
+
+def revised(library: Library) -> dict[tuple[str, str], tuple[int, dict[str, Any]]]:
+    """The rows that have a revision, by table and id, each with that."""
+    tables = (models.Chain, models.Workflow, models.Artifact)
+    with library.reading():
+        rows = [(table._meta.table_name, row) for table in tables for row in table.select().dicts()]
+    return {(name, row["id"]): (row["revision"], row) for name, row in rows}
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.changes])
+def test_what_a_function_changes_has_another_revision_and_tells_its_chain(library: Library, name: str) -> None:
+    scene, call = Scene(library), CALLS[name]
+    given = () if call.before is None else (call.before(scene),)
+    before, known = revised(library), len(log(library))
+    call.call(scene, *given)
+    after = revised(library)
+    stale = {
+        key: changed
+        for key, (revision, row) in after.items()
+        if key in before
+        and (changed := {column for column in row if row[column] != before[key][1][column]} - MARKS)
+        and revision <= before[key][0]
+    }
+    assert stale == {}
+    chain_of = {key[1]: row["chain_id"] for key, (_, row) in after.items() if key[0] == "workflows"}
+    added = [event for event in log(library)[known:] if event["workflow_id"] in chain_of]
+    assert {event["action"] for event in added if event["chain_id"] != chain_of[event["workflow_id"]]} == set()
 
 
 @pytest.mark.parametrize("name", CALLS)

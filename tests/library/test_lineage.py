@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid, NotFound
-from comfyui_artifact_db.library import identities, lineage, runs
+from comfyui_artifact_db.library import identities, lineage, runs, workflows
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Artifact, Related
 from reviewing import edit
@@ -81,8 +81,6 @@ def test_a_loop_ends(library: Library, pictures: Any) -> None:
 
 
 def test_what_was_delivered_for_a_workflow_is_an_input_of_its_next_attempt(library: Library, pictures: Any) -> None:
-    from comfyui_artifact_db.library import workflows
-
     photo = pictures.one()
     target, _ = workflows.create_workflow(library, workflow_name="w", server="gpu-b", actor="runner")
     with library.writing("tester") as tx:
@@ -93,6 +91,24 @@ def test_what_was_delivered_for_a_workflow_is_an_input_of_its_next_attempt(libra
     workflows.update_workflow(library, target.id, prompt_id="p1", actor="runner")
     made = pictures.one(run=runs.Run("gpu-b", "p1", "w"))
     assert told(lineage.get_lineage(library, made.id).ancestors) == [(photo.id, "input", made.id, 1)]
+
+
+def test_of_what_was_delivered_more_than_once_the_last_went_in(library: Library, pictures: Any) -> None:
+    photo = pictures.one()
+    edited = edit(library, photo.id)
+    other = pictures.one()
+    target, _ = workflows.create_workflow(library, workflow_name="w", server="gpu-b", actor="runner")
+    for number, sent in enumerate((photo, other, edited)):
+        with library.writing("tester") as tx:
+            models.Transfer.insert(
+                id=identities.new_id(), artifact_id=sent.id, source_workflow_id=sent.workflow_id,
+                target_workflow_id=target.id, target_server="gpu-b", status="completed", created_at=tx.at,
+                uploaded_at=f"2026-01-01T00:00:0{number}.000Z",
+            ).execute()  # fmt: skip
+    workflows.update_workflow(library, target.id, prompt_id="p1", actor="runner")
+    made = pictures.one(run=runs.Run("gpu-b", "p1", "w"))
+    inputs = [one.artifact.id for one in lineage.get_lineage(library, made.id).ancestors if one.depth == 1]
+    assert sorted(inputs) == sorted([other.id, edited.id])
 
 
 def test_the_lineage_and_history_of_what_is_not_there_are_not_found(library: Library) -> None:

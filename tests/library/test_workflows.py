@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from comfyui_artifact_db.db.statuses import ENDED, WORKFLOW_STATUSES
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StaleRevision, UnknownServer
-from comfyui_artifact_db.library import attempts, chains, events, identities, workflows
+from comfyui_artifact_db.library import attempts, chains, decisions, events, identities, runs, workflows
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.library.views import Workflow
 
@@ -118,6 +118,24 @@ def test_what_had_ended_before_it_was_told_of_has_an_end(library: Library, statu
     (attempt,) = attempts.list_attempts(library, workflow.id)
     end = workflow.created_at if status in ENDED else None
     assert workflow.completed_at == attempt.completed_at == end
+
+
+def test_a_late_word_on_an_older_attempt_is_not_the_workflows(library: Library, pictures: Any) -> None:
+    workflow, _ = make(library, server="gpu-a", prompt_id="p1")
+    workflows.update_workflow(library, workflow.id, prompt_id="p2", status="completed", actor="runner")
+    pictures.one(run=runs.Run("gpu-a", "p1", "edit"))  # It was announced, and has run after all.
+    attempts.finish(library, server_address="gpu-a", prompt_id="p1", status="failed", error="x", actor="gpu-a")
+    assert [one.status for one in attempts.list_attempts(library, workflow.id)] == ["completed", "failed"]
+    assert workflows.get_workflow(library, workflow.id).status == "completed"
+
+
+def test_a_workflow_that_is_said_to_be_completed_waits_for_what_is_pending(library: Library, pictures: Any) -> None:
+    workflow, _ = make(library, server="gpu-a", prompt_id="p1", status="executing")
+    picture = pictures.one(run=runs.Run("gpu-a", "p1", "edit"), status="pending")
+    said = workflows.update_workflow(library, workflow.id, status="completed", actor="runner")
+    assert (said.status, said.completed_at) == ("awaiting_approval", None)
+    decisions.approve(library, picture.id, by="ann")
+    assert workflows.get_workflow(library, workflow.id).status == "completed"
 
 
 def test_a_new_prompt_id_begins_a_new_attempt_and_the_old_one_stays(library: Library) -> None:
