@@ -55,8 +55,8 @@ FORM = ("multipart/form-data",)
 class Route:
     """One route. `handler` None: not built yet. `bodies`: the media types it takes.
 
-    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body. `again` answers it where
-    it was done and the answer was lost; None: its handler does, since done again it does only what is left to do.
+    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body. `again` answers it
+    where it was done and the answer was lost; None: its handler does, since done again it does what is left to do.
     """
 
     method: str
