@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArtifactDBError, NotFound
-from . import adopting, identities, names, repeats
+from . import adopting, identities, names
 from .adopting import Tally
 from .pages import Ask, Page
 
@@ -142,8 +142,7 @@ class Adoptions:
     def _work(self, library: Library, begun: Import, path: Path) -> None:
         ended = replace(begun, status="failed", error_message="an internal error; the hub's own log has it")
         try:
-            with repeats.during(None):  # It is nobody's request any more.
-                ended = self._ended(library, begun, path)
+            ended = self._ended(library, begun, path)
         finally:
             with self._lock:
                 self._imports[begun.id] = replace(ended, ended_at=identities.now())

@@ -21,7 +21,7 @@ from ..db import models
 from ..db.querying import all_rows, all_tuples, first_row
 from ..errors import NotFound, TooNew, Unavailable
 from ..storage.local import Intent
-from . import artifacts, events, identities, names, repeats
+from . import artifacts, events, identities, names
 
 if TYPE_CHECKING:
     from .opening import Library, Transaction
@@ -79,12 +79,10 @@ def empty(
         if wanted is not None:
             _refuse_unknown(wanted)
     done = Emptied()
-    with repeats.during(None):
-        # A request that is repeated removes what the first did not come to; only its answer is kept.
-        for chain_id in chains:
-            done += _purge_chain(library, chain_id, until, by)
-        while (batch := _purge(library, by, lambda: _in_trash(until, wanted), _tell_of_each)) is not None:
-            done += batch
+    for chain_id in chains:
+        done += _purge_chain(library, chain_id, until, by)
+    while (batch := _purge(library, by, lambda: _in_trash(until, wanted), _tell_of_each)) is not None:
+        done += batch
     return done
 
 

@@ -253,18 +253,19 @@ def resume(library: Library, chain_id: str, *, by: str, revision: int | None = N
 
 
 def cancel(library: Library, chain_id: str, *, by: str, revision: int | None = None) -> list[Attempt]:
-    """Cancel a chain with all of its steps that have not ended.
+    """Cancel a chain with all of its steps that have not ended. One that was cancelled before stays as it is.
 
     Returns:
-        The attempts that were open: their prompts are the caller's to end on their servers.
+        The attempts that were open: their prompts are the caller's to end on their servers, also where it was
+        cancelled before, since whoever did that may have died, or a server been away.
     Raises:
-        NotFound: there is no such chain. Conflict: it has ended already, and not by being cancelled.
+        NotFound: there is no such chain. StaleRevision. Conflict: it has ended, and not by being cancelled.
     """
     with library.writing(by) as tx:
         chain = chains.row_of(chain_id)
-        revisions.check(chain, revision)
         if chain["status"] == "cancelled":
-            return []
+            return _cancelled(chain["id"])
+        revisions.check(chain, revision)
         if chain["status"] in FINISHED_CHAIN:
             raise Conflict(f"chain {chain['id']} has ended: it is {chain['status']}")
         running = []
@@ -279,6 +280,12 @@ def cancel(library: Library, chain_id: str, *, by: str, revision: int | None = N
             attempts.settle(tx, workflow["id"], "cancelled", f"cancelled by {by}")
         driving.settle(tx, chain["id"], status="cancelled", error=f"cancelled by {by}")
         return running
+
+
+def _cancelled(chain_id: str) -> list[Attempt]:
+    steps = models.Workflow.select(models.Workflow.id).where(models.Workflow.chain_id == chain_id)
+    newest = [attempts.newest_row(workflow["id"]) for workflow in all_rows(steps)]
+    return [Attempt.of(row) for row in newest if row is not None and row["status"] == "cancelled"]
 
 
 def _begin(tx: Transaction, workflow: dict[str, Any], address: str, overrides: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Owns what makes a request safe to repeat: its Idempotency-Key, written in the transaction of what it changes.
 
-A repeat changes nothing and is answered as the first time; where the first answer was lost with its process, by what
-the request made or changed, as it is now.
+A repeat changes nothing and is answered as the first time. Where the first answer was lost, with its process or because
+the database was away for a moment, it is answered by what the request made or changed, as it is now; what the request
+did not come to is done then.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is known of a request that was done. `answer` None: its process ended before it was kept."""
+    """What is known of a request that was done, whole or in part. `answer` None: it was lost before it was kept.
 
-    entity_type: str | None
+    `entity_id` is what it made, or changed first; None where it was answered and changed nothing.
+    """
+
     entity_id: str | None
     answer: dict[str, Any] | None
 
@@ -78,7 +81,7 @@ def find(library: Library, request: Request) -> Kept | None:
         return None
     if row["fingerprint"] != request.fingerprint:
         raise Invalid("another request was sent with this Idempotency-Key; give each its own", field="Idempotency-Key")
-    return Kept(row["entity_type"], row["entity_id"], row["answer"])
+    return Kept(row["entity_id"], row["answer"])
 
 
 def claim(tx: Transaction, entity_type: str, entity_id: str) -> None:

@@ -73,20 +73,35 @@ def change_tags(
     if both := set(added) & set(removed):
         raise Invalid(f"{min(both)!r} is to be put on and taken off", field="remove")
     by = names.checked_text(by, "actor")
-    missing = set()
     with library.writing(by) as tx:
         for artifact_id in wanted:
             try:
                 row = artifacts.row_of(artifact_id)
             except NotFound:
-                missing.add(artifact_id)
                 continue
             for tag in added:
                 decisions.put_tag(tx, row, tag, by)
             for tag in removed:
                 decisions.take_tag(tx, row, tag)
-        query = models.Tag.select(models.Tag.artifact_id, models.Tag.tag).where(models.Tag.artifact_id.in_(wanted))
-        tags: dict[str, list[str]] = {one: [] for one in wanted}
-        for artifact_id, tag in all_tuples(query.order_by(models.Tag.tag)):
-            tags[artifact_id].append(tag)
-    return [Tagged(one, None if one in missing else tuple(tags[one])) for one in wanted]
+        return _tagged(wanted)
+
+
+def get_tags(library: Library, ids: Sequence[str]) -> list[Tagged]:
+    """What the tags of artifacts are, as `change_tags` tells it.
+
+    Raises:
+        Invalid: something that is no id.
+    """
+    wanted = list(dict.fromkeys(identities.checked_id(one, "ids") for one in ids))
+    with library.reading():
+        return _tagged(wanted)
+
+
+def _tagged(wanted: Sequence[str]) -> list[Tagged]:
+    artifact, table = models.Artifact, models.Tag
+    there = artifact.select(artifact.id).where(artifact.id.in_(wanted) & artifact.chain_deleted_at.is_null())
+    tags: dict[str, list[str]] = {artifact_id: [] for (artifact_id,) in all_tuples(there)}
+    query = table.select(table.artifact_id, table.tag).where(table.artifact_id.in_(list(tags)))
+    for artifact_id, tag in all_tuples(query.order_by(table.tag)):
+        tags[artifact_id].append(tag)
+    return [Tagged(one, tuple(tags[one]) if one in tags else None) for one in wanted]

@@ -14,6 +14,7 @@ from ..library.views import Artifact
 from . import asking, rendering
 from .hub import Hub
 
+_TAGS = {"ids": asking.texts}, {"add": asking.texts, "remove": asking.texts}
 _FILTERS = ("q", "kind", "status", "tag", "step", "since", "until")
 
 
@@ -69,6 +70,16 @@ async def get_artifact(hub: Hub, request: web.Request) -> web.Response:
     return answer(hub, await hub.run(artifacts.get_artifact, artifact_id))
 
 
+async def made(hub: Hub, request: web.Request, artifact_id: str) -> web.Response:
+    """A new artifact, as it is now."""
+    return answer(hub, await hub.run(artifacts.get_artifact, artifact_id))
+
+
+async def show(hub: Hub, request: web.Request, _: str) -> web.Response:
+    """The artifact that is named in the path, as it is now."""
+    return await made(hub, request, asking.path_id(request, "artifact"))
+
+
 async def request_review(hub: Hub, request: web.Request) -> web.Response:
     await asking.body(request, {"approval_status": decisions.checked_request}, {})
     return await _decide(hub, request, decisions.ask_again, by=asking.actor(request))
@@ -117,9 +128,15 @@ async def list_tags(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def change_tags(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {"ids": asking.texts}, {"add": asking.texts, "remove": asking.texts})
+    values = await asking.body(request, *_TAGS)
     changed = await hub.run(tags.change_tags, by=asking.actor(request), **values)
     return rendering.answer(told.tags_changed(changed))
+
+
+async def show_tags(hub: Hub, request: web.Request, _: str) -> web.Response:
+    """What the tags are now."""
+    values = await asking.body(request, *_TAGS)
+    return rendering.answer(told.tags_changed(await hub.run(tags.get_tags, values["ids"])))
 
 
 async def get_queue(hub: Hub, request: web.Request) -> web.Response:

@@ -38,7 +38,8 @@ async def list_chains(hub: Hub, request: web.Request) -> web.Response:
     return rendering.page(items, page)
 
 
-async def create_chain(hub: Hub, request: web.Request) -> web.Response:
+async def create_chain(hub: Hub, request: web.Request, made: str | None = None) -> web.Response:
+    """`made`: the chain that this very request made before; one that is to run goes to its engine, if it did not."""
     values = await asking.body(
         request,
         {"name": asking.name},
@@ -55,10 +56,15 @@ async def create_chain(hub: Hub, request: web.Request) -> web.Response:
         },
     )
     engine, parameters = driving.checked_engine(values.pop("engine", "local")), values.pop("parameters", {})
-    if values.pop("run", False):
+    runs = values.pop("run", False)
+    if made is not None:
+        if not runs or await _is_begun(hub, made):
+            return await _as_it_is(hub, made)
+        values["id"] = made
+    if runs:
         return await _run(hub, request, engine, parameters, **values)
-    chain, made = await hub.run(chains.create_chain, actor=asking.actor(request), **values)
-    return _made(chain, new=made)
+    chain, new = await hub.run(chains.create_chain, actor=asking.actor(request), **values)
+    return _made(chain, new=new)
 
 
 async def _run(
@@ -99,6 +105,15 @@ def _made(chain: Chain, *, new: bool) -> web.Response:
     )
 
 
+async def _is_begun(hub: Hub, chain_id: str) -> bool:
+    return await hub.run(driving.get_drive, chain_id) is not None
+
+
+async def _as_it_is(hub: Hub, chain_id: str, *, status: int = 200) -> web.Response:
+    chain = await hub.run(chains.get_chain, chain_id)
+    return rendering.answer(rendering.plain(chain), status=status, revision=chain.revision)
+
+
 async def cancel_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
     chain = await asyncio.shield(
@@ -110,13 +125,20 @@ async def cancel_chain(hub: Hub, request: web.Request) -> web.Response:
 async def resume_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
     await hub.run(executing.resume, chain_id, by=asking.actor(request), revision=asking.revision(request))
-    chain = await hub.run(chains.get_chain, chain_id)
-    return rendering.answer(rendering.plain(chain), status=202, revision=chain.revision)
+    return await resumed(hub, request, chain_id)
 
 
-async def rerun_chain(hub: Hub, request: web.Request) -> web.Response:
+async def resumed(hub: Hub, request: web.Request, _: str) -> web.Response:
+    """The chain that goes on, as it is now."""
+    return await _as_it_is(hub, asking.path_id(request, "chain"), status=202)
+
+
+async def rerun_chain(hub: Hub, request: web.Request, made: str | None = None) -> web.Response:
+    """`made`: the chain that this very request made before; it takes over what it did not, and goes to its engine."""
     values = await asking.body(request, {}, {"id": asking.name, "from_step": asking.name, "parameters": checked_object})
-    chosen = values.get("id")
+    if made is not None and await _is_begun(hub, made):
+        return await _as_it_is(hub, made)
+    chosen = made or values.get("id")
     before = await hub.run(chains.find_chain, chosen) if chosen is not None else None
     chain = await hub.run(
         rerunning.rerun,
@@ -174,6 +196,11 @@ async def undelete_chain(hub: Hub, request: web.Request) -> web.Response:
         revision=asking.revision(request),
     )
     return rendering.answer(rendering.plain(chain), revision=chain.revision)
+
+
+async def show(hub: Hub, request: web.Request, _: str) -> web.Response:
+    """The chain that is named in the path, as it is now."""
+    return await _as_it_is(hub, asking.path_id(request, "chain"))
 
 
 async def list_chain_workflows(hub: Hub, request: web.Request) -> web.Response:

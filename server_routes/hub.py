@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from ..chains.driver import Driver
 from ..config import Config
@@ -54,6 +55,7 @@ class Hub(Serving):
         self.started_at = identities.now()
         self.news = News(self)
         self.checkups = Checkups(self)
+        self.answering: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # By their keys.
         # Deliveries wait for other machines: in a pool of their own they keep nobody else waiting.
         self._quick = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db")
         self._slow = ThreadPoolExecutor(WORKERS, thread_name_prefix="artifact-db-slow")
@@ -87,8 +89,12 @@ class Hub(Serving):
         return await self.off_loop(lambda: function(self.library, *args, **kwargs))
 
     def begin(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
-        """Start a library function that may take long; it goes on when nobody waits for it any more."""
-        work = lambda: function(self.library, *args, **kwargs)
+        """Start a library function that may take long; it goes on when nobody waits for it any more.
+
+        It is part of the request that it is started in.
+        """
+        context = contextvars.copy_context()
+        work = lambda: context.run(lambda: function(self.library, *args, **kwargs))
         return asyncio.get_running_loop().run_in_executor(self._slow, work)
 
     def open(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -9,17 +10,17 @@ from typing import Any
 
 from aiohttp import web
 
-from ..errors import NotFound
-from ..library import artifacts as artifact_rows
-from ..library import chains as chain_rows
 from ..library import repeats
-from ..library import transfers as transfer_rows
-from ..library import workflows as workflow_rows
-from . import artifacts, asking, rendering
+from . import asking
 from .hub import Hub
 from .problems import malformed
 
 Handler = Callable[[Hub, web.Request], Awaitable[web.StreamResponse]]
+Again = Callable[[Hub, web.Request, str], Awaitable[web.StreamResponse]]
+"""Answers a request that was done before, whole or in part, and whose answer was lost: with its process, or with the
+database for a moment. It does what was not done yet, and changes nothing else. It is given the id of what the request
+made, or of what it changed first.
+"""
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -28,9 +29,11 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _KEPT_HEADERS = ("ETag", "Location", "Retry-After")
 
 
-async def answer(hub: Hub, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a handler answer, once for each key.
+async def answer(hub: Hub, request: web.Request, handler: Handler, again: Again | None) -> web.StreamResponse:
+    """Let a handler answer, once for each key. While it is at it, the same request waits for that answer.
 
+    Args:
+        again: None where the handler itself may do everything again: then only its answer is kept.
     Raises:
         Refused: 400, the key is none. Invalid: another request was given it. Whatever the handler raises.
     """
@@ -40,16 +43,29 @@ async def answer(hub: Hub, request: web.Request, handler: Handler) -> web.Stream
     if not _KEY.match(key):
         raise malformed(f"{HEADER} is 1 to 255 visible ASCII characters, best a UUID")
     asked = repeats.Request(key, await _fingerprint(request))
+    async with hub.answering.setdefault(key, asyncio.Lock()):
+        return await _answer(hub, request, asked, handler, again)
+
+
+async def _answer(
+    hub: Hub, request: web.Request, asked: repeats.Request, handler: Handler, again: Again | None
+) -> web.StreamResponse:
     kept = await hub.run(repeats.find, asked)
+    if kept is None:
+        try:
+            with repeats.during(asked if again is not None else None):
+                answered = await handler(hub, request)
+        except repeats.Repeated:
+            kept = await hub.run(repeats.find, asked)
+            assert kept is not None
     if kept is not None:
-        return await _again(hub, kept)
-    try:
-        with repeats.during(asked):
-            answered = await handler(hub, request)
-    except repeats.Repeated:
-        kept = await hub.run(repeats.find, asked)
-        assert kept is not None
-        return await _again(hub, kept)
+        if kept.answer is not None:
+            return _replayed(kept.answer)
+        # Without `again`, nothing of it was written before its answer.
+        assert again is not None
+        assert kept.entity_id is not None
+        answered = await again(hub, request, kept.entity_id)
+        answered.headers[REPLAYED] = "true"
     if isinstance(answered, web.Response) and answered.status < 300:
         await hub.run(repeats.keep, asked, _kept(answered))
     return answered
@@ -68,28 +84,8 @@ def _kept(answered: web.Response) -> dict[str, Any]:
     return {"status": answered.status, "headers": headers, "body": answered.text}
 
 
-async def _again(hub: Hub, kept: repeats.Kept) -> web.Response:
-    if kept.answer is None:
-        answered = await _as_it_is(hub, kept)
-    else:
-        headers = {"Cache-Control": "private, no-cache", **kept.answer["headers"]}
-        text = kept.answer["body"] or None
-        kind = "application/json" if text else None
-        answered = web.Response(status=kept.answer["status"], text=text, content_type=kind, headers=headers)
-    answered.headers[REPLAYED] = "true"
-    return answered
-
-
-async def _as_it_is(hub: Hub, kept: repeats.Kept) -> web.Response:
-    """What a request made or changed, as it is now: the process that did it ended before it could answer."""
-    if kept.entity_type == "artifact":
-        return artifacts.answer(hub, await hub.run(artifact_rows.get_artifact, kept.entity_id))
-    getters: dict[str | None, Callable[..., Any]] = {
-        "chain": chain_rows.get_chain,
-        "workflow": workflow_rows.get_workflow,
-        "transfer": transfer_rows.get_transfer,
-    }
-    if kept.entity_type not in getters:
-        raise NotFound("this request was done already, and there is nothing left to show of it")
-    found = await hub.run(getters[kept.entity_type], kept.entity_id)
-    return rendering.answer(rendering.plain(found), revision=getattr(found, "revision", None))
+def _replayed(kept: dict[str, Any]) -> web.Response:
+    headers = {"Cache-Control": "private, no-cache", **kept["headers"], REPLAYED: "true"}
+    text = kept["body"] or None
+    kind = "application/json" if text else None
+    return web.Response(status=kept["status"], text=text, content_type=kind, headers=headers)

@@ -55,7 +55,8 @@ FORM = ("multipart/form-data",)
 class Route:
     """One route. `handler` None: not built yet. `bodies`: the media types it takes.
 
-    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body.
+    `keyed`: a POST that is sent again is known by its Idempotency-Key; else by ids in its body. `again` answers it
+    where it was done and the answer was lost; None: its handler does, since done again it does what is left to do.
     """
 
     method: str
@@ -64,26 +65,27 @@ class Route:
     permission: str
     bodies: tuple[str, ...] = ()
     keyed: bool = True
+    again: repeating.Again | None = None
 
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/chains", chains.list_chains, "view"),
-    Route("POST", "/chains", chains.create_chain, "record", JSON),
+    Route("POST", "/chains", chains.create_chain, "record", JSON, again=chains.create_chain),
     Route("GET", "/chains/{chain_id}", chains.get_chain, "view"),
     Route("PATCH", "/chains/{chain_id}", chains.update_chain, "record", JSON),
     Route("DELETE", "/chains/{chain_id}", chains.delete_chain, "admin"),
-    Route("POST", "/chains/{chain_id}/undelete", chains.undelete_chain, "admin"),
+    Route("POST", "/chains/{chain_id}/undelete", chains.undelete_chain, "admin", again=chains.show),
     Route("GET", "/chains/{chain_id}/workflows", chains.list_chain_workflows, "view"),
     Route("POST", "/chains/{chain_id}/cancel", chains.cancel_chain, "record"),
-    Route("POST", "/chains/{chain_id}/resume", chains.resume_chain, "record"),
-    Route("POST", "/chains/{chain_id}/rerun", chains.rerun_chain, "record", JSON),
+    Route("POST", "/chains/{chain_id}/resume", chains.resume_chain, "record", again=chains.resumed),
+    Route("POST", "/chains/{chain_id}/rerun", chains.rerun_chain, "record", JSON, again=chains.rerun_chain),
     Route("GET", "/workflows", workflows.list_workflows, "view"),
-    Route("POST", "/workflows", workflows.create_workflow, "record", JSON),
+    Route("POST", "/workflows", workflows.create_workflow, "record", JSON, again=workflows.made),
     Route("GET", "/workflows/{workflow_id}", workflows.get_workflow, "view"),
     Route("PATCH", "/workflows/{workflow_id}", workflows.update_workflow, "record", JSON),
-    Route("POST", "/workflows/{workflow_id}/retry", workflows.retry_workflow, "record", JSON),
+    Route("POST", "/workflows/{workflow_id}/retry", workflows.retry_workflow, "record", JSON, again=workflows.retried),
     Route("GET", "/workflows/{workflow_id}/artifacts", workflows.list_workflow_artifacts, "view"),
-    Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM),
+    Route("POST", "/workflows/{workflow_id}/artifacts", uploads.upload_artifact, "record", FORM, again=artifacts.made),
     Route("GET", "/workflows/{workflow_id}/latest", workflows.get_latest_artifact, "view"),
     Route("POST", "/workflows/{workflow_id}/collect", collecting.collect_outputs, "record", JSON),
     Route("GET", "/outputs", artifacts.find_output, "view"),
@@ -92,26 +94,28 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/artifacts/{artifact_id}", artifacts.get_artifact, "view"),
     Route("PATCH", "/artifacts/{artifact_id}", artifacts.request_review, "review", JSON),
     Route("DELETE", "/artifacts/{artifact_id}", artifacts.delete_artifact, "review"),
-    Route("POST", "/artifacts/{artifact_id}/undelete", artifacts.undelete_artifact, "review"),
+    Route("POST", "/artifacts/{artifact_id}/undelete", artifacts.undelete_artifact, "review", again=artifacts.show),
     Route("GET", "/artifacts/{artifact_id}/download", downloads.download_artifact, "view"),
     Route("GET", "/artifacts/{artifact_id}/thumbnail", thumbnails.get_artifact_thumbnail, "view"),
-    Route("POST", "/artifacts/{artifact_id}/approve", artifacts.approve_artifact, "review", JSON),
-    Route("POST", "/artifacts/{artifact_id}/reject", artifacts.reject_artifact, "review", JSON),
-    Route("POST", "/artifacts/{artifact_id}/select", artifacts.select_artifact, "review", JSON),
-    Route("POST", "/artifacts/{artifact_id}/edit", uploads.edit_artifact, "review", FORM + JSON),
+    Route("POST", "/artifacts/{artifact_id}/approve", artifacts.approve_artifact, "review", JSON, again=artifacts.show),
+    Route("POST", "/artifacts/{artifact_id}/reject", artifacts.reject_artifact, "review", JSON, again=artifacts.show),
+    Route("POST", "/artifacts/{artifact_id}/select", artifacts.select_artifact, "review", JSON, again=artifacts.show),
+    Route("POST", "/artifacts/{artifact_id}/edit", uploads.edit_artifact, "review", FORM + JSON, again=artifacts.made),
     Route("GET", "/artifacts/{artifact_id}/versions", artifacts.list_artifact_versions, "view"),
     Route("GET", "/artifacts/{artifact_id}/lineage", artifacts.get_artifact_lineage, "view"),
     Route("GET", "/artifacts/{artifact_id}/events", events.list_artifact_events, "view"),
     Route("PUT", "/artifacts/{artifact_id}/tags/{tag}", artifacts.tag_artifact, "review"),
     Route("DELETE", "/artifacts/{artifact_id}/tags/{tag}", artifacts.untag_artifact, "review"),
     Route("GET", "/tags", artifacts.list_tags, "view"),
-    Route("POST", "/tags", artifacts.change_tags, "review", JSON),
+    Route("POST", "/tags", artifacts.change_tags, "review", JSON, again=artifacts.show_tags),
     Route("GET", "/names", names.list_names, "view"),
     Route("GET", "/queue", artifacts.get_queue, "view"),
-    Route("POST", "/artifacts/{artifact_id}/transfer", transfers.transfer_artifact, "record", JSON),
+    Route(
+        "POST", "/artifacts/{artifact_id}/transfer", transfers.transfer_artifact, "record", JSON, again=transfers.go_on
+    ),
     Route("GET", "/transfers", transfers.list_transfers, "view"),
     Route("GET", "/transfers/{transfer_id}", transfers.get_transfer, "view"),
-    Route("POST", "/transfers/{transfer_id}/retry", transfers.retry_transfer, "record"),
+    Route("POST", "/transfers/{transfer_id}/retry", transfers.retry_transfer, "record", again=transfers.go_on),
     Route("POST", "/engine/{call}", engine.call_engine, "record", JSON, keyed=False),
     Route("POST", "/trash/empty", trash.empty_trash, "admin", JSON),
     Route("GET", "/imports", imports.list_imports, "admin"),
@@ -162,7 +166,7 @@ def _guarded(hub: Hub, route: Route) -> Answer:
             if route.method in guarding.CHANGING:
                 asking.Query(request)
             if route.method == "POST" and route.keyed and route.permission != guarding.PUBLIC:
-                return await repeating.answer(hub, request, route.handler)
+                return await repeating.answer(hub, request, route.handler, route.again)
             return await route.handler(hub, request)
         except problems.Refused as refusal:
             return problems.of_refusal(refusal)

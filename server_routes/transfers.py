@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import web
 
+from ..errors import Conflict
 from ..library import transfers
 from ..library.views import Transfer
 from . import asking, rendering
@@ -51,12 +53,25 @@ async def get_transfer(hub: Hub, request: web.Request) -> web.Response:
     return rendering.answer(rendering.plain(await hub.run(transfers.get_transfer, transfer_id)))
 
 
+async def go_on(hub: Hub, request: web.Request, transfer_id: str) -> web.Response:
+    """The transfer that a request began, as it is now; one that was cut short goes on."""
+    transfer = await hub.run(transfers.get_transfer, transfer_id)
+    if transfer.status in ("pending", "uploading"):
+        with suppress(Conflict):  # Somebody else goes on with it: whoever was started after its process had died.
+            return await _deliver(hub, transfer, asking.actor(request), finished=200)
+        transfer = await hub.run(transfers.get_transfer, transfer_id)
+    finished = transfer.status in ("completed", "failed")
+    return _told(transfer, status=200 if finished else 202)
+
+
 async def _deliver(hub: Hub, transfer: Transfer, by: str, *, finished: int) -> web.Response:
-    location = f"/transfers/{transfer.id}"
     delivery = hub.begin(transfers.deliver, transfer.id, by=by)
     done, _ = await asyncio.wait([delivery], timeout=PATIENCE)
     if done:
-        return rendering.answer(rendering.plain(delivery.result()), status=finished, location=location)
+        return _told(delivery.result(), status=finished)
     delivery.add_done_callback(lambda future: future.exception())  # asked for, or it would be logged as forgotten
-    now = await hub.run(transfers.get_transfer, transfer.id)
-    return rendering.answer(rendering.plain(now), status=202, location=location)
+    return _told(await hub.run(transfers.get_transfer, transfer.id), status=202)
+
+
+def _told(transfer: Transfer, *, status: int) -> web.Response:
+    return rendering.answer(rendering.plain(transfer), status=status, location=f"/transfers/{transfer.id}")

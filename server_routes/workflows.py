@@ -48,13 +48,19 @@ async def create_workflow(hub: Hub, request: web.Request) -> web.Response:
             **_COLUMNS,
         },
     )
-    workflow, made = await hub.run(workflows.create_workflow, actor=asking.actor(request), **values)
+    workflow, new = await hub.run(workflows.create_workflow, actor=asking.actor(request), **values)
     return rendering.answer(
         rendering.plain(workflow),
-        status=201 if made else 200,
+        status=201 if new else 200,
         revision=workflow.revision,
-        location=f"/workflows/{workflow.id}" if made else None,
+        location=f"/workflows/{workflow.id}" if new else None,
     )
+
+
+async def made(hub: Hub, request: web.Request, workflow_id: str) -> web.Response:
+    """A new workflow, as it is now."""
+    workflow = await hub.run(workflows.get_workflow, workflow_id)
+    return rendering.answer(rendering.plain(workflow), revision=workflow.revision)
 
 
 async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
@@ -100,4 +106,10 @@ async def retry_workflow(hub: Hub, request: web.Request) -> web.Response:
         by=asking.actor(request),
         revision=asking.revision(request),
     )
+    return rendering.answer(rendering.plain(workflow), status=202, revision=workflow.revision)
+
+
+async def retried(hub: Hub, request: web.Request, _: str) -> web.Response:
+    """The workflow that runs again, as it is now."""
+    workflow = await hub.run(workflows.get_workflow, asking.path_id(request, "workflow"))
     return rendering.answer(rendering.plain(workflow), status=202, revision=workflow.revision)

@@ -383,6 +383,7 @@ CALLS: dict[str, Call] = {
     "artifacts.list_artifacts": reads(lambda s: artifacts.list_artifacts(s.library, ASK, q="ComfyUI")),
     "artifacts.count_queue": reads(lambda s: artifacts.count_queue(s.library)),
     "tags.list_tags": reads(lambda s: tags.list_tags(s.library, ASK)),
+    "tags.get_tags": reads(lambda s: tags.get_tags(s.library, [s.usable.id, s.other.id])),
     "tags.change_tags": changes(
         lambda s: tags.change_tags(s.library, [s.usable.id, s.other.id], add=["new"], remove=["hero"], by=BY)
     ),

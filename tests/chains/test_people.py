@@ -117,7 +117,8 @@ def test_a_chain_is_cancelled_and_its_prompt_is_somebody_s_to_end(studio: Studio
         assert running.prompt_id == studio.servers["gpu-a"].queued[0]["prompt_id"]
         studio.until(chain, "cancelled")
     assert studio.statuses(chain) == {"one": "cancelled"}
-    assert executing.cancel(studio.library, chain.id, by="ada") == []
+    (still,) = executing.cancel(studio.library, chain.id, by="ada", revision=0)
+    assert (still.id, still.status) == (running.id, "cancelled")
     with pytest.raises(Conflict, match="was cancelled"):
         executing.retry(studio.library, studio.workflow(chain, "one").id, parameters=None, by="ada")
 
