@@ -4,6 +4,7 @@ ArtifactDBError
 ├── BadConfiguration            the configuration file or an environment variable is wrong
 ├── NotFound                    no chain, workflow, artifact, transfer or tag has this id
 │   └── Gone                    the row is there, its bytes were removed
+├── Malformed                   it is not written as it has to be: whoever asks has to be mended
 ├── Denied                      no such token or session, or one that was revoked or has expired
 ├── Invalid                     well-formed but wrong: names the field
 │   ├── UnknownServer           no server of this name is configured
@@ -35,6 +36,7 @@ __all__ = [
     "Gone",
     "Incomplete",
     "Invalid",
+    "Malformed",
     "NotFound",
     "NotUsable",
     "PromptRefused",
@@ -70,6 +72,10 @@ class NotFound(ArtifactDBError):
 
 class Gone(NotFound):
     code = "gone"
+
+
+class Malformed(ArtifactDBError):
+    code = "malformed"
 
 
 class Denied(ArtifactDBError):

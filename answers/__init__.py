@@ -1,4 +1,4 @@
-"""What outside programs are told, through whichever door they ask: views as JSON, errors as problems.
+"""What outside programs may say and are told, through whichever door: fields, views as JSON, errors as problems.
 
-The routes and the client's local library both say it through here, so that they cannot say it differently.
+The routes and the client's local library both go through here, so that they can neither take nor say other things.
 """

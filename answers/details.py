@@ -56,7 +56,7 @@ def workflow(library: Library, workflow_id: str) -> tuple[Workflow, dict[str, An
     return found, {**rendering.plain(found), "chain_name": name, "attempts": told}
 
 
-def latest(library: Library, workflow_id: str, *, usable: bool, at: str | None) -> Artifact:
+def latest(library: Library, workflow_id: str, *, usable: bool = False, at: str | None = None) -> Artifact:
     """The current artifact of a workflow, or what was current at a time; `usable`: proven to be.
 
     Raises:

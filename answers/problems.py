@@ -15,6 +15,7 @@ logger = logging.getLogger("artifact_db.answers")
 
 STATUS: dict[type[errors.ArtifactDBError], int] = {
     errors.BadConfiguration: 503,
+    errors.Malformed: 400,
     errors.Denied: 401,
     errors.NotFound: 404,
     errors.Gone: 410,

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from ..answers import details, rendering
+from ..answers import details, fields, rendering
 from ..chains import control, rerunning, starting
 from ..comfyui_client import health
 from ..errors import Invalid
@@ -21,7 +21,6 @@ from ..library import (
     events,
     executing,
     handovers,
-    identities,
     lineage,
     loads,
     names,
@@ -41,22 +40,29 @@ from .asking import Call
 
 
 class Asked:
-    """One call, as the functions below need it."""
+    """One call, as the functions below need it, and as a hub reads it.
+
+    Raises:
+        Malformed, Invalid: a hub would refuse it.
+    """
 
     def __init__(self, library: Library, actor: str, call: Call) -> None:
         self.library = library
         self.actor = actor
         self.call = call
-        self.body = dict(call.body)
-        self.query = dict(call.query)
+        self.revision = fields.revision(call.if_match)
+        self.query = fields.parameters(call.parameters, fields.QUERIES.get(call.operation, {}))
+        if call.files is None:
+            self.body = fields.BODIES.get(call.operation, fields.Body()).checked(call.body)
+        else:
+            self.body = fields.parameters(call.form, fields.FORMS[call.operation])
 
     def id(self, what: str) -> str:
-        return self.call.path[f"{what}_id"].lower()
+        return self.call.path[f"{what}_id"]
 
     def page(self) -> pages.Ask:
         """Which page is asked for; what is left in `query` are the filters."""
-        limit, cursor = self.query.pop("limit", pages.DEFAULT_LIMIT), self.query.pop("cursor", None)
-        return pages.Ask(limit, cursor)
+        return fields.page(self.query)
 
     def decider(self) -> dict[str, Any]:
         return {"by": self.body.pop("approved_by", self.actor), "actor": self.actor}
@@ -93,17 +99,19 @@ def _create_chain(asked: Asked) -> Any:
 
 
 def _list_chains(asked: Asked) -> Any:
-    page = chains.list_chains(asked.library, asked.page(), **asked.query)
-    return asked.listed(page, rendering.chain_summary)
+    ask, overview = asked.page(), asked.query.pop("overview", False)
+    found = chains.list_chains(asked.library, ask, **asked.query)
+    items = details.chain_summaries(asked.library, found, overview=overview)
+    return {"items": items, "next_cursor": found.next_cursor}
 
 
 def _change_chain(change: Callable[..., Any], asked: Asked, **more: Any) -> Any:
-    changed = change(asked.library, asked.id("chain"), actor=asked.actor, revision=asked.call.revision, **more)
+    changed = change(asked.library, asked.id("chain"), actor=asked.actor, revision=asked.revision, **more)
     return None if changed is None else rendering.plain(changed)
 
 
 def _resume_chain(asked: Asked) -> Any:
-    executing.resume(asked.library, asked.id("chain"), by=asked.actor, revision=asked.call.revision)
+    executing.resume(asked.library, asked.id("chain"), by=asked.actor, revision=asked.revision)
     return rendering.plain(chains.get_chain(asked.library, asked.id("chain")))
 
 
@@ -113,10 +121,8 @@ def _rerun_chain(asked: Asked) -> Any:
 
 
 def _list_workflows(asked: Asked) -> Any:
-    page, chain = asked.page(), asked.query.pop("chain", None)
-    chain_id = None if chain is None else identities.checked_id(chain, "chain")
-    step_id = asked.query.pop("step", None)
-    found = workflows.list_workflows(asked.library, page, chain_id=chain_id, step_id=step_id, **asked.query)
+    page, chain, step = asked.page(), asked.query.pop("chain", None), asked.query.pop("step", None)
+    found = workflows.list_workflows(asked.library, page, chain_id=chain, step_id=step, **asked.query)
     return asked.listed(found, rendering.workflow_summary)
 
 
@@ -127,13 +133,13 @@ def _create_workflow(asked: Asked) -> Any:
 
 def _update_workflow(asked: Asked) -> Any:
     changed = workflows.update_workflow(
-        asked.library, asked.id("workflow"), actor=asked.actor, revision=asked.call.revision, **asked.body
+        asked.library, asked.id("workflow"), actor=asked.actor, revision=asked.revision, **asked.body
     )
     return rendering.plain(changed)
 
 
 def _retry_workflow(asked: Asked) -> Any:
-    parameters, revision = asked.body.get("parameters"), asked.call.revision
+    parameters, revision = asked.body.get("parameters"), asked.revision
     again = executing.retry(
         asked.library, asked.id("workflow"), parameters=parameters, by=asked.actor, revision=revision
     )
@@ -141,14 +147,13 @@ def _retry_workflow(asked: Asked) -> Any:
 
 
 def _list_workflow_artifacts(asked: Asked) -> Any:
-    page, heads = asked.page(), bool(asked.query.get("heads"))
-    found = artifacts.list_workflow_artifacts(asked.library, asked.id("workflow"), page, heads=heads)
+    page = asked.page()
+    found = artifacts.list_workflow_artifacts(asked.library, asked.id("workflow"), page, **asked.query)
     return asked.listed(found, asked.told)
 
 
 def _get_latest_artifact(asked: Asked) -> Any:
-    usable, at = bool(asked.query.get("usable")), asked.query.get("at")
-    return asked.told(details.latest(asked.library, asked.id("workflow"), usable=usable, at=at))
+    return asked.told(details.latest(asked.library, asked.id("workflow"), **asked.query))
 
 
 def _collect_outputs(asked: Asked) -> Any:
@@ -173,7 +178,7 @@ def _upload_artifact(asked: Asked) -> Any:
 
 def _find_output(asked: Asked) -> Any:
     look = loads.take if asked.query.pop("usable", False) else loads.find
-    last_approved = bool(asked.query.pop("last_approved", False))
+    last_approved = asked.query.pop("last_approved", False)
     return asked.told(look(asked.library, loads.Wanted(**asked.query), last_approved=last_approved))
 
 
@@ -190,7 +195,7 @@ def _record_outputs(asked: Asked) -> Any:
 
 
 def _edit_artifact(asked: Asked) -> Any:
-    library, artifact_id, who, revision = asked.library, asked.id("artifact"), asked.decider(), asked.call.revision
+    library, artifact_id, who, revision = asked.library, asked.id("artifact"), asked.decider(), asked.revision
     if "from_version" in asked.body:
         return asked.told(edits.restore(library, artifact_id, asked.body["from_version"], **who, revision=revision))
     with asked.received() as (part, kind, filename):
@@ -205,11 +210,10 @@ def _list_artifacts(asked: Asked) -> Any:
 
 
 def _decide(decision: Callable[..., View], asked: Asked, **values: Any) -> Any:
-    return asked.told(decision(asked.library, asked.id("artifact"), revision=asked.call.revision, **values))
+    return asked.told(decision(asked.library, asked.id("artifact"), revision=asked.revision, **values))
 
 
 def _request_review(asked: Asked) -> Any:
-    decisions.checked_request(asked.body["approval_status"], "approval_status")
     return _decide(decisions.ask_again, asked, by=asked.actor)
 
 
@@ -219,17 +223,12 @@ def _reject_artifact(asked: Asked) -> Any:
 
 
 def _list_artifact_events(asked: Asked) -> Any:
-    return details.history(asked.library, asked.id("artifact"), *_after(asked, "cursor"))
+    return details.history(asked.library, asked.id("artifact"), *fields.stretch(asked.query))
 
 
 def _list_events(asked: Asked) -> Any:
-    after, limit = _after(asked, "after")
+    after, limit = fields.stretch(asked.query)
     return rendering.events(events.list_events(asked.library, after=after, limit=limit + 1), limit)
-
-
-def _after(asked: Asked, name: str) -> tuple[int, int]:
-    page = asked.page()
-    return int(page.cursor or asked.query.get(name, 0)), page.limit
 
 
 def _list_tags(asked: Asked) -> Any:

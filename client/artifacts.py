@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import downloads, problems
-from .asking import Asking, checked, given
+from .asking import Asking, checked, given, wrong
 from .records import ApprovalStatus, Artifact, Event, Lineage, Queue, Related, TagCount, TagsChanged
 
 
@@ -44,9 +44,7 @@ class Artifacts(Asking):
         """
         if parent_artifact_id is None:
             if approved_by is not None:
-                raise _wrong(
-                    "approved_by", "approved_by goes with parent_artifact_id; approve the new artifact instead"
-                )
+                raise wrong("approved_by", "approved_by goes with parent_artifact_id; approve the new artifact instead")
             if version not in (None, 1) and output_key is None:
                 raise problems.told("conflict", f"a new output begins with version 1, not {version}", status=409)
             fields = given(id=id, output_key=output_key, approval_status=approval_status, subfolder=subfolder)
@@ -54,7 +52,7 @@ class Artifacts(Asking):
             return self._send("upload_artifact", local_path, filename, path, {**fields, **_with(metadata)})
         for name, value in {"output_key": output_key, "id": id, "subfolder": subfolder}.items():
             if value is not None:
-                raise _wrong(name, f"{name} is that of what it edits, or the hub's to choose; leave it out")
+                raise wrong(name, f"{name} is that of what it edits, or the hub's to choose; leave it out")
         self._require_next(workflow_id, parent_artifact_id, version)
         return self.edit_artifact(
             parent_artifact_id,
@@ -322,7 +320,3 @@ class Artifacts(Asking):
 
 def _with(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {} if metadata is None else {"metadata": checked(metadata)}
-
-
-def _wrong(field: str, message: str) -> problems.Problem:
-    return problems.told("invalid", message, status=422, errors=[{"field": field, "message": message}])

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import config as configuration
-from ..errors import BadConfiguration
+from ..errors import BadConfiguration, Invalid, NotFound
+from ..library import identities, names
 from . import problems
 from .records import Artifact, Record, Server
 
@@ -34,6 +35,24 @@ class Call:
     body: Mapping[str, Any] = field(default_factory=dict)
     revision: int | None = None
     files: Sequence[tuple[Path, str]] | None = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """`query` as it stands in a URL."""
+        return {name: "1" if value is True else str(value) for name, value in self.query.items()}
+
+    @property
+    def form(self) -> dict[str, str]:
+        """`body` as it stands before the files."""
+        return {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in self.body.items()
+        }
+
+    @property
+    def if_match(self) -> str | None:
+        """`revision` as it stands in the header."""
+        return None if self.revision is None else f'"{self.revision}"'
 
 
 class Backend(ABC):
@@ -79,7 +98,13 @@ class Asking:
         query: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Any:
-        return self._backend.ask(Call(operation, path or {}, query or {}, checked(body or {}), **more))
+        call = Call(operation, _checked_path(path or {}), query or {}, checked(body or {}), **more)
+        for name, text in call.parameters.items():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise wrong(name, f"{name} has half a character, which no text has") from error
+        return self._backend.ask(call)
 
     def _artifact(self, operation: str, **call: Any) -> Artifact:
         return self._backend.artifact(self._ask(operation, **call))
@@ -100,7 +125,7 @@ class Asking:
 
     def _server_name(self, server: str) -> str:
         """A server's name: the URL of a registered one is as good as its name, and no other URL is."""
-        if "://" not in server:
+        if not isinstance(server, str) or "://" not in server:
             return server
         registered = {one.name: one.url for one in self.list_servers()}
         with suppress(BadConfiguration):
@@ -118,6 +143,23 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
+def _checked_path(path: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in a path, where an empty text or dots would lead elsewhere.
+
+    Raises:
+        NotFound: an id is none. Invalid: a tag is none.
+    """
+    try:
+        return {
+            name: names.checked_tag(value) if name == "tag" else identities.require_id(value, name.removesuffix("_id"))
+            for name, value in path.items()
+        }
+    except Invalid as error:
+        raise wrong(error.field, str(error)) from error
+    except NotFound as error:
+        raise problems.told(error.code, str(error), status=404) from error
+
+
 def checked(body: Mapping[str, Any]) -> dict[str, Any]:
     """A body that is sure to be JSON.
 
@@ -125,7 +167,13 @@ def checked(body: Mapping[str, Any]) -> dict[str, Any]:
         Invalid: it is not.
     """
     try:
-        return dict(json.loads(json.dumps(dict(body), allow_nan=False)))
-    except (TypeError, ValueError) as error:
-        wrong = {"field": "body", "message": str(error)}
-        raise problems.told("invalid", f"it is not JSON: {error}", status=422, errors=[wrong]) from error
+        text = json.dumps(dict(body), allow_nan=False, ensure_ascii=False)
+        text.encode()  # Half a surrogate pair is no text.
+        return dict(json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise wrong("body", f"it is not JSON: {error}") from error
+
+
+def wrong(field: str, message: str) -> problems.Problem:
+    """What a call is refused with that is not sent."""
+    return problems.told("invalid", message, status=422, errors=[{"field": field, "message": message}])

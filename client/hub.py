@@ -132,11 +132,10 @@ class HubBackend(Backend):
     def _exchange(self, method: str, path: str, call: Call, headers: Mapping[str, str]) -> tuple[int, Any, float]:
         """Send a call once: the status, the JSON that came back, and the seconds that the hub asks to wait."""
         patience = max(self._timeout, self._patience) if call.operation in PATIENT else self._timeout
-        params = {name: "1" if value is True else str(value) for name, value in call.query.items()}
         with self._sent(call) as (kind, data):
             sent = {**headers, **({"Content-Type": kind} if kind else {})}
             exchange = self._session.exchange(
-                method, path, params=params, headers=sent, body=data, also=ANY_ANSWER, timeout=patience
+                method, path, params=call.parameters, headers=sent, body=data, also=ANY_ANSWER, timeout=patience
             )
             with exchange as answer:
                 text = answer.content
@@ -150,13 +149,9 @@ class HubBackend(Backend):
             data = json.dumps(call.body, ensure_ascii=False).encode() if call.body else None
             yield ("application/json" if data else None), data
             return
-        fields = {
-            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for name, value in call.body.items()
-        }
         try:
             files = [FormFile.at(path, "file", named) for path, named in call.files]
-            body = MultipartBody(files, fields=fields)
+            body = MultipartBody(files, fields=call.form)
             yield body.content_type, body
         except (FileFailed, OSError) as error:
             raise problems.told("store_failed", f"a file could not be sent: {error}") from error
@@ -165,8 +160,8 @@ class HubBackend(Backend):
         headers = {"Accept": "application/json"}
         if self._actor is not None:
             headers["X-Artifact-Actor"] = quote(self._actor)
-        if call.revision is not None:
-            headers["If-Match"] = f'"{call.revision}"'
+        if call.if_match is not None:
+            headers["If-Match"] = call.if_match
         return headers
 
     def _json(self, answer: requests.Response, text: bytes) -> Any:

@@ -63,7 +63,7 @@ class HubUnreachable(Problem):
 class HubFailed(Problem): ...
 
 
-class Malformed(Problem): ...
+class Malformed(Problem, errors.Malformed): ...
 
 
 class NotBuilt(Problem): ...
@@ -150,12 +150,22 @@ _BY_CODE: dict[str, type[Problem]] = {
     **{
         cls.code: cls
         for cls in (
-            *(BadConfiguration, Denied, NotFound, Gone, Invalid, UnknownServer, WrongFileType, TooLarge, Conflict),
+            *(
+                BadConfiguration,
+                Malformed,
+                Denied,
+                NotFound,
+                Gone,
+                Invalid,
+                UnknownServer,
+                WrongFileType,
+                TooLarge,
+                Conflict,
+            ),
             *(StaleRevision, NotUsable, TooNew, Unavailable, StoreFailed),
             *(ServerFailed, ServerUnreachable, PromptRefused, DeliveryFailed, Incomplete),
         )
     },
-    "malformed": Malformed,
     "not_built": NotBuilt,
     "forbidden": Forbidden,
     "repeated": Conflict,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..errors import Conflict, Invalid
+from ..errors import Conflict, Invalid, NotFound
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _lock = threading.Lock()
@@ -52,6 +52,17 @@ def checked_id(value: str, field: str = "id") -> str:
     """
     if not isinstance(value, str) or not is_id(value):
         raise Invalid(f"{field} is not a UUID", field=field)
+    return value.lower()
+
+
+def require_id(value: Any, what: str) -> str:
+    """The id by which a `what` is asked for, in the canonical form.
+
+    Raises:
+        NotFound: it is no UUID, so nothing has it.
+    """
+    if not isinstance(value, str) or not is_id(value):
+        raise NotFound(f"no {what} {value!r}: an id is a UUID")
     return value.lower()
 
 

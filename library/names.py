@@ -148,7 +148,7 @@ def checked_tags(text: str, field: str = "tags") -> tuple[str, ...]:
 
 
 def checked_tag(value: Any, field: str = "tag") -> str:
-    """One tag: a line of 1 to 100 characters without commas.
+    """One tag: a line of 1 to 100 characters without commas, which can stand in a URL.
 
     Raises:
         Invalid: it is not.
@@ -156,4 +156,6 @@ def checked_tag(value: Any, field: str = "tag") -> str:
     tag = checked_text(value, field, longest=MAX_TAG)
     if "," in tag or "\n" in tag or "\t" in tag:
         raise Invalid(f"{field}: a tag has no commas and no line breaks", field=field)
+    if tag in (".", ".."):
+        raise Invalid(f"{field}: in a URL {tag!r} is no tag but a way up; choose another", field=field)
     return tag

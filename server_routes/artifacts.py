@@ -7,15 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
+from ..answers import fields
 from ..answers import rendering as told
 from ..library import artifacts, decisions, lineage, loads, tags, trash
-from ..library.names import MAX_REASON, checked_object, checked_text
 from ..library.views import Artifact
 from . import asking, rendering
 from .hub import Hub
-
-_TAGS = {"ids": asking.texts}, {"add": asking.texts, "remove": asking.texts}
-_FILTERS = ("q", "kind", "status", "tag", "step", "since", "until")
 
 
 def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
@@ -26,47 +23,22 @@ def answer(hub: Hub, artifact: Artifact, *, status: int = 200) -> web.Response:
 
 
 async def list_artifacts(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(
-        request,
-        *_FILTERS,
-        "chain",
-        "workflow",
-        "latest",
-        "queue",
-        "trash",
-        "min_size",
-        "max_size",
-        "sort",
-        *asking.PAGE,
-    )
-    page = await hub.run(
-        artifacts.list_artifacts,
-        query.page(),
-        sort=query.text("sort") or "relevance",
-        **{name: query.text(name) for name in _FILTERS},
-        chain=query.identity("chain"),
-        workflow=query.identity("workflow"),
-        latest=query.flag("latest"),
-        queue=query.flag("queue"),
-        trash=query.flag("trash"),
-        min_size=query.number("min_size"),
-        max_size=query.number("max_size"),
-    )
+    asked = asking.query(request, fields.QUERIES["list_artifacts"])
+    ask = fields.page(asked)
+    page = await hub.run(artifacts.list_artifacts, ask, **asked)
     return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
 
 
 async def find_output(hub: Hub, request: web.Request) -> web.Response:
-    names = ("artifact_id", "chain", "step", "workflow", "output")
-    query = asking.Query(request, *names, "usable", "last_approved")
-    wanted = loads.Wanted(**{name: query.text(name) or "" for name in names})
-    look = loads.take if query.flag("usable") else loads.find
-    found = await hub.run(look, wanted, last_approved=query.flag("last_approved"))
-    return answer(hub, found)
+    asked = asking.query(request, fields.QUERIES["find_output"])
+    look = loads.take if asked.pop("usable", False) else loads.find
+    last_approved = asked.pop("last_approved", False)
+    return answer(hub, await hub.run(look, loads.Wanted(**asked), last_approved=last_approved))
 
 
 async def get_artifact(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    asking.Query(request)
+    asking.query(request)
     return answer(hub, await hub.run(artifacts.get_artifact, artifact_id))
 
 
@@ -81,27 +53,25 @@ async def show(hub: Hub, request: web.Request, _: str) -> web.Response:
 
 
 async def request_review(hub: Hub, request: web.Request) -> web.Response:
-    await asking.body(request, {"approval_status": decisions.checked_request}, {})
+    await asking.body(request, fields.BODIES["request_review"])
     return await _decide(hub, request, decisions.ask_again, by=asking.actor(request))
 
 
 async def approve_artifact(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"approved_by": asking.name, "sha256": asking.sha256})
+    values = await asking.body(request, fields.BODIES["approve_artifact"])
     who = asking.decider(request, values)
     return await _decide(hub, request, decisions.approve, **who, sha256=values.get("sha256"))
 
 
 async def reject_artifact(hub: Hub, request: web.Request) -> web.Response:
-    reason = lambda value, field: checked_text(value, field, longest=MAX_REASON)
-    optional = {"approved_by": asking.name, "parameters": checked_object}
-    values = await asking.body(request, {"reason": reason}, optional)
+    values = await asking.body(request, fields.BODIES["reject_artifact"])
     who = asking.decider(request, values)
     again = values.get("parameters")
     return await _decide(hub, request, decisions.reject, **who, reason=values["reason"], again=again)
 
 
 async def select_artifact(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"approved_by": asking.name})
+    values = await asking.body(request, fields.BODIES["select_artifact"])
     return await _decide(hub, request, decisions.select, **asking.decider(request, values))
 
 
@@ -122,40 +92,41 @@ async def untag_artifact(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def list_tags(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "q", *asking.PAGE)
-    page = await hub.run(tags.list_tags, query.page(), q=query.text("q"))
+    asked = asking.query(request, fields.QUERIES["list_tags"])
+    ask = fields.page(asked)
+    page = await hub.run(tags.list_tags, ask, **asked)
     return rendering.page(told.tag_counts(page.items), page)
 
 
 async def change_tags(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, *_TAGS)
+    values = await asking.body(request, fields.BODIES["change_tags"])
     changed = await hub.run(tags.change_tags, by=asking.actor(request), **values)
     return rendering.answer(told.tags_changed(changed))
 
 
 async def show_tags(hub: Hub, request: web.Request, _: str) -> web.Response:
     """What the tags are now."""
-    values = await asking.body(request, *_TAGS)
+    values = await asking.body(request, fields.BODIES["change_tags"])
     return rendering.answer(told.tags_changed(await hub.run(tags.get_tags, values["ids"])))
 
 
 async def get_queue(hub: Hub, request: web.Request) -> web.Response:
-    asking.Query(request)
+    asking.query(request)
     waiting, more = await hub.run(artifacts.count_queue)
     return rendering.answer({"waiting": waiting, "more": more})
 
 
 async def list_artifact_versions(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    page = await hub.run(artifacts.list_versions, artifact_id, asking.Query(request, *asking.PAGE).page())
+    ask = fields.page(asking.query(request, fields.QUERIES["list_artifact_versions"]))
+    page = await hub.run(artifacts.list_versions, artifact_id, ask)
     return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
 
 
 async def get_artifact_lineage(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    query = asking.Query(request, "depth", "limit")
-    limit = query.number("limit", lineage.MAX_RELATED)
-    found = await hub.run(lineage.get_lineage, artifact_id, depth=query.number("depth"), limit=limit)
+    asked = asking.query(request, fields.QUERIES["get_artifact_lineage"])
+    found = await hub.run(lineage.get_lineage, artifact_id, **asked)
     return rendering.answer(told.lineage(hub.library, found))
 
 

@@ -7,54 +7,27 @@ from typing import Any
 
 from aiohttp import web
 
-from ..answers import details
+from ..answers import details, fields
 from ..chains import control, rerunning, starting
 from ..db.statuses import UNDER_WAY
 from ..errors import Invalid
 from ..library import chains, driving, executing, workflows
-from ..library.names import checked_object
 from ..library.views import Chain
 from . import asking, rendering
 from .hub import Hub
 
-_TEMPORAL = {
-    "temporal_workflow_id": asking.nullable(asking.temporal_id),
-    "temporal_run_id": asking.nullable(asking.temporal_id),
-}
-
 
 async def list_chains(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "status", "name", "failed", "trash", "ids", "overview", *asking.PAGE)
-    page = await hub.run(
-        chains.list_chains,
-        query.page(),
-        status=query.text("status"),
-        name=query.text("name"),
-        failed=query.flag("failed"),
-        trash=query.flag("trash"),
-        ids=query.identities("ids"),
-    )
-    items = await hub.run(details.chain_summaries, page, overview=query.flag("overview"))
+    asked = asking.query(request, fields.QUERIES["list_chains"])
+    ask, overview = fields.page(asked), asked.pop("overview", False)
+    page = await hub.run(chains.list_chains, ask, **asked)
+    items = await hub.run(details.chain_summaries, page, overview=overview)
     return rendering.page(items, page)
 
 
 async def create_chain(hub: Hub, request: web.Request, made: str | None = None) -> web.Response:
     """`made`: the chain that this very request made before; one that is to run goes to its engine, if it did not."""
-    values = await asking.body(
-        request,
-        {"name": asking.name},
-        {
-            "id": asking.name,
-            "description": asking.nullable(asking.text),
-            "chain_definition": asking.nullable(checked_object),
-            "status": asking.name,
-            "current_level": asking.integer,
-            "run": asking.flag,
-            "engine": asking.name,
-            "parameters": checked_object,
-            **_TEMPORAL,
-        },
-    )
+    values = await asking.body(request, fields.BODIES["create_chain"])
     engine, parameters = driving.checked_engine(values.pop("engine", "local")), values.pop("parameters", {})
     runs = values.pop("run", False)
     if made is not None:
@@ -135,7 +108,7 @@ async def resumed(hub: Hub, request: web.Request, _: str) -> web.Response:
 
 async def rerun_chain(hub: Hub, request: web.Request, made: str | None = None) -> web.Response:
     """`made`: the chain that this very request made before; it takes over what it did not, and goes to its engine."""
-    values = await asking.body(request, {}, {"id": asking.name, "from_step": asking.name, "parameters": checked_object})
+    values = await asking.body(request, fields.BODIES["rerun_chain"])
     if made is not None and await _is_begun(hub, made):
         return await _as_it_is(hub, made)
     chosen = made or values.get("id")
@@ -153,7 +126,7 @@ async def rerun_chain(hub: Hub, request: web.Request, made: str | None = None) -
 
 async def get_chain(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
-    asking.Query(request)
+    asking.query(request)
     chain, body = await hub.run(details.chain, chain_id)
     running = {one["id"] for one in body["workflows"] if one["status"] in UNDER_WAY}
     progress = [one for one in hub.heard(chain_id) if one["workflow_id"] in running]
@@ -161,13 +134,7 @@ async def get_chain(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def update_chain(hub: Hub, request: web.Request) -> web.Response:
-    optional = {
-        "status": asking.name,
-        "current_level": asking.integer,
-        "error_message": asking.nullable(asking.message),
-        **_TEMPORAL,
-    }
-    values = asking.require_some(await asking.body(request, {}, optional))
+    values = await asking.body(request, fields.BODIES["update_chain"])
     chain = await hub.run(
         chains.update_chain,
         asking.path_id(request, "chain"),
@@ -205,7 +172,7 @@ async def show(hub: Hub, request: web.Request, _: str) -> web.Response:
 
 async def list_chain_workflows(hub: Hub, request: web.Request) -> web.Response:
     chain_id = asking.path_id(request, "chain")
-    query = asking.Query(request, *asking.PAGE)
+    ask = fields.page(asking.query(request, fields.PAGE))
     await hub.run(chains.get_chain, chain_id)
-    page = await hub.run(workflows.list_workflows, query.page(), chain_id=chain_id)
+    page = await hub.run(workflows.list_workflows, ask, chain_id=chain_id)
     return rendering.page([rendering.workflow_summary(workflow) for workflow in page.items], page)

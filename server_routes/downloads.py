@@ -28,7 +28,7 @@ _ANSWERED_HERE = (
 
 async def download_artifact(hub: Hub, request: web.Request) -> web.StreamResponse:
     artifact_id = asking.path_id(request, "artifact")
-    asking.Query(request)
+    asking.query(request)
     artifact = await hub.run(artifacts.get_downloadable, artifact_id)
     if _names_another(request, hdrs.IF_MATCH, artifact):
         raise Refused(412, "stale_revision", "If-Match names other bytes than these", ETag=f'"{artifact.sha256}"')

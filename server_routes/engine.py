@@ -12,7 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ..answers import fields
 from ..answers import rendering as told
+from ..answers.fields import Body
 from ..chains.records import LocalRecords
 from ..db.statuses import WORKFLOW_STATUSES
 from ..errors import Invalid, NotFound
@@ -32,16 +34,16 @@ class Call:
     """`answer` is given the record and the arguments, each as its check has left it."""
 
     answer: Callable[..., Any]
-    required: Mapping[str, asking.Check] = field(default_factory=dict)
-    optional: Mapping[str, asking.Check] = field(default_factory=dict)
+    required: Mapping[str, fields.Check] = field(default_factory=dict)
+    optional: Mapping[str, fields.Check] = field(default_factory=dict)
 
 
 async def call_engine(hub: Hub, request: web.Request) -> web.Response:
     call = CALLS.get(request.match_info["call"])
-    body = await asking.body(request, {"arguments": checked_object}, {})
+    body = await asking.body(request, Body({"arguments": checked_object}))
     if call is None:
         raise NotFound(f"no call {request.match_info['call']!r}; there are {', '.join(CALLS)}")
-    arguments = asking.members(body["arguments"], call.required, call.optional, within="arguments.")
+    arguments = Body(call.required, call.optional).checked(body["arguments"], within="arguments.")
     by = driving.engine_of(asking.actor(request))
     answered = await hub.run(lambda library: _told(library, call.answer(LocalRecords(library, by=by), **arguments)))
     return rendering.answer({"result": answered})
@@ -72,13 +74,13 @@ def _chain_status(value: Any, where: str) -> str:
 
 
 def _step(value: Any, where: str) -> dict[str, Any]:
-    return asking.members(checked_object(value, where), _STEP, _TEMPORAL, within=f"{where}.")
+    return Body(_STEP, _TEMPORAL).checked(checked_object(value, where), within=f"{where}.")
 
 
 def _reports(value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or len(value) > MOST_REPORTS:
         raise Invalid(f"{where} is a list of up to {MOST_REPORTS}", field=where)
-    return [asking.members(checked_object(one, where), _REPORT, {}, within=f"{where}.") for one in value]
+    return [Body(_REPORT).checked(checked_object(one, where), within=f"{where}.") for one in value]
 
 
 def _amount(value: Any, where: str) -> float:
@@ -88,7 +90,7 @@ def _amount(value: Any, where: str) -> float:
 
 
 def _hashes(value: Any, where: str) -> list[str]:
-    return [asking.sha256(one, where) for one in asking.texts(value, where)]
+    return [fields.sha256(one, where) for one in fields.texts(value, where)]
 
 
 def _recorded_outputs(records: LocalRecords, attempt_id: str) -> list[str]:
@@ -96,31 +98,31 @@ def _recorded_outputs(records: LocalRecords, attempt_id: str) -> list[str]:
         return sorted(runs.recorded_outputs(attempt_id))
 
 
-_ID, _NAME, _TEXT = identities.checked_id, asking.name, asking.message
-_ERROR = asking.nullable(_TEXT)
+_ID, _NAME, _TEXT = identities.checked_id, fields.name, fields.message
+_ERROR = fields.nullable(_TEXT)
 _CHAIN, _WORKFLOW, _ATTEMPT = {"chain_id": _ID}, {"workflow_id": _ID}, {"attempt_id": _ID}
 _PROMPT = {"server": _NAME, "prompt_id": _NAME}
 _STEP = {
     **{"id": _ID, **_CHAIN, "step_id": _NAME, "workflow_name": _NAME},
-    **{"requires_approval": asking.flag, "workflow_definition": checked_object},
+    **{"requires_approval": fields.flag, "workflow_definition": checked_object},
 }
-_REPORT: Mapping[str, asking.Check] = {
+_REPORT: Mapping[str, fields.Check] = {
     **{**_CHAIN, **_WORKFLOW, "step_id": _NAME, "server": _NAME, "elapsed": _amount},
-    **{"node_id": asking.nullable(_NAME), "node_type": asking.nullable(_NAME)},
-    **{"value": asking.nullable(_amount), "max": asking.nullable(_amount)},
+    **{"node_id": fields.nullable(_NAME), "node_type": fields.nullable(_NAME)},
+    **{"value": fields.nullable(_amount), "max": fields.nullable(_amount)},
 }
-_TEMPORAL = {"temporal_workflow_id": asking.temporal_id, "temporal_run_id": asking.temporal_id}
+_TEMPORAL = {"temporal_workflow_id": fields.temporal_id, "temporal_run_id": fields.temporal_id}
 
 CALLS: Mapping[str, Call] = {
     "store_id": Call(LocalRecords.store_id),
     "last_seq": Call(LocalRecords.last_seq),
-    "list_driven": Call(LocalRecords.list_driven, {"engine": _NAME}, {"chain_ids": asking.nullable(asking.texts)}),
+    "list_driven": Call(LocalRecords.list_driven, {"engine": _NAME}, {"chain_ids": fields.nullable(fields.texts)}),
     "get_drive": Call(LocalRecords.get_drive, _CHAIN),
     "get_standings": Call(LocalRecords.get_standings, _CHAIN),
     "conclude_chain": Call(
         LocalRecords.conclude_chain,
         {**_CHAIN, "status": _chain_status, "error": _ERROR},
-        {"revision": asking.nullable(asking.integer)},
+        {"revision": fields.nullable(fields.integer)},
     ),
     "is_driven_by": Call(LocalRecords.is_driven_by, {**_CHAIN, **_TEMPORAL}),
     "cancel_chain": Call(LocalRecords.cancel_chain, _CHAIN),
@@ -130,13 +132,13 @@ CALLS: Mapping[str, Call] = {
     "fail": Call(LocalRecords.fail, {**_WORKFLOW, "error": _TEXT}),
     "find_step": Call(LocalRecords.find_step, _WORKFLOW),
     "begin_attempt": Call(
-        LocalRecords.begin_attempt, {"step": _step, "server": _NAME, "overrides": asking.nullable(checked_object)}
+        LocalRecords.begin_attempt, {"step": _step, "server": _NAME, "overrides": fields.nullable(checked_object)}
     ),
     "prepare": Call(
         LocalRecords.prepare,
         {
             **{**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object},
-            "artifact_ids": asking.texts,
+            "artifact_ids": fields.texts,
         },
     ),
     "acknowledge": Call(LocalRecords.acknowledge, _ATTEMPT),
@@ -149,10 +151,10 @@ CALLS: Mapping[str, Call] = {
     ),
     "end_delivery": Call(
         lambda records, **asked: entrusting.end(records.library, **asked, by=records.by),
-        {"transfer_id": _ID, "number": asking.integer},
+        {"transfer_id": _ID, "number": fields.integer},
         {
-            "target_filename": asking.nullable(_NAME),
-            "sha256": asking.nullable(asking.sha256),
+            "target_filename": fields.nullable(_NAME),
+            "sha256": fields.nullable(fields.sha256),
             "error": _ERROR,
         },
     ),
@@ -160,7 +162,7 @@ CALLS: Mapping[str, Call] = {
     "recorded_outputs": Call(_recorded_outputs, _ATTEMPT),
     "delivered_names": Call(lambda records, **asked: inputs.delivered_names(records.library, **asked), _PROMPT),
     "is_size_of_any": Call(
-        lambda records, size: inputs.is_size_of_any(records.library, size), {"size": asking.integer}
+        lambda records, size: inputs.is_size_of_any(records.library, size), {"size": fields.integer}
     ),
     "recognised": Call(
         lambda records, hashes, **asked: inputs.recognised(records.library, hashes, **asked),

@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..answers import details
+from ..answers import details, fields
 from ..answers import rendering as told
 from ..errors import ArtifactDBError
 from ..library import events
@@ -35,23 +35,20 @@ BATCH = 200
 async def list_events(hub: Hub, request: web.Request) -> web.StreamResponse:
     if "text/event-stream" in request.headers.get("Accept", ""):
         return await _stream(hub, request)
-    query = asking.Query(request, "after", "limit", "cursor")
-    after = _position(query, "cursor", _position(query, "after", 0))
-    limit = query.page().limit
+    after, limit = fields.stretch(asking.query(request, fields.QUERIES["list_events"]))
     found = await hub.run(events.list_events, after=after, limit=limit + 1)
     return rendering.answer(told.events(found, limit))
 
 
 async def list_artifact_events(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    query = asking.Query(request, *asking.PAGE)
-    after, limit = _position(query, "cursor", 0), query.page().limit
+    after, limit = fields.stretch(asking.query(request, fields.QUERIES["list_artifact_events"]))
     return rendering.answer(await hub.run(details.history, artifact_id, after, limit))
 
 
 async def _stream(hub: Hub, request: web.Request) -> web.StreamResponse:
-    query = asking.Query(request, "after", "limit", "cursor")
-    start = _position(query, "cursor", _position(query, "after", None))
+    asked = asking.query(request, fields.QUERIES["list_events"])
+    start = asked.get("cursor", asked.get("after"))
     last_id = request.headers.get("Last-Event-ID")
     if last_id is not None:
         if not last_id.isascii() or not last_id.isdigit() or len(last_id) > 18:
@@ -97,10 +94,6 @@ async def _send(hub: Hub, request: web.Request, response: web.StreamResponse, af
 def _message(event: Event) -> bytes:
     data = json.dumps(rendering.plain(event), ensure_ascii=False, separators=(",", ":"))
     return f"id: {event.seq}\nevent: {event.action}\ndata: {data}\n\n".encode()
-
-
-def _position(query: asking.Query, name: str, default: Any) -> Any:
-    return query.number(name, default)
 
 
 class News:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from ..answers import fields
 from ..errors import Invalid
 from ..library import handovers
 from ..media import kinds
@@ -23,7 +24,7 @@ async def record_outputs(hub: Hub, request: web.Request) -> web.Response:
             if handover is None:
                 if piece.name != "record":
                     raise Invalid("the first part of the body is the field record", field="record")
-                record = asking.parsed((await uploads.text(piece, asking.MAX_JSON)).encode(), "record")
+                record = fields.FORMS["record_outputs"]["record"](await uploads.text(piece, asking.MAX_JSON), "record")
                 handover = await hub.run(handovers.checked, record)
             elif piece.name != "file":
                 raise Invalid(f"unknown field {piece.name!r}; after the record come fields file", field=str(piece.name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ..answers import fields
 from ..library import suggestions
 from . import asking, rendering
 from .hub import Hub
@@ -11,10 +12,9 @@ from .problems import malformed
 
 
 async def list_names(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "kind", "q", "chain", *asking.PAGE)
-    kind = query.text("kind")
-    if kind is None:
+    asked = asking.query(request, {**dict.fromkeys(("kind", "q", "chain"), fields.as_it_is), **fields.PAGE})
+    if "kind" not in asked:
         raise malformed("kind is required")
-    wanted = {"kind": kind, "q": query.text("q") or "", "chain": query.text("chain") or ""}
-    page = await hub.run(suggestions.list_names, query.page(), **wanted)
+    ask = fields.page(asked)
+    page = await hub.run(suggestions.list_names, ask, **asked)
     return rendering.page(page.items, page)

@@ -54,7 +54,7 @@ async def get_page(hub: Serving, request: web.Request) -> web.Response:
 
 
 async def get_asset(hub: Serving, request: web.Request) -> web.Response:
-    asking.Query(request)
+    asking.query(request)
     asset = request.match_info["asset"]
     path = _asset(asset)
     body = await hub.off_loop(lambda: _read(path)) if path is not None else None

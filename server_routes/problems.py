@@ -17,7 +17,7 @@ RETRY_AFTER_SECONDS = 2
 
 
 class Refused(Exception):
-    """A request that no library function is asked about: it is malformed, not allowed, or not built yet."""
+    """A request that no library function is asked about: it is not allowed, or not built yet."""
 
     def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
         super().__init__(detail)
@@ -26,9 +26,9 @@ class Refused(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def malformed(detail: str) -> Refused:
+def malformed(detail: str) -> errors.Malformed:
     """400: it cannot be read as what it says it is."""
-    return Refused(400, "malformed", detail)
+    return errors.Malformed(detail)
 
 
 def not_built(what: str) -> Refused:
@@ -41,9 +41,9 @@ def of_refusal(refusal: Refused) -> web.Response:
     return _problem(refusal.status, refusal.code, str(refusal), headers=refusal.headers)
 
 
-def of_error(hub: Hub, error: errors.ArtifactDBError) -> web.Response:
-    """The answer for an error of the library."""
-    shows = hub.library if "artifact" in error.data else None
+def of_error(hub: Hub | None, error: errors.ArtifactDBError) -> web.Response:
+    """The answer for an error of the library; `hub` None where none was asked."""
+    shows = hub.library if hub is not None and "artifact" in error.data else None
     body = problems.of_error(shows, error)
     return _answer(body, {"Retry-After": str(RETRY_AFTER_SECONDS)} if body["status"] == 503 else {})
 

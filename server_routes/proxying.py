@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
 from ..config import Config, Server
+from ..errors import ArtifactDBError
 from . import guarding, panel, problems, sessions
 from .hub import Serving
 from .problems import Refused
@@ -98,6 +99,8 @@ class Proxy(Serving):
             return await (self._pass(request) if own is None else own(self, request))
         except Refused as refusal:
             return problems.of_refusal(refusal)
+        except ArtifactDBError as error:
+            return problems.of_error(None, error)
 
     async def close(self) -> None:
         """Let go of the hub."""

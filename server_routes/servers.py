@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ..answers import fields
 from ..comfyui_client import health
 from ..comfyui_client.health import Health
 from . import asking, rendering
@@ -41,7 +42,7 @@ class Checkups:
 
 
 async def list_servers(hub: Hub, request: web.Request) -> web.Response:
-    ask = asking.Query(request, *asking.PAGE).page()
+    ask = fields.page(asking.query(request, fields.QUERIES["list_servers"]))
     config = await hub.off_loop(lambda: hub.config)
     found = await hub.checkups.look()
     names = sorted(name for name in config.servers if name > (ask.cursor or ""))

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..answers import fields
 from ..library import access, identities
 from ..library.access import Identity
 from . import asking, guarding, rendering
@@ -20,12 +21,12 @@ PATH = "/"
 
 
 async def get_session(hub: Hub, request: web.Request) -> web.Response:
-    asking.Query(request)
+    asking.query(request)
     return _answer(guarding.identity(request))
 
 
 async def open_session(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"token": asking.name})
+    values = await asking.body(request, fields.Body({}, {"token": fields.name}))
     token = values.get("token") or guarding.bearer(request)
     if token is None:
         raise guarding.unauthorized('send a token: {"token": …}, or Authorization: Bearer')

@@ -164,7 +164,7 @@ def _guarded(hub: Hub, route: Route) -> Answer:
             if route.handler is None:
                 raise problems.not_built(f"{route.method} {route.path}")
             if route.method in guarding.CHANGING:
-                asking.Query(request)
+                asking.query(request)
             if route.method == "POST" and route.keyed and route.permission != guarding.PUBLIC:
                 return await repeating.answer(hub, request, route.handler, route.again)
             return await route.handler(hub, request)

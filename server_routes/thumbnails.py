@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
+from ..answers import fields
 from ..library import thumbnails
 from ..library.thumbnails import Thumbnail
 from ..library.views import Artifact
@@ -18,11 +20,13 @@ from .problems import malformed
 FOREVER = "private, max-age=31536000, immutable"
 """For a URL that names the bytes it shows: there will never be another picture behind it."""
 
+_ASKED = {"v": fields.as_it_is, "size": fields.as_it_is, "strip": fields.switch}
+
 
 async def get_artifact_thumbnail(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
-    query = asking.Query(request, "v", "size", "strip")
-    size, version = _size(query), query.text("v")
+    query = asking.query(request, _ASKED)
+    size, version = _size(query), query.get("v")
     artifact, making = await hub.run(thumbnails.begin, artifact_id, size)
     # Others wait for the same picture: that this client has gone is no reason to stop.
     found = await asyncio.shield(asyncio.wrap_future(making))
@@ -37,11 +41,11 @@ async def get_artifact_thumbnail(hub: Hub, request: web.Request) -> web.Response
     return shown.answer(request, body, "image/webp", **headers)
 
 
-def _size(query: asking.Query) -> str:
-    size = query.text("size") or "medium"
+def _size(query: dict[str, Any]) -> str:
+    size: str = query.get("size") or "medium"
     if size not in thumbnails.SIZES:
         raise malformed(f"size is one of {', '.join(thumbnails.SIZES)}")
-    return thumbnails.STRIP if query.flag("strip") else size
+    return thumbnails.STRIP if query.get("strip") else size
 
 
 def _bytes(artifact: Artifact, found: Thumbnail) -> bytes:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from ..answers import fields
 from ..errors import Conflict
 from ..library import transfers
 from ..library.views import Transfer
@@ -18,11 +19,7 @@ PATIENCE = 10.0
 
 
 async def transfer_artifact(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(
-        request,
-        {"server": asking.name},
-        {"subfolder": asking.text, "target_workflow_id": asking.nullable(asking.name)},
-    )
+    values = await asking.body(request, fields.BODIES["transfer_artifact"])
     by = asking.actor(request)
     transfer = await hub.run(transfers.create_transfer, asking.path_id(request, "artifact"), by=by, **values)
     return await _deliver(hub, transfer, by, finished=201)
@@ -36,20 +33,15 @@ async def retry_transfer(hub: Hub, request: web.Request) -> web.Response:
 
 
 async def list_transfers(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "status", "artifact", "server", *asking.PAGE)
-    page = await hub.run(
-        transfers.list_transfers,
-        query.page(),
-        status=query.text("status"),
-        artifact=query.identity("artifact"),
-        server=query.text("server"),
-    )
+    asked = asking.query(request, fields.QUERIES["list_transfers"])
+    ask = fields.page(asked)
+    page = await hub.run(transfers.list_transfers, ask, **asked)
     return rendering.page([rendering.plain(transfer) for transfer in page.items], page)
 
 
 async def get_transfer(hub: Hub, request: web.Request) -> web.Response:
     transfer_id = asking.path_id(request, "transfer")
-    asking.Query(request)
+    asking.query(request)
     return rendering.answer(rendering.plain(await hub.run(transfers.get_transfer, transfer_id)))
 
 

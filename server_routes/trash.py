@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..answers.fields import Body
 from ..errors import Invalid
 from ..library import emptying
 from ..library.identities import checked_id
@@ -21,7 +22,7 @@ MAX_DAYS = 36_500
 
 
 async def empty_trash(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"older_than_days": _days, "ids": _ids})
+    values = await asking.body(request, Body({}, {"older_than_days": _days, "ids": _ids}))
     emptied = await hub.run(
         emptying.empty,
         by=asking.actor(request),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import BodyPartReader, ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ..answers import fields
 from ..errors import Invalid, TooLarge
 from ..library import artifacts, edits, names, uploads
 from ..media import kinds
@@ -34,24 +35,20 @@ _BROKEN = (
 
 @dataclass
 class Received:
-    """What came: the file as an unfinished part of the store with its kind, and the other fields as texts."""
+    """What came: the file as an unfinished part of the store with its kind, and what its other fields say."""
 
     part: Part
     filename: str
     kind: kinds.Kind
-    fields: dict[str, str] = field(default_factory=dict)
-
-    def metadata(self) -> dict[str, Any]:
-        """The `metadata` field, which is JSON text."""
-        return asking.parsed(self.fields["metadata"].encode(), "metadata") if "metadata" in self.fields else {}
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 async def upload_artifact(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
     by = asking.actor(request)
     await hub.run(uploads.require_workflow, workflow_id)
-    async with receive(hub, request, "id", "output_key", "approval_status", "metadata", "subfolder") as received:
-        fields = received.fields
+    async with receive(hub, request, fields.FORMS["upload_artifact"]) as received:
+        told = received.told
         artifact, made = await hub.run(
             uploads.upload,
             workflow_id,
@@ -59,11 +56,9 @@ async def upload_artifact(hub: Hub, request: web.Request) -> web.Response:
             received.kind,
             by=by,
             filename=received.filename,
-            metadata=received.metadata(),
-            new_id=fields.get("id"),
-            output_key=fields.get("output_key"),
-            status=fields.get("approval_status"),
-            subfolder=fields.get("subfolder", ""),
+            new_id=told.pop("id", None),
+            status=told.pop("approval_status", None),
+            **told,
         )
     return answer(hub, artifact, status=201 if made else 200)
 
@@ -72,34 +67,34 @@ async def edit_artifact(hub: Hub, request: web.Request) -> web.Response:
     artifact_id = asking.path_id(request, "artifact")
     revision = asking.revision(request)
     if request.content_type == "application/json":
-        values = await asking.body(request, {"from_version": asking.name}, {"approved_by": asking.name})
+        values = await asking.body(request, fields.BODIES["edit_artifact"])
         who = asking.decider(request, values)
         restored = await hub.run(edits.restore, artifact_id, values["from_version"], **who, revision=revision)
         return answer(hub, restored, status=201)
     await hub.run(artifacts.get_artifact, artifact_id)
-    async with receive(hub, request, "approved_by", "approval_status", "metadata") as received:
+    async with receive(hub, request, fields.FORMS["edit_artifact"]) as received:
         edited = await hub.run(
             edits.edit,
             artifact_id,
             received.part,
             received.kind,
-            **asking.decider(request, received.fields),
+            **asking.decider(request, received.told),
             filename=received.filename,
-            status=received.fields.get("approval_status"),
-            metadata=received.metadata(),
+            status=received.told.get("approval_status"),
+            metadata=received.told.get("metadata"),
             revision=revision,
         )
     return answer(hub, edited, status=201)
 
 
 @asynccontextmanager
-async def receive(hub: Hub, request: web.Request, *accepted: str) -> AsyncIterator[Received]:
+async def receive(hub: Hub, request: web.Request, accepted: Mapping[str, fields.Check]) -> AsyncIterator[Received]:
     """Read a multipart body: the field `file`, and those in `accepted` beside it, in any order.
 
     The part is gone again when the block raises. Nothing is known of the bytes but their hash, size and kind.
 
     Raises:
-        Refused: 400, the body is not multipart or ends too early. TooLarge. Invalid: a field is wrong or missing.
+        Malformed: the body is not multipart or ends too early. TooLarge. Invalid: a field is wrong or missing.
     """
     async with new_part(hub) as part:
         yield await _read(hub, request, part, accepted)
@@ -119,24 +114,24 @@ async def new_part(hub: Hub) -> AsyncIterator[Part]:
     await hub.off_loop(lambda: receiving.__exit__(None, None, None))
 
 
-async def _read(hub: Hub, request: web.Request, part: Part, accepted: tuple[str, ...]) -> Received:
-    fields: dict[str, str] = {}
+async def _read(hub: Hub, request: web.Request, part: Part, accepted: Mapping[str, fields.Check]) -> Received:
+    told: dict[str, Any] = {}
     filename: str | None = None
     head = b""
     async for piece in pieces(request):
         name = str(piece.name)
-        if name in fields or (name == "file" and filename is not None):
+        if name in told or (name == "file" and filename is not None):
             raise Invalid(f"{name} is sent twice", field=name)
         if name == "file":
             filename = names.checked_filename(piece.filename or "")
             head = await stream(hub, piece, part)
         elif name in accepted:
-            fields[name] = await text(piece)
+            told[name] = accepted[name](await text(piece), name)
         else:
             raise Invalid(f"unknown field {name!r}; accepted: file, {', '.join(accepted)}", field=name)
     if filename is None:
         raise Invalid("the field file is missing", field="file")
-    return Received(part, filename, kinds.classify(head, filename), fields)
+    return Received(part, filename, kinds.classify(head, filename), told)
 
 
 @contextmanager
@@ -151,7 +146,7 @@ async def pieces(request: web.Request) -> AsyncIterator[BodyPartReader]:
     """The parts of a multipart body, each to be read to its end before the next.
 
     Raises:
-        Refused: 400, the body is not multipart or ends too early.
+        Malformed: the body is not multipart or ends too early.
     """
     with _reading():
         reader = await request.multipart()

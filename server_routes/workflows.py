@@ -4,50 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..answers import details
+from ..answers import details, fields
 from ..library import artifacts, executing, workflows
-from ..library.names import checked_object
 from . import asking, rendering
 from .hub import Hub
 
-_COLUMNS = {
-    "server": asking.name,
-    "server_address": asking.text,
-    "status": asking.name,
-    "requires_approval": asking.flag,
-    "workflow_definition": asking.nullable(checked_object),
-    "parameters": asking.nullable(checked_object),
-    "temporal_workflow_id": asking.nullable(asking.temporal_id),
-    "temporal_run_id": asking.nullable(asking.temporal_id),
-}
-
 
 async def list_workflows(hub: Hub, request: web.Request) -> web.Response:
-    query = asking.Query(request, "chain", "step", "status", "prompt_id", "standalone", *asking.PAGE)
-    page = await hub.run(
-        workflows.list_workflows,
-        query.page(),
-        chain_id=query.identity("chain"),
-        step_id=query.text("step"),
-        status=query.text("status"),
-        prompt_id=query.text("prompt_id"),
-        standalone=query.flag("standalone"),
-    )
+    asked = asking.query(request, fields.QUERIES["list_workflows"])
+    ask, chain_id, step_id = fields.page(asked), asked.pop("chain", None), asked.pop("step", None)
+    page = await hub.run(workflows.list_workflows, ask, chain_id=chain_id, step_id=step_id, **asked)
     return rendering.page([rendering.workflow_summary(workflow) for workflow in page.items], page)
 
 
 async def create_workflow(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(
-        request,
-        {"workflow_name": asking.name},
-        {
-            "id": asking.name,
-            "chain_id": asking.nullable(asking.name),
-            "step_id": asking.nullable(asking.name),
-            "prompt_id": asking.text,
-            **_COLUMNS,
-        },
-    )
+    values = await asking.body(request, fields.BODIES["create_workflow"])
     workflow, new = await hub.run(workflows.create_workflow, actor=asking.actor(request), **values)
     return rendering.answer(
         rendering.plain(workflow),
@@ -65,14 +36,13 @@ async def made(hub: Hub, request: web.Request, workflow_id: str) -> web.Response
 
 async def get_workflow(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
-    asking.Query(request)
+    asking.query(request)
     workflow, body = await hub.run(details.workflow, workflow_id)
     return rendering.answer(body, revision=workflow.revision)
 
 
 async def update_workflow(hub: Hub, request: web.Request) -> web.Response:
-    optional = {"prompt_id": asking.name, "error_message": asking.nullable(asking.message), **_COLUMNS}
-    values = asking.require_some(await asking.body(request, {}, optional))
+    values = await asking.body(request, fields.BODIES["update_workflow"])
     workflow = await hub.run(
         workflows.update_workflow,
         asking.path_id(request, "workflow"),
@@ -85,20 +55,21 @@ async def update_workflow(hub: Hub, request: web.Request) -> web.Response:
 
 async def list_workflow_artifacts(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
-    query = asking.Query(request, "heads", *asking.PAGE)
-    page = await hub.run(artifacts.list_workflow_artifacts, workflow_id, query.page(), heads=query.flag("heads"))
+    asked = asking.query(request, fields.QUERIES["list_workflow_artifacts"])
+    ask = fields.page(asked)
+    page = await hub.run(artifacts.list_workflow_artifacts, workflow_id, ask, **asked)
     return rendering.page([rendering.artifact(hub, artifact) for artifact in page.items], page)
 
 
 async def get_latest_artifact(hub: Hub, request: web.Request) -> web.Response:
     workflow_id = asking.path_id(request, "workflow")
-    query = asking.Query(request, "usable", "at")
-    artifact = await hub.run(details.latest, workflow_id, usable=query.flag("usable"), at=query.text("at"))
+    asked = asking.query(request, fields.QUERIES["get_latest_artifact"])
+    artifact = await hub.run(details.latest, workflow_id, **asked)
     return rendering.answer(rendering.artifact(hub, artifact), revision=artifact.revision)
 
 
 async def retry_workflow(hub: Hub, request: web.Request) -> web.Response:
-    values = await asking.body(request, {}, {"parameters": checked_object})
+    values = await asking.body(request, fields.BODIES["retry_workflow"])
     workflow = await hub.run(
         executing.retry,
         asking.path_id(request, "workflow"),

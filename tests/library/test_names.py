@@ -149,6 +149,14 @@ def test_a_subfolder_that_leads_elsewhere_is_refused(value: str) -> None:
     assert refused.value.field == "subfolder"
 
 
+@pytest.mark.parametrize("value", [".", "..", " .. "])
+def test_a_tag_that_would_lead_elsewhere_in_a_url_is_refused(value: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        names.checked_tag(value, "add")
+    assert refused.value.field == "add"
+    assert names.checked_tag("...") == "..."
+
+
 @pytest.mark.parametrize("value", [None, [], "{}", 1])
 def test_what_is_no_object_is_refused(value: Any) -> None:
     with pytest.raises(Invalid):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hubs import Hub
 
-TAGS = ("hero", "Zürich / Süd", "..", "a?b#c%d", "{cut}", "🐉")
+TAGS = ("hero", "Zürich / Süd", "...", "a?b#c%d", "{cut}", "🐉")
 
 
 async def events(hub: Hub) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ async def test_a_tag_is_the_same_however_its_letters_are_composed(hub: Hub) -> N
         assert tagged.json["tags"] == ["\u00fcber"]
 
 
-@pytest.mark.parametrize("tag", ["%20", "a%2Cb", "%00", "a%0Ab", "x" * 101, "%C2%85"])
+@pytest.mark.parametrize("tag", ["%20", "a%2Cb", "%00", "a%0Ab", "x" * 101, "%C2%85", "..", "%20.%20"])
 async def test_what_is_no_tag_is_refused(hub: Hub, tag: str) -> None:
     picture = hub.pictures.one()
     before = hub.state()
