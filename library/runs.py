@@ -120,7 +120,7 @@ def _of_execution(prompt_id: Any, server_address: Any) -> Any:
 
 def _take_up(tx: Transaction, run: Run, attempt: dict[str, Any]) -> None:
     """An execution that was announced before it began: it runs now, and what it is made of is known now."""
-    if attempt["is_bare"]:
+    if attempt["is_bare"] and run.workflow_definition is not None:
         told = {"extra_pnginfo": run.extra_pnginfo, "client_id": run.client_id}
         attempts.define(tx, attempt, run.workflow_definition, **told)
     if attempt["status"] == "queued":

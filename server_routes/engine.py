@@ -137,7 +137,8 @@ CALLS: Mapping[str, Call] = {
     "prepare": Call(
         LocalRecords.prepare,
         {
-            **{**_ATTEMPT, "parameters": checked_object, "workflow_definition": checked_object},
+            **_ATTEMPT,
+            **dict.fromkeys(("parameters", "workflow_definition"), checked_object),
             "artifact_ids": fields.texts,
         },
     ),

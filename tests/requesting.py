@@ -16,7 +16,7 @@ READING = tuple(route for route in ROUTES if route.method == "GET")
 CHANGING = tuple(route for route in ROUTES if route.method != "GET")
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/chains"): {"name": "film"},
-    ("PATCH", "/chains/{chain_id}"): {"status": "failed"},
+    ("PATCH", "/chains/{chain_id}"): {"status": "executing_level_1"},
     ("POST", "/workflows"): {"workflow_name": "edit"},
     ("PATCH", "/workflows/{workflow_id}"): {"status": "completed"},
     ("POST", "/workflows/{workflow_id}/collect"): {"server": "gpu-a", "prompt_id": "p"},
