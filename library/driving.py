@@ -226,11 +226,9 @@ def settle(tx: Transaction, chain_id: str, *, status: str, error: str | None = N
 def reopen(tx: Transaction, chain_id: str, *, waiting: bool = True) -> None:
     """A chain that failed goes on, because a step of it runs again; inside the caller's transaction.
 
-    Its row changes in any case: what somebody has seen of it before is no longer so.
-
     Args:
-        waiting: also one that waits for a person.
-
+        waiting: also one that waits for a person. The row of one that goes on anyhow changes too: what an engine has
+            seen of the chain before is no longer so.
     Raises:
         NotFound: no engine drives this chain. Conflict: it was cancelled.
     """
@@ -243,7 +241,7 @@ def reopen(tx: Transaction, chain_id: str, *, waiting: bool = True) -> None:
     models.Drive.update(ended_at=None).where(models.Drive.chain_id == chain["id"]).execute()
     if chain["status"] in FINISHED_CHAIN or (waiting and chain["status"] == "awaiting_approval"):
         _change(tx, chain, {"status": f"executing_level_{chain['current_level'] or 0}", "error_message": None})
-    else:
+    elif waiting:
         _change(tx, chain, {"status": chain["status"]})
 
 
