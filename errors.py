@@ -22,8 +22,8 @@ ArtifactDBError
         └── Incomplete          some outputs of a prompt could not be collected; `missing` names them
 
 Narrower ones live beside what raises them: `recording.Deleted`, `repeats.Repeated`, `bundle_reading.BadBundle`,
-`exports.TargetFailed`, `sources.SourceFailed`, `chains.problems.ChainInvalid`, `chains.servers.NoServer`,
-`records.hub.RefusedByHub`; and `client.problems` has each of these names as a hub's answer.
+`exports.TargetFailed`, `sources.SourceFailed` and `SourceChanged`, `problems.ChainInvalid`, `servers.NoServer`,
+`hub.RefusedByHub`. `client.problems` has the names of the tree once more, as a hub answers them.
 """
 
 from __future__ import annotations

@@ -69,6 +69,19 @@ def test_a_file_has_one_idea(path: str) -> None:
     assert not set(Path(path).with_suffix("").parts) & {"utils", "helpers", "manager", "base", "common"}
 
 
+def test_every_error_is_in_the_tree_or_below_it() -> None:
+    tree = ast.get_docstring(modules()["errors.py"]) or ""
+    known = set(re.findall(r"^class (\w+)\(", (ROOT / "errors.py").read_text(encoding="utf-8"), re.MULTILINE))
+    told = set(re.findall(r"\w+", tree))
+    for path, module in modules().items():
+        for node in module.body:
+            if path != "client/problems.py" and isinstance(node, ast.ClassDef):
+                bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
+                if bases & known:
+                    known.add(node.name)
+    assert sorted(known - told) == []
+
+
 def test_loggers_have_literal_names() -> None:
     for path, tree in modules().items():
         for node in ast.walk(tree):
