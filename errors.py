@@ -1,4 +1,4 @@
-"""Owns the errors that a caller can act on. They know no HTTP: class -> status is a table in `server_routes/`.
+"""Owns the errors that a caller can act on. They know no HTTP: class -> status is `answers.problems.STATUS`.
 
 ArtifactDBError
 ├── BadConfiguration            the configuration file or an environment variable is wrong
@@ -21,6 +21,10 @@ ArtifactDBError
     ├── PromptRefused           it will not run this graph as it stands
     └── DeliveryFailed          it answered, but does not hold the right bytes
         └── Incomplete          some outputs of a prompt could not be collected; `missing` names them
+
+Narrower ones live beside what raises them: `recording.Deleted`, `repeats.Repeated`, `bundle_reading.BadBundle`,
+`exports.TargetFailed`, `sources.SourceFailed` and `SourceChanged`, `problems.ChainInvalid`, `servers.NoServer`,
+`hub.RefusedByHub`. `client.problems` has the names of the tree once more, as a hub answers them.
 """
 
 from __future__ import annotations

@@ -59,13 +59,19 @@ class Records(Protocol):
 
     def get_drive(self, chain_id: str) -> Drive | None: ...
 
-    def list_driven(self, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]: ...
+    def list_driven(self, *, engine: str, chain_ids: Sequence[str] | None = None) -> list[tuple[str, bool]]:
+        """The chains of an engine, each with whether there is something to drive: none where it has ended or is trash.
 
-    def last_seq(self) -> int: ...
+        Of these chains; None: all that have not ended.
+        """
+
+    def last_seq(self) -> int:
+        """The number of the newest event; 0 when there is none."""
 
     def list_events(self, *, after: int, limit: int) -> list[Event]: ...
 
-    def get_standings(self, chain_id: str) -> Standings: ...
+    def get_standings(self, chain_id: str) -> Standings:
+        """How the steps of a chain stand, without definitions and parameters."""
 
     def conclude_chain(self, chain_id: str, *, status: str, error: str | None, revision: int | None = None) -> None:
         """As `driving.conclude`."""
@@ -94,13 +100,17 @@ class Records(Protocol):
         **temporal: str,
     ) -> Workflow: ...
 
-    def skip(self, workflow_id: str, *, reason: str) -> None: ...
+    def skip(self, workflow_id: str, *, reason: str) -> None:
+        """The step does not run in this chain; what has begun stays as it is."""
 
-    def fail(self, workflow_id: str, *, error: str) -> None: ...
+    def fail(self, workflow_id: str, *, error: str) -> None:
+        """The step cannot even begin, or nobody decided on it in time; what was cancelled or skipped stays as it is."""
 
-    def sent_before(self, attempt: Attempt) -> Attempt | None: ...
+    def sent_before(self, attempt: Attempt) -> Attempt | None:
+        """The last attempt before this one whose prompt may have come to its server; None where there is none."""
 
-    def get_overrides(self, attempt: Attempt) -> dict[str, Any]: ...
+    def get_overrides(self, attempt: Attempt) -> dict[str, Any]:
+        """What was asked for in place of the definition's parameters: `node_id.input` to values."""
 
     def begin_attempt(self, step: dict[str, Any], *, server: str, overrides: dict[str, Any] | None) -> Attempt:
         """As `executing.begin_attempt`, of the workflow that `create_workflow` makes of these columns."""
@@ -112,19 +122,25 @@ class Records(Protocol):
         parameters: dict[str, Any],
         workflow_definition: dict[str, Any],
         artifact_ids: Sequence[str],
-    ) -> Attempt: ...
+    ) -> Attempt:
+        """Write down what is about to be queued; from then on its prompt may have come to its server."""
 
-    def acknowledge(self, attempt_id: str) -> None: ...
+    def acknowledge(self, attempt_id: str) -> None:
+        """Its server has taken it: it is executing."""
 
-    def conclude(self, attempt_id: str, *, status: str, error: str | None) -> None: ...
+    def conclude(self, attempt_id: str, *, status: str, error: str | None) -> None:
+        """Say how an attempt ended whose outputs nobody collects; one that has ended stays as it is."""
 
-    def move(self, attempt_id: str, *, server: str) -> None: ...
+    def move(self, attempt_id: str, *, server: str) -> None:
+        """Another server is to run it than the one that it was begun for, which was sent nothing yet."""
 
-    def withdraw(self, attempt_id: str, *, reason: str) -> None: ...
+    def withdraw(self, attempt_id: str, *, reason: str) -> None:
+        """It does not run, since what one before it made could be had after all."""
 
     def get_artifact(self, artifact_id: str) -> Artifact: ...
 
-    def list_heads(self, workflow_id: str) -> list[Artifact]: ...
+    def list_heads(self, workflow_id: str) -> list[Artifact]:
+        """The head of each output of a step, the current artifact first."""
 
     def read(self, artifact: Artifact) -> bytes:
         """The bytes of a small artifact, proven to be usable.

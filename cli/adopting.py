@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from ..errors import ArtifactDBError, Invalid
-from ..library import adopting
+from ..errors import ArtifactDBError
+from ..library import adopting, names
 from ..library.adopting import Plan, Tally
 from ..library.findings import one_line
 from . import shells
@@ -34,25 +34,22 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def adopt(options: argparse.Namespace, folder: Path | None, path: Path) -> int:
-    """Adopt a folder; 1 when a file could not be taken in or it was interrupted, 2 when it is not to be imported.
+    """Adopt a folder; 1 when a file could not be taken in or it was interrupted.
 
     Raises:
+        Invalid: a tag is wrong, or the folder is not to be imported.
         ArtifactDBError: it cannot go on; the message says why. What is recorded by then stays.
     """
+    by, tags = shells.actor(options), [names.checked_tag(tag) for tag in options.tag]
     with shells.opened(folder) as library, _until_interrupted() as stop:
-        try:
-            plan = adopting.look_through(library, path)
-        except Invalid as error:
-            print(f"artifact-db: {error}", file=sys.stderr)
-            return 2
+        plan = adopting.look_through(library, path)
         if options.dry_run:
             _say_plan(options, plan)
             return 1 if plan.tally.failed else 0
         try:
             with Bars() as bars:
                 follow = following(bars, "import")
-                by = shells.actor(options)
-                adopting.adopt(library, plan, by=by, tags=options.tag, progress=follow, stop=stop)
+                adopting.adopt(library, plan, by=by, tags=tags, progress=follow, stop=stop)
         except ArtifactDBError as error:
             _say(options, plan.tally)
             print(f"artifact-db: {error}; {AGAIN}", file=sys.stderr)

@@ -17,7 +17,7 @@ from ..chains.records import LocalRecords
 from ..chains.servers import Servers
 from ..config import load_config
 from ..errors import Invalid
-from ..library import chains, driving, executing, pages, prefixes, workflows
+from ..library import chains, driving, executing, prefixes, workflows
 from ..library.findings import one_line
 from ..library.opening import Library
 from ..library.views import Chain
@@ -59,7 +59,7 @@ def add(commands: Any) -> None:
     _watched(running, run_file)
 
     status = actions.add_parser("status", help="how a chain stands")
-    status.add_argument("chain", metavar="CHAIN", help="its id, or the beginning of it, or its name (the newest run)")
+    status.add_argument("chain", metavar="CHAIN", help="its name (the newest run), or its id, or the beginning of it")
     status.add_argument("--json", action="store_true", help="one JSON object in place of text")
     status.set_defaults(run=show_status)
     resuming = actions.add_parser("resume", help="go on with a chain, or watch it where another process drives it")
@@ -254,9 +254,7 @@ def _say_who_drives(library: Library, chain: Chain) -> None:
 
 
 def _find(library: Library, named: str) -> Chain:
-    """A chain by its id, the beginning of its id, or its name."""
-    newest = chains.list_chains(library, pages.Ask(1, None), name=named).items
-    return newest[0] if newest else chains.get_chain(library, prefixes.find(library, named, ("chain",))[1])
+    return chains.get_chain(library, prefixes.find_chain(library, named))
 
 
 def _values(given: list[str]) -> dict[str, Any]:

@@ -25,7 +25,11 @@ def add(commands: Any) -> None:
         "manifest.json; nothing is overwritten. To FILE.zip: everything, for `artifact-db import` elsewhere. "
         "Exit code 1 when a file is not what was recorded.",
     )
-    parser.add_argument("chain", metavar="CHAIN", help="a chain's id or name (the newest run), or a workflow's id")
+    parser.add_argument(
+        "chain",
+        metavar="CHAIN",
+        help="a chain's name (the newest run), its id, or the beginning of it; or a workflow's id",
+    )
     parser.add_argument("--to", required=True, type=Path, metavar="FOLDER|FILE.zip", help="where to")
     parser.add_argument(
         "--name", metavar="TEMPLATE", help=f"names in the folder (default: {templates.DEFAULT}); {placeholders}"
@@ -36,23 +40,19 @@ def add(commands: Any) -> None:
 
 
 def export(options: argparse.Namespace, folder: Path | None) -> int:
-    """Export; 1 when a file was refused, 2 when the arguments make no sense.
+    """Export; 1 when a file was refused.
 
     Raises:
-        ArtifactDBError: it cannot be done; the message says why.
+        Invalid: the arguments make no sense. ArtifactDBError: it cannot be done; the message says why.
     """
     target = options.to.expanduser()
     as_bundle = target.suffix.lower() == ".zip" and not target.is_dir()
-    try:
-        if as_bundle and (options.name is not None or options.all_versions):
-            raise Invalid("--name and --all-versions are for folders; a bundle has everything", field="to")
-        if not as_bundle and target.exists() and not target.is_dir():
-            raise Invalid("--to is a file already; name a folder, or a new file that ends in .zip", field="to")
-        template = options.name if options.name is not None else templates.DEFAULT
-        templates.Template(template)
-    except Invalid as error:
-        print(f"artifact-db: {error}", file=sys.stderr)
-        return 2
+    if as_bundle and (options.name is not None or options.all_versions):
+        raise Invalid("--name and --all-versions are for folders; a bundle has everything", field="to")
+    if not as_bundle and target.exists() and not target.is_dir():
+        raise Invalid("--to is a file already; name a folder, or a new file that ends in .zip", field="to")
+    template = options.name if options.name is not None else templates.DEFAULT
+    templates.Template(template)
     with shells.opened(folder) as library:
         root = exporting.find_root(library, options.chain)
         if as_bundle:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import Invalid
 from ..library import importing
 from . import adopting, shells
 from .bars import Bars, following
@@ -29,20 +29,19 @@ def add(commands: Any) -> None:
 
 
 def take_in(options: argparse.Namespace, folder: Path | None) -> int:
-    """Import; 1 when the bundle is refused or a file of the folder cannot be taken in, 2 when nothing is there.
+    """Import; 1 when a file of the folder cannot be taken in.
 
     Raises:
+        Invalid: nothing is there, or the options are not for it. BadBundle: the bundle is refused.
         ArtifactDBError: it cannot be done; the message says why, and nothing was changed.
     """
     path: Path = options.source.expanduser()
     if path.is_dir():
         return adopting.adopt(options, folder, path)
     if not path.is_file():
-        print(f"artifact-db: {path.name} is no file or folder that is there", file=sys.stderr)
-        return 2
+        raise Invalid(f"{path.name} is no file or folder that is there", field="source")
     if options.dry_run or options.tag or options.json:
-        print("artifact-db: --dry-run, --tag and --json are for folders; a bundle is one thing", file=sys.stderr)
-        return 2
+        raise Invalid("--dry-run, --tag and --json are for folders; a bundle is one thing", field="source")
     with shells.opened(folder) as library, Bars() as bars:
         done = importing.import_bundle(library, path, by=shells.actor(options), progress=following(bars, "import"))
     what = f"{done.root.kind} {done.root.name!r} ({done.root.id})"

@@ -10,12 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from ..chains.problems import ChainInvalid
 from ..config import FILE_NAME
-from ..errors import ArtifactDBError, BadConfiguration
+from ..errors import ArtifactDBError, BadConfiguration, Invalid
+from ..library.bundle_reading import BadBundle
 from . import chaining, doctor, exporting, importing, reviewing, serving, tokens, trash, upkeep, verifying, working
 
 COMMANDS = (serving, working, chaining, reviewing, trash, verifying, doctor, upkeep, exporting, importing, tokens)
 """The modules that add a command each, or a few that belong together, in the order of the help text."""
+
+UNUSABLE = (BadConfiguration, Invalid)
+"""What is wrong with arguments, and with what stands in for them."""
+
+OF_A_FILE = (ChainInvalid, BadBundle)
+"""The argument is right, and the file that it names is wrong."""
 
 SYSTEM_USER = "__artifact_db"
 """What ComfyUI calls the folder of `folder_paths.get_system_user_directory("artifact_db")`."""
@@ -41,12 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("artifact-db: interrupted", file=sys.stderr)
         return 1
-    except BadConfiguration as error:
-        print(f"artifact-db: {error}", file=sys.stderr)
-        return 2
     except ArtifactDBError as error:
         print(f"artifact-db: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UNUSABLE) and not isinstance(error, OF_A_FILE) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..db.statuses import APPROVAL_STATUSES
 from ..errors import Invalid
-from ..library import artifacts, chains, decisions, edits, events, names, pages, prefixes, workflows
+from ..library import artifacts, chains, decisions, edits, events, names, prefixes, workflows
 from ..library.opening import Library
 from ..library.views import Artifact, Event
 from ..media import kinds
@@ -52,22 +50,14 @@ def add(commands: Any) -> None:
 
 def _add(commands: Any, name: str, about: str, run: Run) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=about)
-    parser.set_defaults(run=partial(_run, run))
+    parser.set_defaults(run=run)
     return parser
-
-
-def _run(run: Run, options: argparse.Namespace, folder: Path | None) -> int:
-    try:
-        return run(options, folder)
-    except Invalid as error:
-        print(f"artifact-db: {error}", file=sys.stderr)
-        return 2
 
 
 def _add_list(commands: Any) -> None:
     parser = _add(commands, "list", "artifacts, newest first", list_all)
     parser.add_argument("--status", choices=APPROVAL_STATUSES, help="only of this status")
-    parser.add_argument("--chain", metavar="ID", help="only of this chain")
+    parser.add_argument("--chain", metavar="CHAIN", help="only of this chain: its name, its id, or the beginning of it")
     parser.add_argument("--step", metavar="NAME", help="only of steps of this name")
     parser.add_argument("--tag", metavar="TAG", help="only with this tag")
     parser.add_argument("--q", metavar="WORDS", help="only where names have words that begin so")
@@ -93,18 +83,12 @@ def list_all(options: argparse.Namespace, folder: Path | None) -> int:
 
 
 def _listed(library: Library, options: argparse.Namespace) -> list[Artifact]:
-    chain = prefixes.find(library, options.chain, ("chain",))[1] if options.chain else None
+    chain = prefixes.find_chain(library, options.chain) if options.chain else None
     filters = {"status": options.status, "chain": chain, "step": options.step, "tag": options.tag}
-    found: list[Artifact] = []
-    cursor = None
-    while len(found) < options.limit:
-        ask = pages.Ask(min(options.limit - len(found), pages.MAX_LIMIT), cursor)
-        page = artifacts.list_artifacts(library, ask, q=options.q, queue=options.queue or None, **filters)
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return found
+    return shells.listed(
+        options.limit,
+        lambda ask: artifacts.list_artifacts(library, ask, q=options.q, queue=options.queue or None, **filters),
+    )
 
 
 def show_one(options: argparse.Namespace, folder: Path | None) -> int:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import load_config
 from ..errors import Invalid
+from ..library import names, pages
 from ..library.findings import one_line
 from ..library.opening import Library, open_library
+
+T = TypeVar("T")
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 SIZES = ("B", "KB", "MB", "GB", "TB")
 
@@ -38,14 +45,35 @@ def actor(options: argparse.Namespace) -> str:
     """Who is asking: `--by`, else the login name.
 
     Raises:
-        Invalid: the operating system knows no name.
+        Invalid: it is no name, or the operating system knows none.
     """
     if options.by:
-        return str(options.by)
+        return names.checked_text(options.by, "by")
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError) as error:
         raise Invalid("nobody is logged in here by a name; say who it is with --by NAME", field="by") from error
+
+
+def lasting(text: str) -> timedelta:
+    """The type of an argument that is a time: 12h, 90d, 8w."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"a time is a number with h, d or w, such as 90d, not {text!r}")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def listed(most: int, page_of: Callable[[pages.Ask], pages.Page[T]]) -> list[T]:
+    """A list, page by page, until it ends or has that many."""
+    found: list[T] = []
+    cursor = None
+    while len(found) < most:
+        page = page_of(pages.Ask(min(most - len(found), pages.MAX_LIMIT), cursor))
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found
 
 
 def say(text: str) -> None:

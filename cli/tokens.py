@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ..library import access, identities
 from ..library.views import Token
 from . import shells
-
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def add(commands: Any) -> None:
@@ -23,7 +19,9 @@ def add(commands: Any) -> None:
     create = actions.add_parser("create", help="make a token and print it; it is never shown again")
     create.add_argument("name", metavar="NAME", help="who it is for: the name that the log has for all they do")
     create.add_argument("--role", required=True, choices=tuple(access.ROLES), help="what they may do")
-    create.add_argument("--expires", metavar="90d", type=_lasting, help="when it ends: 12h, 90d, 8w (default: never)")
+    create.add_argument(
+        "--expires", metavar="90d", type=shells.lasting, help="when it ends: 12h, 90d, 8w (default: never)"
+    )
     shells.add_actor(create)
     create.set_defaults(run=create_token)
     revoke = actions.add_parser("revoke", help="end a token and its sessions, at once")
@@ -88,10 +86,3 @@ def _state(token: Token, now: str) -> str:
 
 def _hint(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _lasting(text: str) -> timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"a time is a number with h, d or w, such as 90d, not {text!r}")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ..library import artifacts, chains, emptying, pages, prefixes, trash
+from ..library import artifacts, chains, emptying, prefixes, trash
 from ..library.opening import Library
 from . import shells
 
@@ -33,7 +32,7 @@ def add(commands: Any) -> None:
     empty = actions.add_parser("empty", help="remove what is in the trash for good; events stay")
     empty.add_argument("id", metavar="ID", nargs="*", help="only these chains and artifacts")
     empty.add_argument(
-        "--older-than", metavar="30d", type=_lasting, help="only what was deleted longer ago: 12h, 30d, 8w"
+        "--older-than", metavar="30d", type=shells.lasting, help="only what was deleted longer ago: 12h, 30d, 8w"
     )
     empty.add_argument("--yes", action="store_true", help="do not ask")
     empty.add_argument("--json", action="store_true", help="print one JSON object")
@@ -100,28 +99,10 @@ def _find(library: Library, text: str) -> tuple[str, str]:
 
 
 def _chains(library: Library, most: int) -> list[tuple[str, str, str | None, str]]:
-    found: list[tuple[str, str, str | None, str]] = []
-    ask: pages.Ask | None = pages.Ask(pages.MAX_LIMIT)
-    while ask is not None and len(found) < most:
-        page = chains.list_chains(library, ask, trash=True)
-        found += [("chain", chain.id, chain.deleted_at, chain.name) for chain in page.items]
-        ask = pages.Ask(pages.MAX_LIMIT, page.next_cursor) if page.next_cursor else None
-    return found[:most]
+    found = shells.listed(most, lambda ask: chains.list_chains(library, ask, trash=True))
+    return [("chain", one.id, one.deleted_at, one.name) for one in found]
 
 
 def _artifacts(library: Library, most: int) -> list[tuple[str, str, str | None, str]]:
-    found: list[tuple[str, str, str | None, str]] = []
-    ask: pages.Ask | None = pages.Ask(pages.MAX_LIMIT)
-    while ask is not None and len(found) < most:
-        page = artifacts.list_artifacts(library, ask, trash=True)
-        found += [("artifact", each.id, each.deleted_at, f"{each.filename} v{each.version}") for each in page.items]
-        ask = pages.Ask(pages.MAX_LIMIT, page.next_cursor) if page.next_cursor else None
-    return found[:most]
-
-
-def _lasting(text: str) -> timedelta:
-    units = {"h": "hours", "d": "days", "w": "weeks"}
-    match = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"a time is 12h, 30d or 8w, not {text!r}")
-    return timedelta(**{units[match[2]]: int(match[1])})
+    found = shells.listed(most, lambda ask: artifacts.list_artifacts(library, ask, trash=True))
+    return [("artifact", one.id, one.deleted_at, f"{one.filename} v{one.version}") for one in found]

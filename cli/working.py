@@ -16,6 +16,7 @@ from ..chains.records import LocalRecords, Records
 from ..client.engine import HubRecords
 from ..config import load_config
 from ..errors import Unavailable
+from ..library.examining import INSTALL_TEMPORALIO
 from . import shells
 
 
@@ -42,8 +43,7 @@ def work(options: argparse.Namespace, folder: Path | None) -> int:
     try:
         from ..chains.temporal import worker
     except ImportError as error:
-        message = f'a worker needs temporalio ({error}): pip install "comfyui-artifact-db[temporal]"'
-        raise Unavailable(message) from error
+        raise Unavailable(f"a worker needs temporalio ({error}): {INSTALL_TEMPORALIO}") from error
     with _records(folder) as records, suppress(KeyboardInterrupt):
         begun = partial(_say, records.config.temporal.address)
         asyncio.run(_until_stopped(partial(worker.work, records, begun=begun)))

@@ -6,13 +6,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ..db.statuses import FINISHED_CHAIN
 from .asking import Asking, given
 from .records import Chain, ChainDetails, ChainSummary
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-ENDED = ("completed", "failed", "cancelled")
 
 
 class ChainChanges(TypedDict, total=False):
@@ -143,7 +142,7 @@ class Chains(Asking):
         return Chain.from_json(self._ask("undelete_chain", path={"chain_id": id}, revision=revision))
 
     def wait_for_chain(
-        self, id: str, *, until: Collection[str] = ENDED, timeout: float | None = None, poll: float = 0.5
+        self, id: str, *, until: Collection[str] = FINISHED_CHAIN, timeout: float | None = None, poll: float = 0.5
     ) -> ChainDetails:
         """Wait until a chain has one of these statuses, or has ended.
 
@@ -154,7 +153,7 @@ class Chains(Asking):
             TimeoutError: it has none of them in time. NotFound: there is none with this id.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        while (chain := self.get_chain(id)).status not in (*until, *ENDED):
+        while (chain := self.get_chain(id)).status not in (*until, *FINISHED_CHAIN):
             if end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"chain {id} is {chain.status} after {timeout:g} s")
             time.sleep(poll)

@@ -43,7 +43,9 @@ MANY = 20
 
 TEMPORAL_SECONDS = 5.0
 
-DEPENDENCIES = ("peewee", "aiohttp", "pillow", "requests", "filelock", "tqdm")
+DEPENDENCIES = ("peewee", "aiohttp", "pillow", "av", "requests", "jinja2", "pyyaml", "filelock", "tqdm")
+
+INSTALL_TEMPORALIO = 'pip install "temporalio>=1.20,<2"'
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,7 @@ def _temporal(config: Config, inspection: Inspection | None) -> Iterator[Check]:
         return
     yield Check("temporal", "ok", f"{address} answers, {chains} driven through it", data=told)
     if find_spec("temporalio") is None:
-        text = 'temporalio is not installed here, a worker needs it: pip install "comfyui-artifact-db[temporal]"'
-        yield Check("temporal", "note", text)
+        yield Check("temporal", "note", f"temporalio is not installed here, a worker needs it: {INSTALL_TEMPORALIO}")
 
 
 def _dependencies() -> Iterator[Check]:

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_rows, all_tuples, first_row
+from ..db.querying import all_rows, all_tuples
 from ..errors import Invalid, NotFound, StoreFailed
 from ..storage.exports import TargetFailed, copy, give_name, holds, is_below, passing, target_errors
-from . import identities, pointers
+from . import chains, identities, pointers, prefixes, workflows
 from .templates import DEFAULT, Template, collision_key, numbered, safe_part
 
 if TYPE_CHECKING:
@@ -64,33 +64,23 @@ def silent(done: int, total: int) -> None:
 
 
 def find_root(library: Library, word: str) -> Root:
-    """The chain or standalone workflow that a word means: an id, or a chain's name (of a name the newest run).
+    """The chain that a word means, as `prefixes.find_chain` finds it; else the standalone workflow of this id.
 
     Raises:
-        NotFound: there is none. Invalid: it is a step of a chain, which is exported as a whole.
+        NotFound: there is none. Invalid: it is a step of a chain, which is exported as a whole; or it is a beginning
+            of several chains' ids.
     """
-    chain, workflow = models.Chain, models.Workflow
-    with library.reading():
+    try:
+        chain = chains.get_chain(library, prefixes.find_chain(library, word))
+    except NotFound:
         if not identities.is_id(word):
-            row = first_row(
-                chain.select(chain.id, chain.name)
-                .where((chain.name == word) & chain.deleted_at.is_null())
-                .order_by(chain.started_at.desc(), chain.id.desc())
-            )
-            if row is None:
-                raise NotFound(f"no chain is called {word!r}")
-            return Root("chain", row["id"], row["name"])
-        row = first_row(
-            chain.select(chain.id, chain.name).where((chain.id == word.lower()) & chain.deleted_at.is_null())
-        )
-        if row is not None:
-            return Root("chain", row["id"], row["name"])
-        row = first_row(workflow.select().where((workflow.id == word.lower()) & workflow.chain_deleted_at.is_null()))
-    if row is None:
-        raise NotFound(f"no chain and no workflow {word}")
-    if row["chain_id"] is not None:
-        raise Invalid(f"workflow {row['id']} is a step of chain {row['chain_id']}: export the chain", field="chain")
-    return Root("workflow", row["id"], row["workflow_name"])
+            raise
+        workflow = workflows.get_workflow(library, word)
+        if workflow.chain_id is not None:
+            said = f"workflow {workflow.id} is a step of chain {workflow.chain_id}: export the chain"
+            raise Invalid(said, field="chain") from None
+        return Root("workflow", workflow.id, workflow.workflow_name)
+    return Root("chain", chain.id, chain.name)
 
 
 def workflows_of(root: Root) -> list[Row]:

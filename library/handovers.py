@@ -39,7 +39,7 @@ READ = "read"
 
 FOLDERS = ("output", "temp", "input")
 
-_ENDINGS = tuple(status for status in WORKFLOW_STATUSES if status not in ("queued", "awaiting_approval", "skipped"))
+_REPORTED = tuple(status for status in WORKFLOW_STATUSES if status not in ("queued", "awaiting_approval", "skipped"))
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ def _ending(fields: _Fields, attempt_id: str | None) -> attempts.Ending:
     went_in = fields.get("inputs", _doors) or {}
     ending = attempts.Ending(
         attempt_id=attempt_id,
-        status=fields.need("status", names.one_of(_ENDINGS)),
+        status=fields.need("status", names.one_of(_REPORTED)),
         error=fields.get("error", _message),
         workflow_definition=fields.get("workflow_definition", names.checked_object),
         extra_pnginfo=fields.get("extra_pnginfo", names.checked_object),

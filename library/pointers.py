@@ -138,7 +138,7 @@ def mend_current(tx: Transaction, workflow_id: str, logged: str | None) -> int:
 
 
 def is_usable(artifact: Row) -> bool:
-    """Whether its state allows it downstream. The bytes themselves are `artifacts.check_bytes`'s matter."""
+    """Whether its state allows it downstream. The bytes themselves are `artifacts.require_usable`'s matter."""
     present = artifact["bytes_removed_at"] is None and artifact["deleted_at"] is None
     return present and artifact["approval_status"] in USABLE
 

@@ -1,12 +1,13 @@
-"""Owns which row a shortened id means: its first eight characters or more, where they are of one row only."""
+"""Owns which row a shortened id or a name means. An id may be shortened to eight characters that one row only has."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..db import models
-from ..db.querying import all_tuples
+from ..db.querying import all_tuples, first_row
 from ..errors import Invalid, NotFound
 from . import identities
 
@@ -26,6 +27,24 @@ def artifact_id(library: Library, text: str) -> str:
         Invalid: it is no beginning of an id, or of several. NotFound: of none.
     """
     return find(library, text, ("artifact",))[1]
+
+
+def find_chain(library: Library, word: str) -> str:
+    """The id of the chain that a word means: its name (the newest run of it), else its id, or the beginning of it.
+
+    Raises:
+        NotFound: there is none. Invalid: several chains' ids begin so.
+    """
+    chain = models.Chain
+    with library.reading():
+        called = chain.select(chain.id).where((chain.name == word) & chain.deleted_at.is_null())
+        newest = first_row(called.order_by(chain.started_at.desc(), chain.id.desc()))
+    if newest is not None:
+        return str(newest["id"])
+    if _PREFIX.match(word.strip().lower()) is not None:
+        with suppress(NotFound):
+            return find(library, word, ("chain",))[1]
+    raise NotFound(f"no chain is called {word!r}, and no id begins so")
 
 
 def find(

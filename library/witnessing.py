@@ -25,7 +25,7 @@ ACTOR = "comfyui"
 """The actor of what a prompt brought about of which nobody said who asked for it."""
 
 IMPORT = "`artifact-db import` finds the files that it saved"
-ENDED = f"ComfyUI ended while this prompt ran: {IMPORT} in ComfyUI's output folder"
+DIED = f"ComfyUI ended while this prompt ran: {IMPORT} in ComfyUI's output folder"
 CLEARED = f"ComfyUI's history was cleared before this prompt was recorded: {IMPORT} in ComfyUI's output folder"
 UNSEEN = "ComfyUI ended before the end of this prompt was written down"
 
@@ -46,7 +46,7 @@ def promised(run: runs.Run) -> dict[str, Any]:
 
 def complete(library: Library, intent: Intent) -> None:
     """Whoever wrote the intent is gone: mark its prompt, unless its end is in the record."""
-    mark_lost(library, runs.Run(**intent.record["run"]), ENDED)
+    mark_lost(library, runs.Run(**intent.record["run"]), DIED)
 
 
 def mark_lost(library: Library, run: runs.Run, message: str) -> None:
@@ -78,4 +78,4 @@ def settle_left(library: Library, server_address: str, *, before: str, known: Ca
     if not lost:
         return 0
     with library.writing(by) as tx:
-        return sum(attempts.finish_all(tx, server_address, prompt_id, "outcome_unknown", ENDED) for prompt_id in lost)
+        return sum(attempts.finish_all(tx, server_address, prompt_id, "outcome_unknown", DIED) for prompt_id in lost)

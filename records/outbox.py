@@ -234,7 +234,7 @@ def _handover(intent: Intent) -> dict[str, Any] | None:
     """What an intent says, in the contract's words; None where these have none for it."""
     body = intent.record
     if intent.kind == witnessing.KIND:
-        lost = {"status": "outcome_unknown", "error": witnessing.ENDED}
+        lost = {"status": "outcome_unknown", "error": witnessing.DIED}
         return {"run": body["run"], "ending": lost}
     if intent.kind != recording.KIND or any(_says_more(output) for output in body["outputs"]) or not body["run"]:
         return None

@@ -525,6 +525,7 @@ CALLS: dict[str, Call] = {
         lambda s, workflow_id: pointing.fix_pointers(s.library, [workflow_id], actor=BY), Scene.moved
     ),
     "prefixes.artifact_id": reads(lambda s: prefixes.artifact_id(s.library, s.usable.id)),
+    "prefixes.find_chain": reads(lambda s: prefixes.find_chain(s.library, "film")),
     "prefixes.find": reads(lambda s: prefixes.find(s.library, s.chain_id)),
     "proving.prove_log": reads(lambda s: proving.prove_log(s.library, None, unheard)),
     "proving.prove_anchor": reads(lambda s: proving.prove_anchor(s.library, 1, "0" * 64, "2026-11-22T00:00:00.000Z")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Workflow
 from comfyui_artifact_db.servers import Temporal as TemporalServer
 from comfyui_servers_that import SUCCESS, ComfyUI, serving
 from making import png
+from waiting import until
 from working import a_worker
 
 GRAPH = {
@@ -40,14 +40,6 @@ def step(step_id: str, *after: str, **more: Any) -> dict[str, Any]:
         **more,
         "parameters": {**loads, **more.get("parameters", {})},
     }
-
-
-def until(look: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Ask again and again until the answer is true."""
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 class Studio:

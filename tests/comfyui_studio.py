@@ -6,13 +6,12 @@ import io
 import json
 import os
 import sqlite3
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import contract
 import invariants
@@ -22,25 +21,12 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_graphs import Graph, Node
 from PIL import Image
+from waiting import SECONDS, until
 
 from devtools.environment import ComfyUI, comfyui
 from devtools.servers import ComfyServer, free_port
 
-T = TypeVar("T")
-
 PACK = Path(__file__).resolve().parent / "comfyui_pack"
-
-SECONDS = 20.0
-"""How long anything may take before a test gives up on it."""
-
-
-def until(look: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Ask again and again until the answer is true; returns it."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def pixels(data: bytes) -> tuple[str, tuple[int, int], bytes]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
+from waiting import until
 
 SECONDS = 15_000
 expect.set_options(timeout=SECONDS)
@@ -148,15 +147,6 @@ class Screen:
     def shown(self) -> None:
         """Wait until the picture is there."""
         until(lambda: self.page.evaluate("document.querySelector('.adb-picture')?.naturalWidth > 0"))
-
-
-def until(look: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Ask again and again until the answer is true; returns it."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def serious(screen: Screen, within: str = "html") -> list[str]:

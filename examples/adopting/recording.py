@@ -34,12 +34,17 @@ class Recording:
     def _ask(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if self._hub is None:
             return {}
+        try:
+            return self._answer(method, self._hub + path, body)
+        except Exception as error:  # whatever it is, also what is no answer of a hub: the script matters more
+            print(f"not recorded: {error}", file=sys.stderr)
+            return {}
+
+    def _answer(self, method: str, url: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self._hub + path, json.dumps(body).encode(), headers, method=method)
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return dict(json.load(answer))
-        except (OSError, ValueError) as error:
-            told = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
-            print(f"not recorded: {told}", file=sys.stderr)
-            return {}
+        except urllib.error.HTTPError as error:
+            raise OSError(error.read().decode(errors="replace")) from error

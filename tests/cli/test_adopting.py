@@ -90,11 +90,14 @@ def test_options_of_a_folder_are_refused_for_a_bundle(shell: Shell) -> None:
     assert "are for folders" in done.stderr
 
 
-def test_a_wrong_tag_is_said_in_one_line(shell: Shell, outputs: Path) -> None:
-    done = shell.run("import", "output", "--tag", "a,b")
-    assert done.returncode == 1
-    assert "a tag has no commas" in done.stderr
-    assert listed(shell) == []
+@pytest.mark.parametrize("also", [(), ("--dry-run",)])
+def test_a_wrong_tag_is_said_in_one_line_before_the_folder_is_looked_at(
+    shell: Shell, outputs: Path, also: tuple[str, ...]
+) -> None:
+    done = shell.run("import", "output", "--tag", "a,b", *also)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "artifact-db: tag: a tag has no commas and no line breaks\n"
+    assert not shell.data.exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

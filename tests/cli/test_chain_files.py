@@ -50,8 +50,16 @@ def test_what_is_wrong_is_told_with_lines(shell: Shell) -> None:
 
 def test_a_file_that_is_not_there_is_one_line(shell: Shell) -> None:
     done = shell.run("chain", "check", "none.yaml")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "artifact-db: none.yaml cannot be read: No such file or directory\n"
+
+
+def test_a_chain_that_is_wrong_is_no_unusable_argument_and_a_parameter_without_a_value_is_one(shell: Shell) -> None:
+    (shell.home / "film.yaml").write_text(RIGHT)
+    done = shell.run("chain", "run", "film.yaml", "--param", "width")
+    assert (done.returncode, done.stderr) == (2, "artifact-db: --param width: write NAME=VALUE\n")
+    (shell.home / "film.yaml").write_text(RIGHT.replace("gpu-a", "gpu-z"))
+    assert shell.run("chain", "run", "film.yaml").returncode == 1
 
 
 def test_the_schema_is_printed_for_editors(shell: Shell) -> None:

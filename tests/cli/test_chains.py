@@ -160,18 +160,18 @@ def test_a_chain_is_run_again_from_a_step(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (("run", "film.yaml", "--param", "prompt"), "--param prompt: write NAME=VALUE"),
-        (("run", "film.yaml", "--param", "promt=x"), "the chain has no parameter 'promt' (it has prompt, source)"),
-        (("run", "film.yaml", "--param", "source=none.png"), "there is no file"),
-        (("status", "nothing here"), "is no id"),
-        (("resume", "01234567"), "no chain 01234567"),
+        (("run", "film.yaml", "--param", "prompt"), 2, "--param prompt: write NAME=VALUE"),
+        (("run", "film.yaml", "--param", "promt=x"), 2, "the chain has no parameter 'promt' (it has prompt, source)"),
+        (("run", "film.yaml", "--param", "source=none.png"), 2, "there is no file"),
+        (("status", "nothing here"), 1, "no chain is called 'nothing here', and no id begins so"),
+        (("resume", "01234567"), 1, "no chain is called '01234567', and no id begins so"),
     ],
 )
-def test_what_is_wrong_is_one_line(home: Home, arguments: tuple[str, ...], message: str) -> None:
+def test_what_is_wrong_is_one_line(home: Home, arguments: tuple[str, ...], code: int, message: str) -> None:
     done = home.shell.run("chain", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert chains.list_chains(home.library, pages.Ask(1, None)).items == []

@@ -80,7 +80,7 @@ def test_arguments_that_make_no_sense_are_said_and_the_exit_code_is_2(
 def test_an_unknown_chain_is_said(studio: Studio, shell: Shell) -> None:
     done = shell.run("export", "nothing", "--to", "out")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "artifact-db: no chain is called 'nothing'"
+    assert done.stderr.splitlines()[-1] == "artifact-db: no chain is called 'nothing', and no id begins so"
 
 
 def test_a_bundle_travels_to_another_hub_once(studio: Studio, shell: Shell, other: Shell) -> None:

@@ -61,7 +61,8 @@ def test_a_list_takes_the_filters_of_the_route(shell: Shell, library: Library, p
     chain = workflows.get_workflow(library, one.workflow_id).chain_id
     assert chain is not None
     assert ids(shell, "--status", "pending") == [two.id]
-    assert ids(shell, "--chain", chain) == [two.id, one.id]
+    for word in (chain, chain[:8], "film"):
+        assert ids(shell, "--chain", word) == [two.id, one.id]
     assert ids(shell, "--step", "frame") == [one.id]
     assert ids(shell, "--tag", "hero") == [one.id]
     assert ids(shell, "--queue") == [two.id]
@@ -73,7 +74,7 @@ def test_a_list_takes_the_filters_of_the_route(shell: Shell, library: Library, p
     assert not os.path.isabs(told["local_path"])
 
 
-@pytest.mark.parametrize("arguments", [("--limit", "0"), ("--limit", "x"), ("--status", "nice"), ("--chain", "film")])
+@pytest.mark.parametrize("arguments", [("--limit", "0"), ("--limit", "x"), ("--status", "nice")])
 def test_a_wrong_filter_is_an_unusable_argument(shell: Shell, arguments: tuple[str, ...]) -> None:
     done = shell.run("list", *arguments)
     assert done.returncode == 2

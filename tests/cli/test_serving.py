@@ -6,8 +6,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +14,7 @@ import pytest
 import requests
 from commanding import ROOT, Shell
 from making import png
+from waiting import until
 
 ENDING = [signal.SIGTERM, signal.SIGINT]
 by_signal = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to end a program kindly")
@@ -41,14 +40,6 @@ def test_it_serves_from_a_clean_folder_until_it_is_told_to_stop(shell: Shell, ho
     assert staged(shell) == []
     assert {path.name for path in shell.data.iterdir()} >= {"artifacts.db", "store"}
     assert [path.name for path in shell.home.iterdir()] == ["config"], "nothing where it was started"
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    pytest.fail("it never came to be")
 
 
 @by_signal

@@ -93,5 +93,6 @@ def test_on_a_terminal_it_asks(shell: Shell, library: Library, chain_id: str, sa
     assert len(chains.list_chains(library, pages.Ask(), trash=True).items) == left
 
 
-def test_a_time_that_is_none_is_refused(shell: Shell) -> None:
+def test_a_time_or_an_id_that_is_none_is_refused(shell: Shell) -> None:
     assert shell.run("trash", "empty", "--older-than", "soon").returncode == 2
+    assert shell.run("trash", "undelete", "xx").returncode == 2

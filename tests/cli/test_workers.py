@@ -108,4 +108,4 @@ def test_without_temporalio_a_worker_says_in_one_line_what_to_install(shell: She
     done = shell.run("worker", PYTHONPATH=str(package.parent))
     assert (done.returncode, done.stdout) == (1, "")
     needed = "a worker needs temporalio (as if it were not installed)"
-    assert done.stderr == f'artifact-db: {needed}: pip install "comfyui-artifact-db[temporal]"\n'
+    assert done.stderr == f'artifact-db: {needed}: pip install "temporalio>=1.20,<2"\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import shlex
 import shutil
@@ -16,12 +17,14 @@ from certifying import authority
 from comfyui_artifact_db.client import Problem, connect
 from commanding import ROOT, Shell
 from proxies import nginx
+from sources import OUTSIDE, modules
 
 from devtools.pictures import photo
 from devtools.servers import free_port
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
+CONTAINER = DEPLOY / "Containerfile"
 PROGRAM = "/opt/artifact-db/bin/artifact-db"
 
 
@@ -146,8 +149,33 @@ def test_units_start_commands_that_there_are(unit: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("file", [*UNITS, CONTAINER], ids=lambda file: file.name)
+def test_a_hub_starts_on_an_empty_folder_as_each_of_them_starts_it(file: Path, tmp_path: Path) -> None:
+    environment = dict(re.findall(r"^(?:Environment=|ENV )(\w+)=(.+)$", file.read_text(), re.MULTILINE))
+    home = tmp_path / "home"
+    lasting = tmp_path / "var" / "lib" / "artifact-db"
+    for folder in (home, lasting):
+        folder.mkdir(parents=True)
+    here = {name: value.replace("/var/lib", str(lasting.parent)) for name, value in environment.items()}
+    with Shell(home).serving(**here) as hub:
+        assert hub.get("/chains").json()["items"] == []
+    assert {path.name for path in lasting.iterdir()} >= {"artifacts.db", "store"}
+    assert list(home.iterdir()) == []
+
+
+def test_the_commands_of_the_guide_are_for_the_database_of_its_hub() -> None:
+    unit = (DEPLOY / "artifact-db.service").read_text()
+    told = dict(re.findall(r"^(User|Environment)=(.+)$", unit, re.MULTILINE))
+    guide = (ROOT / "docs" / "running.md").read_text()
+    (called,) = re.findall(r"^alias artifact-db='(.+)'$", guide, re.MULTILINE)
+    assert called == f"sudo -u {told['User']} {told['Environment']} {PROGRAM}"
+    first = re.search(r"^artifact-db ", guide, re.MULTILINE)
+    assert first is not None
+    assert guide.index("alias artifact-db=") < first.start()
+
+
 def test_the_container_is_made_of_what_is_there() -> None:
-    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    lines = CONTAINER.read_text().splitlines()
     steps = [line.partition(" ") for line in lines if line and not line.startswith("#")]
     told = {word: rest for word, _, rest in steps}
     project = (ROOT / "pyproject.toml").read_text()
@@ -156,3 +184,17 @@ def test_the_container_is_made_of_what_is_there() -> None:
     assert told["ENTRYPOINT"] == '["artifact-db"]'
     assert 'artifact-db = "comfyui_artifact_db.cli.main:main"' in project
     assert '"serve"' in told["CMD"]
+
+
+def test_what_is_not_installed_is_not_copied_into_the_container() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    left_out = [line for line in lines if not line.startswith("#")]
+
+    def is_copied(name: str) -> bool:
+        return not any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out)
+
+    parts = {path.split("/")[0] for path in modules()} | {"pyproject.toml", "README.md", "LICENSE", "py.typed"}
+    parts |= {"web", "locales", "example_workflows"}
+    assert [name for name in sorted(parts) if not is_copied(name)] == []
+    of_no_use = OUTSIDE - {"web", "example_workflows"} | {".git", ".cache", "docs"}
+    assert [name for name in sorted(of_no_use) if is_copied(name)] == []

@@ -51,6 +51,27 @@ def test_one_that_nobody_has_is_not_found(library: Library) -> None:
             prefixes.find(library, text)
 
 
+def test_a_chain_is_meant_by_its_name_or_its_id_or_the_beginning_of_it(library: Library) -> None:
+    other = "abcdef01-0000-4000-8000-000000000000"
+    chains.create_chain(library, id=other, name="a long name", actor="ann")
+    for word in ("a long name", other, other.upper(), "abcdef01", "abcdef01-0000"):
+        assert prefixes.find_chain(library, word) == other
+    assert prefixes.find_chain(library, "film") == CHAIN.format("b"), "of several runs the newest"
+    with pytest.raises(Invalid, match="several"):
+        prefixes.find_chain(library, "12345678")
+
+
+@pytest.mark.parametrize("word", ["a long name", "01a217e9-bffe", "deadbeef-0000-4000-8000-000000000000", "short", ""])
+def test_a_word_that_means_no_chain_is_told_as_one(library: Library, word: str) -> None:
+    with pytest.raises(NotFound, match=f"no chain is called '{word}', and no id begins so"):
+        prefixes.find_chain(library, word)
+
+
+def test_a_name_goes_before_the_beginning_of_an_id(library: Library) -> None:
+    called = chains.create_chain(library, name="12345678", actor="ann")[0]
+    assert prefixes.find_chain(library, "12345678") == called.id
+
+
 def test_it_is_answered_by_the_index(library: Library) -> None:
     with library.reading():
         plan = library.database.engine.execute_sql(

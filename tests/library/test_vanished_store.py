@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -23,6 +22,7 @@ from comfyui_artifact_db.storage.identities import ID_FILE, identity
 from making import Pictures
 from reviewing import edit
 from small_disks import Removable
+from waiting import until
 
 Open = Callable[[], Library]
 
@@ -44,13 +44,6 @@ def opened(config: Config) -> Iterator[Open]:
     yield start
     for library in opened:
         library.close()
-
-
-def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def missing_ids(config: Config) -> list[str]:

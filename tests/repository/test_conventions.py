@@ -69,6 +69,31 @@ def test_a_file_has_one_idea(path: str) -> None:
     assert not set(Path(path).with_suffix("").parts) & {"utils", "helpers", "manager", "base", "common"}
 
 
+def test_the_architecture_names_every_module_and_every_suite() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    owners = text[text.index("## Who owns what") : text.index("## The way of a picture")]
+    named = set(re.findall(r"\w+", owners))
+    # A module of `cli` is called after its command, and migrations are numbered.
+    files = [Path(path) for path in modules() if not path.startswith(("cli/", "db/migrations/", "_"))]
+    files += sorted((ROOT / "web" / "js").rglob("*.*js"))
+    assert [str(path) for path in files if path.stem != "__init__" and path.stem not in named] == []
+    suites = {path.parent for path in (ROOT / "tests").rglob("test_*.py")} | {ROOT / "tests" / "js"}
+    assert [path.name for path in sorted(suites) if path.name != "tests" and f"`tests/{path.name}`" not in text] == []
+
+
+def test_every_error_is_in_the_tree_or_below_it() -> None:
+    tree = ast.get_docstring(modules()["errors.py"]) or ""
+    known = set(re.findall(r"^class (\w+)\(", (ROOT / "errors.py").read_text(encoding="utf-8"), re.MULTILINE))
+    told = set(re.findall(r"\w+", tree))
+    for path, module in modules().items():
+        for node in module.body:
+            if path != "client/problems.py" and isinstance(node, ast.ClassDef):
+                bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
+                if bases & known:
+                    known.add(node.name)
+    assert sorted(known - told) == []
+
+
 def test_loggers_have_literal_names() -> None:
     for path, tree in modules().items():
         for node in ast.walk(tree):

@@ -8,6 +8,7 @@ from typing import Any
 
 import comfyui_artifact_db
 import pytest
+from comfyui_artifact_db.library import examining
 from sources import OUTSIDE, ROOT
 
 if sys.version_info >= (3, 11):
@@ -86,6 +87,15 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency(project: 
     assert imported - of_others - {"tomllib"} <= wanted
     assert {called.get(re.split(r"[<>=!;\[ ]", d)[0].lower(), re.split(r"[<>=!;\[ ]", d)[0].lower())
             for d in project["project"]["dependencies"]} <= imported | {"tomli"}  # fmt: skip
+
+
+def test_doctor_tells_the_versions_of_what_is_needed_and_how_to_install_what_only_workers_need(
+    project: dict[str, Any],
+) -> None:
+    needed = [line for line in project["project"]["dependencies"] if "python_version" not in line]
+    assert sorted(examining.DEPENDENCIES) == sorted(re.split(r"[<>=!;\[ ]", line)[0] for line in needed)
+    (temporalio,) = project["project"]["optional-dependencies"]["temporal"]
+    assert f'pip install "{temporalio}"' == examining.INSTALL_TEMPORALIO
 
 
 def test_there_is_one_version(project: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import { lines } from "./drawing.mjs";
 import { el, icon } from "./dom.mjs";
 import { progressOf } from "./progress.mjs";
 import { elapsed, standingBadge } from "./standing.mjs";
-import { CARD } from "./steps.mjs";
+import { CARD, isUnderWay } from "./steps.mjs";
 
 /**
  * @param {any[]} steps @param {any} arranged @param {import("./chain_view.mjs").ChainView} view
@@ -56,7 +56,7 @@ function card(step, { x, y }, view) {
 /** How long its newest workflow runs or ran, as far as that is known. */
 export function takes({ workflow, state }) {
   if (!workflow || ["skipped", "cancelled", "waiting"].includes(state)) return null;
-  const running = ["queued", "executing"].includes(workflow.status);
+  const running = isUnderWay(workflow);
   if (!running && !workflow.completed_at) return null;
   return elapsed(workflow.queued_at, running ? null : workflow.completed_at);
 }

@@ -5,7 +5,7 @@
 import { Problem } from "./client.mjs";
 import { button, el, fill, icon, refill } from "./dom.mjs";
 import { chainBadge, dot, elapsed, statusOf } from "./standing.mjs";
-import { isOver } from "./steps.mjs";
+import { isOver, isUnderWay } from "./steps.mjs";
 import { when } from "./words.mjs";
 
 const STATES = ["awaiting_approval", "failed", "completed", "cancelled"];
@@ -146,7 +146,7 @@ export class ChainList {
     if (chain.status === "failed" && chain.error_message) return [chain.error_message];
     if (isOver(chain)) return [];
     const running = steps
-      .filter((step) => ["queued", "executing"].includes(step.status))
+      .filter(isUnderWay)
       .map((step) => t(step.server_address ? "chains.runs_on" : "chains.runs", { step: name(step), server: step.server_address }));
     const waiting = steps.filter((step) => step.status === "awaiting_approval").map((step) => t("chains.waits", { step: name(step) }));
     return [...running, ...waiting].slice(0, 3);

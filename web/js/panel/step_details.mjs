@@ -7,7 +7,7 @@ import { button, el } from "./dom.mjs";
 import { differences, written } from "./parameters.mjs";
 import { progressOf } from "./progress.mjs";
 import { elapsed, standingBadge } from "./standing.mjs";
-import { canRerunFrom } from "./steps.mjs";
+import { canRerunFrom, isUnderWay } from "./steps.mjs";
 import { when } from "./words.mjs";
 
 /** @param {any} step @param {any} details its workflow with its attempts; null while they are not known */
@@ -47,7 +47,7 @@ function actions(step, details, view) {
     made.push(button("check", { label: t("step.ask"), text: t("step.ask"), onclick, primary: true, does: "decide" }));
   }
   if (!chain.drive || !view.may("record") || !step.workflow || !details) return made;
-  const running = ["queued", "executing"].includes(details.attempts[0]?.status);
+  const running = isUnderWay(details.attempts[0]);
   if (!running && chain.status !== "cancelled" && step.state !== "skipped") {
     made.push(button("retry", { label: t("step.retry"), text: t("step.retry"), keys: "t", onclick: () => view.runAgain("retry"), does: "retry" }));
   }
@@ -83,7 +83,7 @@ function attempts(details, view) {
             el("b", {}, t("step.attempt", { n: attempt.number })),
             standingBadge("step", attempt.status, t),
             el("span", {}, attempt.server_address),
-            elapsed(attempt.queued_at, attempt.completed_at ?? (["queued", "executing"].includes(attempt.status) ? null : attempt.updated_at)),
+            elapsed(attempt.queued_at, attempt.completed_at ?? (isUnderWay(attempt) ? null : attempt.updated_at)),
             el("time", { dateTime: attempt.queued_at, title: attempt.queued_at }, when(attempt.queued_at, language)),
           ),
           attempt.error_message ? el("p", { class: "adb-why" }, attempt.error_message) : null,

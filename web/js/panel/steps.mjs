@@ -8,11 +8,17 @@ export const CARD = { width: 124, height: 148 };
 const PITCH = { x: 144, y: 184 };
 
 const OVER = new Set(["completed", "failed", "cancelled"]);
+const UNDER_WAY = new Set(["queued", "executing"]);
 const FOR_A_PERSON = new Set(["awaiting_approval", "rejected", "unusable"]);
 
 /** Whether a chain goes on by itself no more. */
 export function isOver(chain) {
   return OVER.has(chain.status);
+}
+
+/** Whether the prompt of a workflow or an attempt waits or runs; of none it does not. */
+export function isUnderWay(one) {
+  return UNDER_WAY.has(one?.status);
 }
 
 /**
