@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import DatabaseError
 
 from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
+from ..storage.files import store_errors
 from ..storage.local import Intent
 from . import adopting, artifacts, attempts, emptying, importing, recording, witnessing
 from .repeats import Repeated
@@ -131,6 +132,14 @@ class Deferred:
             thread.join(timeout=30)
 
     def _work(self, library: Library) -> None:
+        try:
+            self._see_to_all(library)
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None  # The next that has to wait begins another.
+
+    def _see_to_all(self, library: Library) -> None:
         tries = 0
         while True:
             self._wake.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -183,8 +192,9 @@ def recover_abandoned(library: Library) -> int:
                     break
                 done += 1
             _settle(library, intents[:done])
-    except StoreFailed as error:
-        logger.warning("interrupted records wait: %s", error)
+    except Exception as error:
+        # Whatever it is, it must not keep anybody from what is recorded.
+        logger.warning("interrupted records wait: %r", error)
         library.deferred.look_again(library)
     if done:
         logger.info("recovered %d interrupted record(s)", done)
@@ -232,6 +242,23 @@ def _withdraw(library: Library, intent: Intent) -> ArtifactDBError | None:
     return None
 
 
+def _keep(library: Library, intent: Intent) -> None:
+    """Do what an intent promises, unless it was done before."""
+    if intent.kind in _MADE and library.store.missing(intent):
+        with library.reading():
+            unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
+            if len(unnamed) == len(intent.placements):
+                recording.refuse_deleted(_MADE[intent.kind](intent.record))
+        if len(unnamed) < len(intent.placements):
+            # It was committed; what no row names was here before, and its removal was under way.
+            library.store.delete(*unnamed)
+            library.store.fulfilled(intent)
+            return
+    library.store.place(intent)
+    _COMPLETIONS[intent.kind](library, intent)
+    library.store.fulfilled(intent)
+
+
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
     """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None.
 
@@ -239,19 +266,8 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
         StoreFailed: it cannot be set aside or withdrawn.
     """
     try:
-        if intent.kind in _MADE and library.store.missing(intent):
-            with library.reading():
-                unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
-                if len(unnamed) == len(intent.placements):
-                    recording.refuse_deleted(_MADE[intent.kind](intent.record))
-            if len(unnamed) < len(intent.placements):
-                # It was committed; what no row names was here before, and its removal was under way.
-                library.store.delete(*unnamed)
-                library.store.fulfilled(intent)
-                return None
-        library.store.place(intent)
-        _COMPLETIONS[intent.kind](library, intent)
-        library.store.fulfilled(intent)
+        with store_errors("completing an interrupted record"):
+            _keep(library, intent)
     except (Repeated, recording.Deleted):
         # Its client asked again before we came to it, and was answered; or it was complete, and some of it deleted
         # since: what no row names nobody knows of.
@@ -263,8 +279,8 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
             return None
         logger.warning("an interrupted record waits: %s", error)
         return error
-    except (ArtifactDBError, DatabaseError, KeyError, TypeError, ValueError) as error:
-        # The rules refuse it, or it was written by another release.
+    except Exception as error:
+        # The rules refuse it, or it was written by another release: whatever it is, it must not hold up the others.
         logger.error("an interrupted record cannot be completed and is in quarantine: %r", error)
         library.store.quarantine(intent)
     return None

@@ -42,7 +42,12 @@ class FileState:
 
     @classmethod
     def of(cls, result: os.stat_result) -> FileState:
-        return cls(result.st_size, result.st_mtime_ns, _signed(result.st_ino))
+        return cls(result.st_size, kept_time(result.st_mtime_ns), _signed(result.st_ino))
+
+
+def kept_time(nanoseconds: int) -> int:
+    """A file's time as SQLite keeps it: its integers end in the year 2262, and the times of file systems do not."""
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
 
 
 def _signed(inode: int) -> int:

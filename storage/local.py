@@ -352,12 +352,13 @@ class Store:
 
     def _intents(self, folder: Path) -> list[Intent]:
         found = []
-        for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
-            if (intent := self.intent(path)) is not None:
-                found.append(intent)
-            elif path.exists():
-                # Torn by a crash before its fsync returned.
-                os.rename(path, self.root / QUARANTINE / path.name)
+        with store_errors("looking for interrupted records"):
+            for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+                if (intent := self.intent(path)) is not None:
+                    found.append(intent)
+                elif path.exists():
+                    # Torn by a crash before its fsync returned.
+                    os.rename(path, self.root / QUARANTINE / path.name)
         return found
 
     def _placement(
