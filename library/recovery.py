@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.files import store_errors
 from ..storage.local import Intent
 from . import adopting, artifacts, attempts, emptying, importing, recording, witnessing
+from .adopting_rows import Outcome
 from .repeats import Repeated
 
 if TYPE_CHECKING:
@@ -64,12 +65,21 @@ class Deferred:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, library: Library, intent: Intent, reason: str) -> None:
-        """Complete an intent later. `reason` says why the database could not be asked."""
+    def add(self, library: Library, intent: Intent, reason: str | None) -> None:
+        """Complete an intent later. `reason` says why the database could not be asked; None: that is not why."""
         with self._lock:
+            if reason is not None or not self._waiting:
+                self._away = reason
             self._waiting.append(intent.path)
-            self._away = reason
             self._see_to_it(library)
+
+    def fulfil(self, library: Library, intent: Intent, unneeded: Sequence[str] = ()) -> None:
+        """Tidy up after an intent whose rows are committed; where the store refuses that, later: nobody has failed."""
+        try:
+            library.store.fulfilled(intent, unneeded)
+        except StoreFailed as error:
+            logger.warning("what is left of a record is tidied up later: %s", error)
+            self.add(library, intent, None)
 
     @contextmanager
     def unless_withdrawn(self, library: Library, intent: Intent, *, keep: bool = False) -> Iterator[None]:
@@ -255,8 +265,9 @@ def _keep(library: Library, intent: Intent) -> None:
             library.store.fulfilled(intent)
             return
     library.store.place(intent)
-    _COMPLETIONS[intent.kind](library, intent)
-    library.store.fulfilled(intent)
+    done = _COMPLETIONS[intent.kind](library, intent)
+    unneeded = done.unneeded if isinstance(done, recording.Recorded | Outcome) else ()
+    library.store.fulfilled(intent, unneeded)
 
 
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:

@@ -277,8 +277,9 @@ class Store:
             for placement in intent.placements
         )
 
-    def fulfilled(self, intent: Intent) -> None:
-        """The rows are committed: the intent has done its work."""
+    def fulfilled(self, intent: Intent, unneeded: Sequence[str] = ()) -> None:
+        """The rows are committed: the intent has done its work, and those of its files that no row names go first."""
+        self.delete(*unneeded)
         with store_errors("tidying up"):
             remove(intent.path)
 
