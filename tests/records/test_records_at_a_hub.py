@@ -36,6 +36,7 @@ from comfyui_artifact_db.records import hub as hub_records
 from comfyui_artifact_db.records import hub_identity, outbox
 from comfyui_artifact_db.records.hub import HubRecorder, RefusedByHub
 from comfyui_artifact_db.records.loaded import Loaded
+from comfyui_artifact_db.storage.local import Intent
 from comfyui_studio import until
 from losing import Wire, wire
 from making import png
@@ -339,6 +340,52 @@ def test_what_the_hub_refuses_stays_here_and_what_comes_after_it_goes_by(machine
     prompt.end()
     until(lambda: attempt(library, prompt.workflow_id).status == "completed")
     assert len([name for name in left(records) if name.endswith(".part")]) == 1
+
+
+def test_whatever_goes_wrong_with_one_record_what_comes_after_it_goes_by(
+    machine: Open, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = machine()
+    prompt = Prompt(records)
+    remove, hand_over = outbox.remove, outbox._handover
+
+    def in_use(path: Path) -> None:
+        monkeypatch.setattr(outbox, "remove", remove)
+        raise PermissionError(13, "used by another process")
+
+    def unheard_of(intent: Intent) -> Any:
+        monkeypatch.setattr(outbox, "_handover", hand_over)
+        raise KeyError("outputs")
+
+    monkeypatch.setattr(outbox, "remove", in_use)
+    assert prompt.save(1).deferred is None, "the hub has it; what is left here is nobody's"
+    monkeypatch.setattr(outbox, "_handover", unheard_of)
+    with pytest.raises(RefusedByHub, match="KeyError"):
+        prompt.save(2)
+    assert prompt.save(3).deferred is None
+    assert len(all_of(library)) == 2
+    records.close()
+    again = machine()
+    until(lambda: idle(again))
+    assert len(all_of(library)) == 3
+
+
+def test_a_store_that_cannot_be_read_for_a_moment_keeps_a_record_waiting(
+    machine: Open, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = machine()
+    is_file = Path.is_file
+    failing = [OSError(5, "Input/output error")]
+
+    def broken(path: Path) -> bool:
+        if path.suffix == ".part" and failing:
+            raise failing.pop()
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", broken)
+    Prompt(records).save(1)
+    until(lambda: len(all_of(library)) == 1)
+    assert not failing
 
 
 def test_what_was_deleted_for_good_meanwhile_is_not_sent_again(machine: Open, lossy: Wire, library: Library) -> None:
