@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import tracemalloc
@@ -17,18 +18,22 @@ import deleting
 import invariants
 import pytest
 from bundling import Studio, state
+from comfyui_artifact_db.comfyui_client import History
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StoreFailed
 from comfyui_artifact_db.library import (
+    adopting,
     artifacts,
     bundles,
+    capturing,
     decisions,
     events,
     exporting,
     importing,
     pages,
     preparing,
+    runs,
     trash,
     verifying,
 )
@@ -96,6 +101,40 @@ def test_an_import_has_every_row_as_it_was(studio: Studio, bundle: Path, library
     }
     invariants.check(hub)
     assert verifying.check(hub) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no files of such names")
+def test_whatever_files_and_folders_are_called_that_are_recorded_they_go_to_another_hub(
+    library: Library, hub: Library, tmp_path: Path
+) -> None:
+    long = f"{'x' * 200}/{'y' * 100}"
+    reported = [
+        *(("sub/a.txt", ""), ("a.txt", "shot:1"), ("a\nb.txt", ""), ("...a.txt", ""), ("c:a.txt", ""), ("b.txt", long)),
+        ("a\\b.txt", "day\t1"),
+    ]
+    output = tmp_path / "output"
+    for filename, subfolder in reported:
+        place = output / subfolder.replace("\\", "/") / filename
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"{subfolder}/{filename}")
+    told = [{"filename": filename, "subfolder": subfolder, "type": "output"} for filename, subfolder in reported]
+    status = {"status_str": "success", "completed": True, "messages": []}
+    history = History.of({"outputs": {"9": {"files": told}}, "status": status})
+    assert capturing.capture(library, runs.Run("gpu-a", "p1", "texts"), history, output) == len(reported)
+    for subfolder in ("shot:1", long, "day\t1"):
+        (output / subfolder / "adopted.txt").write_text(subfolder)
+    adopting.adopt(library, adopting.look_through(library, output), by="ann")
+    listed = artifacts.list_artifacts(library, pages.Ask()).items
+    assert len([one for one in listed if one.filename == "adopted.txt"]) == 3
+    for number, workflow_id in enumerate({one.workflow_id for one in listed}):
+        path = tmp_path / f"{number}.zip"
+        bundles.export_bundle(library, exporting.Root("workflow", workflow_id, "texts"), path, by="ann")
+        assert importing.import_bundle(hub, path, by="bob").added
+    assert events.text(rows(hub)["artifacts"]) == events.text(rows(library)["artifacts"])
+    assert {(one.filename, one.subfolder) for one in listed if one.output_key.startswith("9:")} == {
+        *(("a.txt", "sub"), ("a.txt", "shot:1"), ("a_b.txt", ""), ("_..a.txt", ""), ("c_a.txt", ""), ("b.txt", long)),
+        ("b.txt", "day_1/a"),
+    }
 
 
 class Between:
