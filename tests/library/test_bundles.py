@@ -17,7 +17,7 @@ from typing import Any
 import deleting
 import invariants
 import pytest
-from bundling import Studio, state
+from bundling import Studio, members, state, written
 from comfyui_artifact_db.comfyui_client import History
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
@@ -28,6 +28,7 @@ from comfyui_artifact_db.library import (
     bundles,
     capturing,
     decisions,
+    emptying,
     events,
     exporting,
     importing,
@@ -39,6 +40,7 @@ from comfyui_artifact_db.library import (
 )
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.storage.local import Intent
+from reviewing import edit
 from tampering import kept, tamper
 
 
@@ -135,6 +137,47 @@ def test_whatever_files_and_folders_are_called_that_are_recorded_they_go_to_anot
         *(("a.txt", "sub"), ("a.txt", "shot:1"), ("a_b.txt", ""), ("_..a.txt", ""), ("c_a.txt", ""), ("b.txt", long)),
         ("b.txt", "day_1/a"),
     }
+
+
+def test_no_version_is_used_again_that_went_with_the_trash_at_any_hub_on_the_way(
+    studio: Studio, library: Library, hub: Library, tmp_path: Path
+) -> None:
+    first = artifacts.get_artifact(library, studio.edited)
+    newest = edit(library, first.id)
+    trash.delete(library, newest.id, by="ann")
+    emptying.empty(library, by="ann")
+    root = exporting.find_root(library, studio.chain_id)
+    (tmp_path / "third").mkdir()
+    third = open_library(load_config(tmp_path / "third", {}))
+    for number, (source, target) in enumerate(((library, hub), (hub, third))):
+        bundles.export_bundle(source, root, tmp_path / f"{number}.zip", by="ann")
+        assert importing.import_bundle(target, tmp_path / f"{number}.zip", by="bob").added
+        invariants.check(target)
+        assert verifying.check(target) == []
+    assert [edit(at, first.id).version for at in (library, hub, third)] == [newest.version + 1] * 3
+    third.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"output_key": "9:images:0", "version": 1 << 70}, None),
+        ({"output_key": "9:images:0", "version": -5}, {"history": 7}),
+        ({"output_key": ["9"], "version": 2}, {"history": [7, "{", None, {"action": "artifact.purged", "before": []}]}),
+        ({"output_key": "9:images:0", "version": "2"}, {"history": {"action": "artifact.purged"}}),
+    ],
+)
+def test_whatever_a_bundle_says_of_emptied_versions_there_is_room_for_more(
+    studio: Studio, bundle: Path, hub: Library, tmp_path: Path, before: Any, after: Any
+) -> None:
+    found = members(bundle)
+    lines = [json.loads(line) for line in found["events.jsonl"].splitlines()]
+    event = next(line for line in lines if line["workflow_id"] == studio.workflow_ids[0])
+    event |= {"action": "artifact.purged", "before": events.text(before), "after": after and events.text(after)}
+    event["hash"] = events.event_hash(event)
+    found["events.jsonl"] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert importing.import_bundle(hub, written(found, tmp_path / "odd.zip"), by="bob").added
+    assert edit(hub, studio.edited).version > artifacts.get_artifact(hub, studio.edited).version
 
 
 class Between:
