@@ -76,7 +76,7 @@ class Deferred:
     def fulfil(self, library: Library, intent: Intent, unneeded: Sequence[str] = ()) -> None:
         """Tidy up after an intent whose rows are committed; where the store refuses that, later: nobody has failed."""
         try:
-            library.store.fulfilled(intent, unneeded)
+            library.store.fulfilled(intent, *unneeded)
         except StoreFailed as error:
             logger.warning("what is left of a record is tidied up later: %s", error)
             self.add(library, intent, None)
@@ -267,7 +267,7 @@ def _keep(library: Library, intent: Intent) -> None:
     library.store.place(intent)
     done = _COMPLETIONS[intent.kind](library, intent)
     unneeded = done.unneeded if isinstance(done, recording.Recorded | Outcome) else ()
-    library.store.fulfilled(intent, unneeded)
+    library.store.fulfilled(intent, *unneeded)
 
 
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:

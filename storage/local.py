@@ -277,7 +277,7 @@ class Store:
             for placement in intent.placements
         )
 
-    def fulfilled(self, intent: Intent, unneeded: Sequence[str] = ()) -> None:
+    def fulfilled(self, intent: Intent, *unneeded: str) -> None:
         """The rows are committed: the intent has done its work, and those of its files that no row names go first."""
         self.delete(*unneeded)
         with store_errors("tidying up"):
