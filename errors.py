@@ -27,6 +27,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "UNFORESEEN",
     "ArtifactDBError",
     "BadConfiguration",
     "Conflict",
@@ -48,6 +49,9 @@ __all__ = [
     "UnknownServer",
     "WrongFileType",
 ]
+
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What Python says of values that are not what their reader takes them for, as where another release wrote them."""
 
 
 class ArtifactDBError(Exception):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import DatabaseError
 
-from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
+from ..errors import UNFORESEEN, ArtifactDBError, StoreFailed, TooNew, Unavailable
 from ..storage.files import store_errors
 from ..storage.local import Intent
 from . import adopting, artifacts, attempts, emptying, importing, recording, witnessing
@@ -193,7 +193,7 @@ def recover_abandoned(library: Library) -> int:
     """
     done = 0
     try:
-        with library.store.abandoned() as left:
+        with store_errors("looking for interrupted records"), library.store.abandoned() as left:
             # That a prompt was lost is said of what it recorded, whose workflow has the id that its node was told.
             intents = sorted(left, key=lambda intent: intent.kind == witnessing.KIND)
             for intent in intents:
@@ -202,8 +202,8 @@ def recover_abandoned(library: Library) -> int:
                     break
                 done += 1
             _settle(library, intents[:done])
-    except Exception as error:
-        # Whatever it is, it must not keep anybody from what is recorded.
+    except (StoreFailed, *UNFORESEEN) as error:
+        # It must not keep anybody from what is recorded.
         logger.warning("interrupted records wait: %r", error)
         library.deferred.look_again(library)
     if done:
@@ -290,8 +290,8 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
             return None
         logger.warning("an interrupted record waits: %s", error)
         return error
-    except Exception as error:
-        # The rules refuse it, or it was written by another release: whatever it is, it must not hold up the others.
+    except (ArtifactDBError, DatabaseError, *UNFORESEEN) as error:
+        # The rules refuse it, or it was written by another release.
         logger.error("an interrupted record cannot be completed and is in quarantine: %r", error)
         library.store.quarantine(intent)
     return None

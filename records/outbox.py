@@ -17,7 +17,7 @@ from typing import Any
 from ..client import problems
 from ..client.asking import Backend, Call
 from ..client.problems import Problem
-from ..errors import ArtifactDBError, StoreFailed
+from ..errors import UNFORESEEN, ArtifactDBError, StoreFailed
 from ..library import recording, witnessing
 from ..storage.files import remove, store_errors
 from ..storage.local import Intent, Store
@@ -140,7 +140,7 @@ class Outbox:
                 letter.waits = letter.refused = None
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
-        except Exception as error:
+        except (ArtifactDBError, *UNFORESEEN) as error:
             letter.refused = _said(error)
         with self._changed:
             self._letters.popleft()
@@ -160,11 +160,11 @@ class Outbox:
                         self._send(intent)
                     except (*_AWAY, *_BARRED):
                         raise
-                    except Exception as error:
+                    except (ArtifactDBError, OSError, *UNFORESEEN) as error:
                         logger.debug("%s stays: %s", intent.path.name, _said(error))
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
-        except Exception as error:
+        except (ArtifactDBError, *UNFORESEEN) as error:
             return self._waits(problems.told("hub_failed", f"the hub {self._url} is none: {_said(error)}"))
         return None
 
