@@ -244,12 +244,14 @@ def _workflow(workflow_id: Any) -> Any:
 
 
 def _free_key(workflow_id: str, prefix: str) -> str:
-    table = models.Artifact
-    query = table.select(table.output_key).where(
-        (table.workflow_id == workflow_id) & table.output_key.startswith(prefix)
-    )
-    taken = [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
-    return f"{prefix}{max(taken, default=-1) + 1}"
+    """The key after the highest that begins so in this workflow, in the trash or emptied from it included."""
+    taken = [-1]
+    for table in (models.Artifact, models.PurgedVersion):
+        query = table.select(table.output_key).where(
+            (table.workflow_id == workflow_id) & table.output_key.startswith(prefix)
+        )
+        taken += [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
+    return f"{prefix}{max(taken) + 1}"
 
 
 def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None, attempt_id: str | None) -> tuple[str, str | None]:
