@@ -50,7 +50,7 @@ __all__ = [
     "WrongFileType",
 ]
 
-UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What Python says of values that are not what their reader takes them for, as where another release wrote them."""
 
 

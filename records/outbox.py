@@ -165,7 +165,7 @@ class Outbox:
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
         except (ArtifactDBError, *UNFORESEEN) as error:
-            return self._waits(problems.told("hub_failed", f"the hub {self._url} is none: {_said(error)}"))
+            return self._waits(problems.told("hub_failed", f"the hub {self._url} answers as none does: {_said(error)}"))
         return None
 
     def _learn(self) -> None:
