@@ -32,6 +32,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "UNFORESEEN",
     "ArtifactDBError",
     "BadConfiguration",
     "Conflict",
@@ -54,6 +55,9 @@ __all__ = [
     "UnknownServer",
     "WrongFileType",
 ]
+
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python says of values that are not what their reader takes them for, as where another release wrote them."""
 
 
 class ArtifactDBError(Exception):

@@ -112,6 +112,9 @@ class Database:
                 "busy_timeout": int(BUSY_TIMEOUT * 1000),
                 "journal_mode": "wal",
                 "synchronous": "full",
+                # Of macOS alone, whose fsync leaves a commit in the drive's cache.
+                "fullfsync": 1,
+                "checkpoint_fullfsync": 1,
                 "foreign_keys": 1,
                 "temp_store": "memory",
             },

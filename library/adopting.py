@@ -183,10 +183,7 @@ def complete(library: Library, intent: Intent) -> Outcome:
     record = intent.record
     files = [Adopted(**file) for file in record["files"]]
     with library.writing(record["actor"]) as tx:
-        outcome = adopting_rows.insert_all(tx, record["label"], record["tags"], files, intent.placements)
-    if outcome.unneeded:
-        library.store.delete(*outcome.unneeded)
-    return outcome
+        return adopting_rows.insert_all(tx, record["label"], record["tags"], files, intent.placements)
 
 
 def _results(
@@ -264,7 +261,7 @@ class _Group:
         with library.deferred.unless_withdrawn(library, intent):
             library.store.place(intent)
             outcome = self._again(lambda: self._complete(intent))
-        library.store.fulfilled(intent)
+        library.deferred.fulfil(library, intent, outcome.unneeded)
         return outcome
 
     def _complete(self, intent: Intent) -> Outcome:

@@ -112,7 +112,7 @@ class Taker:
 
     def _take(self, waiting: Waiting, artifact_id: str) -> Taken | Known:
         filename = names.checked_filename(waiting.found.name)
-        subfolder = names.checked_text(waiting.subfolder, "its folder", longest=4096, empty=True)
+        _, subfolder = names.labels(filename, waiting.subfolder)
         before = look(waiting.path)
         if waiting.sha256 and digest(waiting.path) == waiting.sha256:
             return Known(_settled(waiting.path, before), waiting.sha256, waiting.artifact_id)

@@ -11,7 +11,7 @@ from ..errors import ArtifactDBError
 from ..media.kinds import Kind, of_format
 from ..storage.files import Part, remove
 from ..storage.local import Placement, Store
-from . import identities
+from . import identities, names
 from .describing import described
 from .recording import NewArtifact
 
@@ -36,15 +36,16 @@ class Arrived:
         """What is recorded of it, once for its prompt."""
         output = self.output
         text_name = f"{output.node_id.replace(':', '-')}_{output.index:05}_.txt"
+        filename, subfolder = names.labels(output.filename or text_name, output.subfolder)
         return NewArtifact(
             artifact_id=self.artifact_id,
             output_key=output.output_key,
-            filename=output.filename or text_name,
+            filename=filename,
             file_type=self.kind.file_type,
             file_format=self.kind.file_format,
             metadata=self.metadata,
             node_id=output.node_id,
-            subfolder=output.subfolder,
+            subfolder=subfolder,
             comfy_folder_type=output.folder_type,
             once=True,
         )

@@ -186,7 +186,7 @@ def _keep(library: Library, staged: _Staged, record: dict[str, Any]) -> bool:
         if error.data.get("outcome_unknown"):
             staged.promised()
         raise
-    library.store.fulfilled(intent)
+    library.deferred.fulfil(library, intent)
     return added
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import Invalid
 
 MAX_NAME = 255
+MAX_FOLDERS = 4096
 MAX_TAG = 100
 MAX_REASON = 2000
 
@@ -85,14 +86,35 @@ def checked_subfolder(value: Any, field: str = "subfolder") -> str:
     Raises:
         Invalid: it is absolute, climbs with '..', or has characters that no file system takes.
     """
-    text = checked_text(value, field, empty=True).replace("\\", "/")
-    if text.startswith("/") or any(c in text for c in ":\n\t"):
+    text = checked_text(value, field, longest=MAX_FOLDERS, empty=True).replace("\\", "/")
+    if text.startswith("/") or _DRIVE.match(text) or any(c in text for c in "\n\t"):
         raise Invalid(f"{field} is below the server's input folder: no leading '/', no drive, one line", field=field)
     text = text.rstrip("/ ")
     # Windows drops blanks and dots at the end of a name: '.. ' climbs there as '..' does.
     if text and not all(part.strip(" .") for part in text.split("/")):
         raise Invalid(f"{field} has an empty, '.' or '..' part", field=field)
     return text
+
+
+def labels(filename: str, subfolder: str) -> tuple[str, str]:
+    """The name and the folder that somebody else gave a file, as `checked_filename` and `checked_subfolder` take them.
+
+    They are what ComfyUI, its nodes and its file systems allow, and no reason to record nothing: folders in the name go
+    to the folder, and what else a label cannot have becomes an underline.
+    """
+    path = unicodedata.normalize("NFC", f"{subfolder}/{filename}").replace("\\", "/")
+    *folders, name = [_label(part) for part in path.split("/") if part] or ["_"]
+    while len("/".join(folders)) > MAX_FOLDERS:
+        del folders[0]
+    return name, "/".join(folders)
+
+
+def _label(part: str) -> str:
+    text = "".join("_" if unicodedata.category(c) in ("Cc", "Cs") else c for c in part)
+    text = text.encode()[-MAX_NAME:].decode(errors="ignore").strip()
+    if text.startswith("..") or not text.strip(" ."):
+        text = f"_{text[1:]}"
+    return f"{text[0]}_{text[2:]}" if _DRIVE.match(text) else text
 
 
 def checked_object(value: Any, field: str) -> dict[str, Any]:

@@ -12,15 +12,17 @@ import json
 import marshal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..db import models
 from ..db.postponing import search_rows_last
 from ..db.querying import Statement, execute_all, inserting, setting
+from ..errors import Invalid
 from ..storage.files import store_errors
 from ..storage.local import FILES, Placement
-from . import identities
+from . import identities, names
 from .bundle_reading import lines
 from .bundles import EVENTS, EXTERNAL, TABLES
 from .events import Told, text
@@ -34,6 +36,9 @@ Row = dict[str, Any]
 _HEAVY = ("chain_definition", "workflow_definition", "parameters", "extra_pnginfo")
 _BESIDE = {"tags": "artifact_id", "lineage": "attempt_id"}
 _BATCH = 500
+_EMPTYING = "artifact.purged"
+_MOST = 1 << 53
+"""A version after which there is room for more, whatever a bundle says."""
 
 
 class Prepared:
@@ -121,15 +126,22 @@ class _Spool:
 
 
 class _History:
-    """The events of the exporting hub, by what they speak of. What speaks of nothing that is left is the root's."""
+    """The events of the exporting hub, by what they speak of. What speaks of nothing that is left is the root's.
+
+    `emptied` is the highest version of each output, by workflow and key, that went with the trash.
+    """
 
     def __init__(self, log: Path, root: str, ids: set[str]) -> None:
         self._log = log
         self._places: dict[str, list[int]] = {}
+        self.emptied: dict[tuple[str, str], int] = {}
         with log.open("rb") as file:
             for place, event in lines(file, EVENTS):
                 owner = event["entity_id"] if event["entity_id"] in ids else root
                 self._places.setdefault(owner, []).append(place)
+                for workflow_id, output_key, version in _emptied(event):
+                    key = (workflow_id, output_key)
+                    self.emptied[key] = max(version, self.emptied.get(key, 0))
 
     def of(self, entity_id: str) -> list[Row]:
         found = []
@@ -140,6 +152,27 @@ class _History:
                 told = {name: event[name] and json.loads(event[name]) for name in ("before", "after")}
                 found.append({**event, **told})
         return found
+
+
+def _emptied(event: Row) -> Iterator[tuple[str, str, int]]:
+    """Which versions of which outputs went with the trash, as an event tells, or one that it quotes."""
+    waiting: list[Any] = [event] if any(_EMPTYING in (event[name] or "") for name in ("action", "after")) else []
+    while waiting:
+        told = _object(waiting.pop())
+        quoted = _object(told.get("after")).get("history")
+        waiting += quoted if isinstance(quoted, list) else ()
+        before = _object(told.get("before"))
+        workflow_id, version = told.get("workflow_id"), before.get("version")
+        if told.get("action") == _EMPTYING and isinstance(workflow_id, str) and type(version) is int:
+            with suppress(Invalid):
+                yield workflow_id, names.checked_output_key(before.get("output_key")), min(version, _MOST)
+
+
+def _object(value: Any) -> Row:
+    """A JSON object, which an event of a log has as a text, and one that is quoted as it is; of another shape, none."""
+    with suppress(ValueError):
+        value = json.loads(value) if isinstance(value, str) else value
+    return value if isinstance(value, dict) else {}
 
 
 class _Preparation:
@@ -153,6 +186,7 @@ class _Preparation:
         self._from = origin.told()
         self._chain_id = origin.id if origin.kind == "chain" else None
         self._here: set[str] = set()
+        self._workflows: set[str] = set()
         self._beside: dict[str, list[Row]] = {}
         self._references: list[tuple[type[models.Row], str, Row]] = []
         self._pointers: list[tuple[str, str, str, str, str, str]] = []
@@ -160,6 +194,8 @@ class _Preparation:
         for table, row in read(rows):
             if table in WORDS:
                 own.add(row["id"])
+                if table == "workflows":
+                    self._workflows.add(row["id"])
             elif table in _BESIDE:
                 self._beside.setdefault(row[_BESIDE[table]], []).append(row)
             elif is_there(models.Artifact, row["id"]):
@@ -182,7 +218,14 @@ class _Preparation:
             self._insert(TABLES[table], row)
 
     def refer(self) -> None:
-        """Set what points to a row that came later, and say which pointers this hub has from now on."""
+        """Set what points to a row that came later, and say which pointers this hub has from now on.
+
+        No version is used again that went with the trash over there.
+        """
+        for (workflow_id, output_key), version in self._history.emptied.items():
+            if workflow_id in self._workflows:
+                row = {"workflow_id": workflow_id, "output_key": output_key, "version": version}
+                self._insert(models.PurgedVersion, row)
         for model, row_id, values in self._references:
             for name, value in values.items():
                 self._prepared.add_row(*setting(model, name, value, row_id))

@@ -73,11 +73,15 @@ class NewArtifact:
 
 @dataclass(frozen=True)
 class Recorded:
-    """`artifact_ids` are in the order they were given. `deferred` says why the rows are not there yet, or is None."""
+    """`artifact_ids` are in the order they were given. `deferred` says why the rows are not there yet, or is None.
+
+    `unneeded` are the places of files that no row names, since the same call came before.
+    """
 
     workflow_id: str
     artifact_ids: tuple[str, ...]
     deferred: str | None = None
+    unneeded: tuple[str, ...] = ()
 
 
 def record(
@@ -120,7 +124,7 @@ def record(
         if not keep_when_unavailable:
             raise
         return _kept(outputs, workflow_id, str(error))
-    library.store.fulfilled(intent)
+    library.deferred.fulfil(library, intent, recorded.unneeded)
     return recorded
 
 
@@ -179,11 +183,9 @@ def complete(library: Library, intent: Intent, *, interrupted: bool = False) -> 
         if ending is not None:
             attempts.end(tx, replace(ending, attempt_id=attempt_id))
         attempts.follow_current(tx, workflow_id)
-        for path, placement in zip(recorded, intent.placements, strict=True):
-            if path != placement.local_path:
-                # The same call came before: no row names this copy of its bytes.
-                library.store.delete(placement.local_path)
-    return Recorded(workflow_id, tuple(output.artifact_id for output in outputs))
+    places = [placement.local_path for placement in intent.placements]
+    unneeded = tuple(place for place, path in zip(places, recorded, strict=True) if place != path)
+    return Recorded(workflow_id, tuple(output.artifact_id for output in outputs), unneeded=unneeded)
 
 
 def refuse_deleted(artifact_ids: Sequence[str]) -> None:
@@ -242,12 +244,14 @@ def _workflow(workflow_id: Any) -> Any:
 
 
 def _free_key(workflow_id: str, prefix: str) -> str:
-    table = models.Artifact
-    query = table.select(table.output_key).where(
-        (table.workflow_id == workflow_id) & table.output_key.startswith(prefix)
-    )
-    taken = [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
-    return f"{prefix}{max(taken, default=-1) + 1}"
+    """The key after the highest that begins so in this workflow, in the trash or emptied from it included."""
+    taken = [-1]
+    for table in (models.Artifact, models.PurgedVersion):
+        query = table.select(table.output_key).where(
+            (table.workflow_id == workflow_id) & table.output_key.startswith(prefix)
+        )
+        taken += [int(key.rsplit(":", 1)[1]) for (key,) in all_tuples(query.distinct())]
+    return f"{prefix}{max(taken) + 1}"
 
 
 def _owner(tx: Transaction, workflow_id: str, run: runs.Run | None, attempt_id: str | None) -> tuple[str, str | None]:

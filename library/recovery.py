@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import DatabaseError
 
-from ..errors import ArtifactDBError, StoreFailed, TooNew, Unavailable
+from ..errors import UNFORESEEN, ArtifactDBError, StoreFailed, TooNew, Unavailable
+from ..storage.files import store_errors
 from ..storage.local import Intent
 from . import adopting, artifacts, attempts, emptying, importing, recording, witnessing
+from .adopting_rows import Outcome
 from .repeats import Repeated
 
 if TYPE_CHECKING:
@@ -63,12 +65,21 @@ class Deferred:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, library: Library, intent: Intent, reason: str) -> None:
-        """Complete an intent later. `reason` says why the database could not be asked."""
+    def add(self, library: Library, intent: Intent, reason: str | None) -> None:
+        """Complete an intent later. `reason` says why the database could not be asked; None: that is not why."""
         with self._lock:
+            if reason is not None or not self._waiting:
+                self._away = reason
             self._waiting.append(intent.path)
-            self._away = reason
             self._see_to_it(library)
+
+    def fulfil(self, library: Library, intent: Intent, unneeded: Sequence[str] = ()) -> None:
+        """Tidy up after an intent whose rows are committed; where the store refuses that, later: nobody has failed."""
+        try:
+            library.store.fulfilled(intent, *unneeded)
+        except StoreFailed as error:
+            logger.warning("what is left of a record is tidied up later: %s", error)
+            self.add(library, intent, None)
 
     @contextmanager
     def unless_withdrawn(self, library: Library, intent: Intent, *, keep: bool = False) -> Iterator[None]:
@@ -131,6 +142,14 @@ class Deferred:
             thread.join(timeout=30)
 
     def _work(self, library: Library) -> None:
+        try:
+            self._see_to_all(library)
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None  # The next that has to wait begins another.
+
+    def _see_to_all(self, library: Library) -> None:
         tries = 0
         while True:
             self._wake.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -174,7 +193,7 @@ def recover_abandoned(library: Library) -> int:
     """
     done = 0
     try:
-        with library.store.abandoned() as left:
+        with store_errors("looking for interrupted records"), library.store.abandoned() as left:
             # That a prompt was lost is said of what it recorded, whose workflow has the id that its node was told.
             intents = sorted(left, key=lambda intent: intent.kind == witnessing.KIND)
             for intent in intents:
@@ -183,8 +202,9 @@ def recover_abandoned(library: Library) -> int:
                     break
                 done += 1
             _settle(library, intents[:done])
-    except StoreFailed as error:
-        logger.warning("interrupted records wait: %s", error)
+    except (StoreFailed, *UNFORESEEN) as error:
+        # It must not keep anybody from what is recorded.
+        logger.warning("interrupted records wait: %r", error)
         library.deferred.look_again(library)
     if done:
         logger.info("recovered %d interrupted record(s)", done)
@@ -232,6 +252,24 @@ def _withdraw(library: Library, intent: Intent) -> ArtifactDBError | None:
     return None
 
 
+def _keep(library: Library, intent: Intent) -> None:
+    """Do what an intent promises, unless it was done before."""
+    if intent.kind in _MADE and library.store.missing(intent):
+        with library.reading():
+            unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
+            if len(unnamed) == len(intent.placements):
+                recording.refuse_deleted(_MADE[intent.kind](intent.record))
+        if len(unnamed) < len(intent.placements):
+            # It was committed; what no row names was here before, and its removal was under way.
+            library.store.delete(*unnamed)
+            library.store.fulfilled(intent)
+            return
+    library.store.place(intent)
+    done = _COMPLETIONS[intent.kind](library, intent)
+    unneeded = done.unneeded if isinstance(done, recording.Recorded | Outcome) else ()
+    library.store.fulfilled(intent, *unneeded)
+
+
 def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
     """Complete an intent, or set it aside where that is impossible; returns why it has to wait instead, or None.
 
@@ -239,19 +277,8 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
         StoreFailed: it cannot be set aside or withdrawn.
     """
     try:
-        if intent.kind in _MADE and library.store.missing(intent):
-            with library.reading():
-                unnamed = artifacts.unnamed([placement.local_path for placement in intent.placements])
-                if len(unnamed) == len(intent.placements):
-                    recording.refuse_deleted(_MADE[intent.kind](intent.record))
-            if len(unnamed) < len(intent.placements):
-                # It was committed; what no row names was here before, and its removal was under way.
-                library.store.delete(*unnamed)
-                library.store.fulfilled(intent)
-                return None
-        library.store.place(intent)
-        _COMPLETIONS[intent.kind](library, intent)
-        library.store.fulfilled(intent)
+        with store_errors("completing an interrupted record"):
+            _keep(library, intent)
     except (Repeated, recording.Deleted):
         # Its client asked again before we came to it, and was answered; or it was complete, and some of it deleted
         # since: what no row names nobody knows of.
@@ -263,7 +290,7 @@ def _complete(library: Library, intent: Intent) -> ArtifactDBError | None:
             return None
         logger.warning("an interrupted record waits: %s", error)
         return error
-    except (ArtifactDBError, DatabaseError, KeyError, TypeError, ValueError) as error:
+    except (ArtifactDBError, DatabaseError, *UNFORESEEN) as error:
         # The rules refuse it, or it was written by another release.
         logger.error("an interrupted record cannot be completed and is in quarantine: %r", error)
         library.store.quarantine(intent)

@@ -11,7 +11,7 @@ from comfy_execution.validation import validate_node_input
 from ..errors import Invalid
 from ..graphs.titles import title
 from ..graphs.walking import leading_to, plain
-from ..library import describing, identities, recording, runs
+from ..library import describing, identities, names, recording, runs
 from . import embedding, keeping, latents, pixels, sounds, texts, values, videos
 from .load import LOAD_NODE
 from .loaded import LOADS
@@ -138,21 +138,24 @@ class SaveToArtifactDB(io.ComfyNode):
             return keeping.keep(kept_by.store, encodings[index], embedded | ours, ids[index], places[index])
 
         kept = keeping.side_by_side(kept_by.store, keep, len(keys))
+        labels = [names.labels(result["filename"], result["subfolder"]) for result in results]
         generated = describing.generated(prompt.graph, node_id)
         outputs = [
             recording.NewArtifact(
                 artifact_id=artifact_id,
                 output_key=key,
-                filename=result["filename"],
+                filename=filename,
                 file_type=_FILE_TYPES[kind],
                 file_format=encoding.extension,
                 metadata={**file.facts, **generated},
                 node_id=node_id,
-                subfolder=result["subfolder"],
+                subfolder=subfolder,
                 status=widgets.status,
                 tags=widgets.tags,
             )
-            for artifact_id, key, result, encoding, file in zip(ids, keys, results, encodings, kept, strict=True)
+            for artifact_id, key, (filename, subfolder), encoding, file in zip(
+                ids, keys, labels, encodings, kept, strict=True
+            )
         ]
         recorded = kept_by.record(
             [(output, file.placement) for output, file in zip(outputs, kept, strict=True)],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -26,7 +27,7 @@ RATES = {
 _KILOBITS = ((95, 320), (85, 256), (70, 192), (50, 160), (30, 128), (0, 96))
 
 
-def sounds(value: dict[str, Any], file_format: str, quality: int) -> list[Encoding]:
+def sounds(value: Mapping[str, Any], file_format: str, quality: int) -> list[Encoding]:
     """One file for each sound of a batch, [count, channels, samples] of -1 to 1.
 
     flac holds 16 bits where they are enough to give the very same samples back, and 24 otherwise; wav 16 bits or 32-bit
@@ -36,7 +37,7 @@ def sounds(value: dict[str, Any], file_format: str, quality: int) -> list[Encodi
         Invalid: it has more channels than a file of this format can hold, or none.
     """
     waveform, rate = value["waveform"], int(value["sample_rate"])
-    waveform = waveform.reshape(-1, *waveform.shape[-2:])
+    waveform = waveform.reshape(math.prod(waveform.shape[:-2]), *waveform.shape[-2:])
     channels = waveform.shape[1]
     if channels not in LAYOUTS:
         raise Invalid(f"the sound has {channels} channels; 1 to {len(LAYOUTS)} can be kept", field="value")
@@ -52,12 +53,14 @@ def _write(samples: torch.Tensor, rate: int, file_format: str, quality: int, pat
         if file_format == "mp3":
             stream = add_stream(container, "libmp3lame", rate, min(len(samples), 2))
             stream.bit_rate = kilobits(quality) * 1000
+            samples = samples if samples.shape[1] else samples.new_zeros(len(samples), 1)  # It holds no sound of none.
             depth = "fltp"
         else:
             depth = _depth(samples, file_format)
             codec = {"flac": "flac", "s16": "pcm_s16le", "flt": "pcm_f32le"}
             stream = add_stream(container, codec["flac" if file_format == "flac" else depth], rate, len(samples))
             stream.codec_context.format = depth
+        container.start_encoding()  # Also of a sound without samples, of which no frame comes.
         for frame in frames(samples, rate, depth):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -112,14 +115,16 @@ def from_sound(file: BinaryIO) -> dict[str, Any]:
             if not container.streams.audio:
                 raise WrongFileType("there is no sound in the file", field="audio")
             stream = container.streams.audio[0]
-            rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+            rate, channels, duration = stream.codec_context.sample_rate, stream.codec_context.channels, stream.duration
             for frame in container.decode(stream):
                 piece = torch.from_numpy(frame.to_ndarray())
                 pieces.append(_floats(piece if frame.format.is_planar else piece.reshape(-1, channels).t()))
     except (FFmpegError, RuntimeError, ValueError) as error:
         raise WrongFileType(f"the sound cannot be read: {error}", field="audio") from error
     if not pieces:
-        raise WrongFileType("there is no sound in the file", field="audio")
+        if duration is not None:
+            raise WrongFileType("there is no sound in the file", field="audio")
+        pieces.append(torch.zeros(channels, 0))
     return {"waveform": torch.cat(pieces, dim=1).unsqueeze(0).contiguous(), "sample_rate": rate}
 
 

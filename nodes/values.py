@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,8 +90,8 @@ def kind_of(value: Any) -> Kind:
     """
     if isinstance(value, torch.Tensor) and 2 <= value.ndim <= 4:
         return IMAGE if value.ndim == 4 and 1 <= value.shape[3] <= 4 else MASK
-    if isinstance(value, dict) and isinstance(value.get("waveform"), torch.Tensor):
-        return AUDIO
+    if isinstance(value, Mapping) and isinstance(value.get("waveform"), torch.Tensor):
+        return AUDIO  # Some packs read the file only where somebody asks for it, and so give no dict.
     if isinstance(value, dict) and "samples" in value:
         return LATENT
     if isinstance(value, Input.Video):

@@ -29,7 +29,7 @@ from ..storage.identities import identify
 from ..storage.local import Intent, Placement, Store
 from .interface import Recorder
 from .loaded import Loaded
-from .outbox import Outbox
+from .outbox import Letter, Outbox
 
 logger = logging.getLogger("artifact_db.records")
 
@@ -83,19 +83,21 @@ class HubRecorder(Recorder):
     def record(
         self, outputs: Sequence[tuple[NewArtifact, Placement]], *, actor: str, workflow_id: str, run: Run
     ) -> Recorded:
-        letter = self._outbox.post(self._promise(run, outputs, actor=actor, workflow_id=workflow_id))
+        letters = self._post(run, outputs, actor=actor, workflow_id=workflow_id)
         ids = tuple(output.artifact_id for output, _ in outputs)
-        if not letter.looked_at.wait(PATIENCE):
-            self._outbox.is_slow(letter, f"the hub {self._url} has not taken the files within {PATIENCE:g} s")
-        if letter.refused is not None:
-            raise RefusedByHub(
-                f"the hub {self._url} refused the record: {letter.refused}. Nothing is lost: files and record are "
-                "kept here, `artifact-db doctor` names them, and they are sent again"
-            )
-        if letter.answer is None:
-            logger.warning("the record of %d artifact(s) waits for the hub: %s", len(ids), letter.waits)
-            return Recorded(workflow_id, ids, deferred=letter.waits)
-        return Recorded(next((one["workflow_id"] for one in letter.answer), workflow_id), ids)
+        for letter in letters:
+            if not letter.looked_at.wait(PATIENCE):
+                self._outbox.is_slow(letter, f"the hub {self._url} has not taken the files within {PATIENCE:g} s")
+            if letter.refused is not None:
+                raise RefusedByHub(
+                    f"the hub {self._url} refused the record: {letter.refused}. Nothing is lost: files and record are "
+                    "kept here, `artifact-db doctor` names them, and they are sent again"
+                )
+            if letter.answer is None:
+                logger.warning("the record of %d artifact(s) waits for the hub: %s", len(ids), letter.waits)
+                return Recorded(workflow_id, ids, deferred=letter.waits)
+        answered = [one["workflow_id"] for letter in letters for one in letter.answer or ()]
+        return Recorded(next(iter(answered), workflow_id), ids)
 
     def capture(self, run: Run, history: History, folder: Path, *, went_in: Inputs, for_good: bool) -> int:
         # What a cached node made came long before; what the hub has of this prompt already, it knows itself.
@@ -103,14 +105,12 @@ class HubRecorder(Recorder):
         arrived, missing = capturing.gather(self.store, wanted, history, folder, for_good=for_good)
         if arrived or missing:
             outputs = [(one.as_artifact(), one.placement) for one in arrived]
-            self._outbox.post(
-                self._promise(
-                    run,
-                    outputs,
-                    actor=run.requested_by or witnessing.ACTOR,
-                    workflow_id=identities.new_id(),
-                    ending=capturing.ended(history, missing, went_in),
-                )
+            self._post(
+                run,
+                outputs,
+                actor=run.requested_by or witnessing.ACTOR,
+                workflow_id=identities.new_id(),
+                ending=capturing.ended(history, missing, went_in),
             )
         return len(arrived)
 
@@ -186,7 +186,7 @@ class HubRecorder(Recorder):
         self._hub.close()
         self.store.close()
 
-    def _promise(
+    def _post(
         self,
         run: Run,
         outputs: Sequence[tuple[NewArtifact, Placement]],
@@ -194,12 +194,19 @@ class HubRecorder(Recorder):
         actor: str,
         workflow_id: str,
         ending: attempts.Ending | None = None,
-    ) -> Intent:
+    ) -> list[Letter]:
+        """Promise outputs and send them, as many together as a hub takes; the last of them tell how it ended."""
         self.witness(run)
         with self._lock:
             self._recorded.add(run.prompt_id)
-        body = recording.promised([output for output, _ in outputs], actor, workflow_id, run, ending)
-        return self.store.promise(recording.KIND, [placement for _, placement in outputs], body)
+        letters = []
+        for start in range(0, len(outputs) or 1, handovers.MOST_OUTPUTS):
+            some = outputs[start : start + handovers.MOST_OUTPUTS]
+            last = ending if start + len(some) == len(outputs) else None
+            body = recording.promised([output for output, _ in some], actor, workflow_id, run, last)
+            intent = self.store.promise(recording.KIND, [placement for _, placement in some], body)
+            letters.append(self._outbox.post(intent))
+        return letters
 
     def _post_ending(self, run: Run, ending: attempts.Ending, actor: str) -> None:
         body = recording.promised([], actor, identities.new_id(), run, ending)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 from ..client import problems
 from ..client.asking import Backend, Call
 from ..client.problems import Problem
-from ..errors import ArtifactDBError, StoreFailed
+from ..errors import UNFORESEEN, ArtifactDBError, StoreFailed
 from ..library import recording, witnessing
-from ..storage.files import remove
+from ..storage.files import remove, store_errors
 from ..storage.local import Intent, Store
 from . import hub_identity
 
@@ -131,15 +132,16 @@ class Outbox:
     def _send_one(self, letter: Letter) -> Problem | StoreFailed | None:
         """Why the first of all has to wait, or None: it is off the list."""
         try:
-            intent = self._store.intent(letter.path)
-            if intent is None:
-                logger.error("the record %s is gone, or is no longer what was written", letter.path.name)
-            letter.answer = self._send(intent) if intent is not None else []
-            letter.waits = letter.refused = None
+            with store_errors("sending a record"):
+                intent = self._store.intent(letter.path)
+                if intent is None:
+                    logger.error("the record %s is gone, or is no longer what was written", letter.path.name)
+                letter.answer = self._send(intent) if intent is not None else []
+                letter.waits = letter.refused = None
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
-        except ArtifactDBError as error:
-            letter.refused = str(error)
+        except (ArtifactDBError, *UNFORESEEN) as error:
+            letter.refused = _said(error)
         with self._changed:
             self._letters.popleft()
             letter.looked_at.set()
@@ -149,7 +151,7 @@ class Outbox:
         """Send what processes that are gone have left; returns why some of it has to wait, or None."""
         try:
             self._learn()
-            with self._store.abandoned() as intents:
+            with store_errors("sending what was left"), self._store.abandoned() as intents:
                 # That a prompt was lost is said of all that it recorded, and so after that.
                 for intent in sorted(intents, key=lambda intent: intent.kind == witnessing.KIND):
                     if self._stopped:
@@ -158,10 +160,12 @@ class Outbox:
                         self._send(intent)
                     except (*_AWAY, *_BARRED):
                         raise
-                    except ArtifactDBError as error:
-                        logger.debug("%s stays: %s", intent.path.name, error)
+                    except (ArtifactDBError, OSError, *UNFORESEEN) as error:
+                        logger.debug("%s stays: %s", intent.path.name, _said(error))
         except (*_AWAY, *_BARRED, StoreFailed) as error:
             return self._waits(error)
+        except (ArtifactDBError, *UNFORESEEN) as error:
+            return self._waits(problems.told("hub_failed", f"the hub {self._url} answers as none does: {_said(error)}"))
         return None
 
     def _learn(self) -> None:
@@ -202,8 +206,9 @@ class Outbox:
             if not isinstance(error, (*_AWAY, *_BARRED)):
                 logger.error("the hub does not take the record %s, which stays: %s", intent.path.name, error)
             raise
+        items = list(answer["items"])
         self._strike(intent)
-        return list(answer["items"])
+        return items
 
     def _file(self, intent: Intent, index: int) -> Path | None:
         """Where the bytes of an output lie: staged, or where a record that was begun without a hub has put them."""
@@ -227,7 +232,13 @@ class Outbox:
         """The promise first: a file that none names is nobody's, and is tidied up."""
         self._store.fulfilled(intent)
         for placement in intent.placements:
-            remove(intent.path.parent / placement.part)
+            with suppress(OSError):
+                remove(intent.path.parent / placement.part)
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of one that nobody foresaw, also what it is."""
+    return str(error) if isinstance(error, ArtifactDBError) else repr(error)
 
 
 def _handover(intent: Intent) -> dict[str, Any] | None:

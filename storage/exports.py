@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ..errors import StoreFailed
-from .files import CHUNK, digest, remove
+from .files import CHUNK, digest, flush, remove
 
 PASSING_SUFFIX = ".part"
 
@@ -75,7 +75,7 @@ def passing(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 def settle(file: BinaryIO) -> None:
     """Put the bytes of a file on the disk and close it."""
     file.flush()
-    os.fsync(file.fileno())
+    flush(file.fileno())
     file.close()
 
 

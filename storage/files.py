@@ -21,7 +21,7 @@ BUFFER = 256 * 1024
 if sys.platform == "darwin":
     import fcntl
 
-    def _flush(descriptor: int) -> None:
+    def flush(descriptor: int) -> None:
         # fsync on macOS leaves the bytes in the drive's cache; this does not.
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
@@ -29,7 +29,7 @@ if sys.platform == "darwin":
             os.fsync(descriptor)
 
 else:
-    _flush = os.fsync
+    flush = os.fsync
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,12 @@ class FileState:
 
     @classmethod
     def of(cls, result: os.stat_result) -> FileState:
-        return cls(result.st_size, result.st_mtime_ns, _signed(result.st_ino))
+        return cls(result.st_size, kept_time(result.st_mtime_ns), _signed(result.st_ino))
+
+
+def kept_time(nanoseconds: int) -> int:
+    """A file's time as SQLite keeps it: its integers end in the year 2262, and the times of file systems do not."""
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
 
 
 def _signed(inode: int) -> int:
@@ -74,7 +79,7 @@ def sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _flush(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -85,7 +90,7 @@ def write_durably(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        _flush(file.fileno())
+        flush(file.fileno())
 
 
 def remove(path: Path) -> None:
@@ -161,7 +166,7 @@ class Part:
         self._file.flush()
         if sys.platform != "win32":
             os.fchmod(self._file.fileno(), 0o444)
-        _flush(self._file.fileno())
+        flush(self._file.fileno())
         state = FileState.of(os.fstat(self._file.fileno()))
         self._file.close()
         if sys.platform == "win32":
@@ -212,7 +217,7 @@ class Written:
             self.read()
         descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
-            _flush(descriptor)
+            flush(descriptor)
         finally:
             os.close(descriptor)
         self.path.chmod(stat.S_IREAD if sys.platform == "win32" else 0o444)

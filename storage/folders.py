@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .files import kept_time
+
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
 SYSTEM = ("thumbs.db", "desktop.ini")
 _HIDDEN = getattr(stat, "FILE_ATTRIBUTE_HIDDEN", 2)
@@ -19,11 +21,15 @@ _HIDDEN = getattr(stat, "FILE_ATTRIBUTE_HIDDEN", 2)
 
 @dataclass(frozen=True)
 class Found:
-    """A file as `stat` tells of it: bytes, and nanoseconds since 1970."""
+    """A file as `stat` tells of it: bytes, and nanoseconds since 1970, as far as a database holds them."""
 
     name: str
     size: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, name: str, state: os.stat_result) -> Found:
+        return cls(name, state.st_size, kept_time(state.st_mtime_ns))
 
 
 @dataclass
@@ -67,8 +73,7 @@ def look(path: Path) -> Found:
     Raises:
         OSError: it is not there.
     """
-    state = os.lstat(path)
-    return Found(path.name, state.st_size, state.st_mtime_ns)
+    return Found.of(path.name, os.lstat(path))
 
 
 def _sort_in(folder: Folder, entry: os.DirEntry[str], below: list[str]) -> None:
@@ -85,7 +90,7 @@ def _sort_in(folder: Folder, entry: os.DirEntry[str], below: list[str]) -> None:
     elif stat.S_ISDIR(state.st_mode):
         below.append(entry.name)
     else:
-        folder.files.append(Found(entry.name, state.st_size, state.st_mtime_ns))
+        folder.files.append(Found.of(entry.name, state))
 
 
 def _why_not(name: str, state: os.stat_result) -> str | None:

@@ -277,8 +277,9 @@ class Store:
             for placement in intent.placements
         )
 
-    def fulfilled(self, intent: Intent) -> None:
-        """The rows are committed: the intent has done its work."""
+    def fulfilled(self, intent: Intent, *unneeded: str) -> None:
+        """The rows are committed: the intent has done its work, and those of its files that no row names go first."""
+        self.delete(*unneeded)
         with store_errors("tidying up"):
             remove(intent.path)
 
@@ -352,12 +353,13 @@ class Store:
 
     def _intents(self, folder: Path) -> list[Intent]:
         found = []
-        for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
-            if (intent := self.intent(path)) is not None:
-                found.append(intent)
-            elif path.exists():
-                # Torn by a crash before its fsync returned.
-                os.rename(path, self.root / QUARANTINE / path.name)
+        with store_errors("looking for interrupted records"):
+            for path in sorted(folder.glob(f"*{INTENT_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+                if (intent := self.intent(path)) is not None:
+                    found.append(intent)
+                elif path.exists():
+                    # Torn by a crash before its fsync returned.
+                    os.rename(path, self.root / QUARANTINE / path.name)
         return found
 
     def _placement(

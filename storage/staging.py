@@ -132,8 +132,9 @@ def abandoned(root: Path, own: Staging, intent_suffix: str) -> Iterator[list[Pat
     try:
         yield [folder for folder, _ in taken]
         for folder, lock in taken:
-            if folder.exists() and not any(folder.glob(f"*{intent_suffix}")):
-                _remove(folder, Path(lock.lock_file))
+            with suppress(OSError):  # What cannot be removed now is removed by the next who looks.
+                if folder.exists() and not any(folder.glob(f"*{intent_suffix}")):
+                    _remove(folder, Path(lock.lock_file))
     finally:
         for _, lock in taken:
             lock.release()

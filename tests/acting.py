@@ -234,7 +234,7 @@ def _mortal(folder: Path, steps: int, *further: tuple[type, str]) -> tuple[Libra
     system = ((os, name) for name in ("rename", "fsync", "unlink", "mkdir", "rmdir", "link", "fchmod"))
     for owner, name in (*system, *further):
         setattr(owner, name, counted(getattr(owner, name)))
-    files._flush = os.fsync
+    files.flush = os.fsync
     os.open = counted(os.open, lambda path, flags, *_: bool(flags & os.O_CREAT))
     return library, acknowledge
 

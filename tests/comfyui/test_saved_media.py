@@ -81,6 +81,28 @@ def test_sounds_come_back_as_far_as_the_format_can(studio: Studio, file_format: 
     assert artifact["metadata"]["channels"] == channels
 
 
+@pytest.mark.parametrize("file_format", ["flac", "wav"])
+def test_a_sound_without_samples_comes_back(studio: Studio, file_format: str) -> None:
+    graph = Graph()
+    sound = graph.sound(samples=0, rate=random.randrange(8000, 48000))
+    ((artifact_id,), before) = saved(studio, graph, sound, format=file_format)
+    assert loaded(studio, artifact_id, "audio") == before
+
+
+def test_an_mp3_of_a_sound_without_samples_is_one_of_silence(studio: Studio) -> None:
+    graph = Graph()
+    ((artifact_id,), _) = saved(studio, graph, graph.sound(samples=0), format="mp3")
+    with av.open(io.BytesIO(studio.data(artifact_id))) as container:
+        assert container.duration / av.time_base < 0.1
+
+
+def test_a_sound_that_is_read_when_it_is_asked_for_is_a_sound(studio: Studio) -> None:
+    graph = Graph()
+    how = {"bits": 16, "batch": 1, "channels": 2, "samples": 3000, "rate": 22050}
+    ((artifact_id,), before) = saved(studio, graph, graph.add("TestsLazySound", seed=seed(), **how))
+    assert loaded(studio, artifact_id, "audio") == before
+
+
 def test_a_batch_of_sounds_is_as_many_files(studio: Studio) -> None:
     graph = Graph()
     ids, _ = saved(studio, graph, graph.sound(batch=3))

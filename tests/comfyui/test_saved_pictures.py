@@ -163,6 +163,16 @@ def test_the_prefix_names_the_picture_as_in_save_image(studio: Studio, prefix: s
     assert studio.ask("GET", "/view", 200, params=image).content == studio.data(artifact_id)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no files of such names")
+def test_a_prefix_that_no_label_can_have_makes_one_that_can(studio: Studio) -> None:
+    graph = Graph()
+    save = graph.save(graph.picture(), filename_prefix="shot:1/ /c:a")
+    outcome = studio.run(graph)
+    (artifact_id,) = outcome.ids(save)
+    artifact = studio.artifact(artifact_id)
+    assert (artifact["subfolder"], artifact["filename"]) == ("shot:1/_", "c_a_00001_.png")
+
+
 def test_the_date_in_a_prefix_is_that_of_save_image(studio: Studio) -> None:
     graph = Graph()
     picture = graph.picture()

@@ -11,7 +11,9 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -199,6 +201,16 @@ class Sound:
         return ({"waveform": held, "sample_rate": rate},)
 
 
+class LazySound(Sound):
+    """A sound as packs give it that read its file where somebody asks for it: a mapping, and no dict."""
+
+    FUNCTION = "make_lazy"
+
+    def make_lazy(self, **how: Any) -> tuple[Mapping[str, Any]]:
+        (sound,) = self.make(**how)
+        return (MappingProxyType(sound),)
+
+
 class Latent:
     """A latent as samplers and other nodes leave it, with all that may be in it."""
 
@@ -240,7 +252,7 @@ class Digest:
             return [str(value.dtype), list(value.shape), hashlib.sha256(data).hexdigest()]
         if isinstance(value, NestedTensor):
             return ["nested", [self._told(tensor) for tensor in value.tensors]]
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {key: self._told(held) for key, held in value.items()}
         if isinstance(value, Input.Video):
             source = value.get_stream_source()
@@ -345,7 +357,7 @@ class Forgotten(_Through):
 
 
 _PICTURES = (Picture, Sampler, Listed, Texts, Failing, Slow, After, Restless, Forgotten)
-_MEDIA = (Mask, BatchMasks, Sound, Latent, Digest, Anything, Both, Memory, Vandal)
+_MEDIA = (Mask, BatchMasks, Sound, LazySound, Latent, Digest, Anything, Both, Memory, Vandal)
 NODE_CLASS_MAPPINGS = {f"Tests{cls.__name__}": cls for cls in (*_PICTURES, *_MEDIA)}
 
 

@@ -153,7 +153,10 @@ def test_reading_is_one_snapshot(database: Database) -> None:
 def test_every_connection_is_durable_and_keeps_foreign_keys(database: Database) -> None:
     def ask() -> None:
         with database.writing():
-            pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            pragmas = (
+                *("journal_mode", "synchronous", "fullfsync", "checkpoint_fullfsync"),
+                *("foreign_keys", "busy_timeout"),
+            )
             found.append({name: database.engine.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in pragmas})
 
     found: list[dict[str, Any]] = []
@@ -162,7 +165,8 @@ def test_every_connection_is_durable_and_keeps_foreign_keys(database: Database) 
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}] * 4
+    durable = {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1}
+    assert found == [{**durable, "foreign_keys": 1, "busy_timeout": 5000}] * 4
 
 
 @pytest.mark.usefixtures("impatient")

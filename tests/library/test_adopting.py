@@ -148,6 +148,15 @@ def test_a_second_run_adds_nothing_and_reads_nothing(
     assert log(library) == before
 
 
+def test_a_file_with_a_time_that_no_database_holds_is_adopted_once(library: Library, folder: Path) -> None:
+    dated(text(folder / "far.txt", "of the year 2286"), 1e10)
+    text(folder / "near.txt")
+    assert adopt(library, folder).new == 2
+    assert (tally := adopt(library, folder)).unchanged == 2
+    assert tally.added == 0
+    assert recorded(library)["far.txt"].created_at < "2200"
+
+
 def test_a_part_of_a_folder_and_then_all_of_it_has_no_file_twice(library: Library, tmp_path: Path) -> None:
     folder = every_kind(tmp_path / "output")
     assert adopt(library, folder / "2024").new == 1

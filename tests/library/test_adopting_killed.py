@@ -130,7 +130,7 @@ def test_copies_that_were_not_needed_go_with_a_process_that_dies_as_it_removes_t
 
     with monkeypatch.context() as patch:
         patch.setattr(adopting, "complete", late)
-        patch.setattr(library.store, "fulfilled", lambda intent: (_ for _ in ()).throw(Killed()))
+        patch.setattr(library.store, "fulfilled", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             adopting.adopt(library, plan, by="ann")
     library.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import tracemalloc
@@ -16,24 +17,30 @@ from typing import Any
 import deleting
 import invariants
 import pytest
-from bundling import Studio, state
+from bundling import Studio, members, state, written
+from comfyui_artifact_db.comfyui_client import History
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, StoreFailed
 from comfyui_artifact_db.library import (
+    adopting,
     artifacts,
     bundles,
+    capturing,
     decisions,
+    emptying,
     events,
     exporting,
     importing,
     pages,
     preparing,
+    runs,
     trash,
     verifying,
 )
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.storage.local import Intent
+from reviewing import edit
 from tampering import kept, tamper
 
 
@@ -96,6 +103,81 @@ def test_an_import_has_every_row_as_it_was(studio: Studio, bundle: Path, library
     }
     invariants.check(hub)
     assert verifying.check(hub) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no files of such names")
+def test_whatever_files_and_folders_are_called_that_are_recorded_they_go_to_another_hub(
+    library: Library, hub: Library, tmp_path: Path
+) -> None:
+    long = f"{'x' * 200}/{'y' * 100}"
+    reported = [
+        *(("sub/a.txt", ""), ("a.txt", "shot:1"), ("a\nb.txt", ""), ("...a.txt", ""), ("c:a.txt", ""), ("b.txt", long)),
+        ("a\\b.txt", "day\t1"),
+    ]
+    output = tmp_path / "output"
+    for filename, subfolder in reported:
+        place = output / subfolder.replace("\\", "/") / filename
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"{subfolder}/{filename}")
+    told = [{"filename": filename, "subfolder": subfolder, "type": "output"} for filename, subfolder in reported]
+    status = {"status_str": "success", "completed": True, "messages": []}
+    history = History.of({"outputs": {"9": {"files": told}}, "status": status})
+    assert capturing.capture(library, runs.Run("gpu-a", "p1", "texts"), history, output) == len(reported)
+    for subfolder in ("shot:1", long, "day\t1"):
+        (output / subfolder / "adopted.txt").write_text(subfolder)
+    adopting.adopt(library, adopting.look_through(library, output), by="ann")
+    listed = artifacts.list_artifacts(library, pages.Ask()).items
+    assert len([one for one in listed if one.filename == "adopted.txt"]) == 3
+    for number, workflow_id in enumerate({one.workflow_id for one in listed}):
+        path = tmp_path / f"{number}.zip"
+        bundles.export_bundle(library, exporting.Root("workflow", workflow_id, "texts"), path, by="ann")
+        assert importing.import_bundle(hub, path, by="bob").added
+    assert events.text(rows(hub)["artifacts"]) == events.text(rows(library)["artifacts"])
+    assert {(one.filename, one.subfolder) for one in listed if one.output_key.startswith("9:")} == {
+        *(("a.txt", "sub"), ("a.txt", "shot:1"), ("a_b.txt", ""), ("_..a.txt", ""), ("c_a.txt", ""), ("b.txt", long)),
+        ("b.txt", "day_1/a"),
+    }
+
+
+def test_no_version_is_used_again_that_went_with_the_trash_at_any_hub_on_the_way(
+    studio: Studio, library: Library, hub: Library, tmp_path: Path
+) -> None:
+    first = artifacts.get_artifact(library, studio.edited)
+    newest = edit(library, first.id)
+    trash.delete(library, newest.id, by="ann")
+    emptying.empty(library, by="ann")
+    root = exporting.find_root(library, studio.chain_id)
+    (tmp_path / "third").mkdir()
+    third = open_library(load_config(tmp_path / "third", {}))
+    for number, (source, target) in enumerate(((library, hub), (hub, third))):
+        bundles.export_bundle(source, root, tmp_path / f"{number}.zip", by="ann")
+        assert importing.import_bundle(target, tmp_path / f"{number}.zip", by="bob").added
+        invariants.check(target)
+        assert verifying.check(target) == []
+    assert [edit(at, first.id).version for at in (library, hub, third)] == [newest.version + 1] * 3
+    third.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"output_key": "9:images:0", "version": 1 << 70}, None),
+        ({"output_key": "9:images:0", "version": -5}, {"history": 7}),
+        ({"output_key": ["9"], "version": 2}, {"history": [7, "{", None, {"action": "artifact.purged", "before": []}]}),
+        ({"output_key": "9:images:0", "version": "2"}, {"history": {"action": "artifact.purged"}}),
+    ],
+)
+def test_whatever_a_bundle_says_of_emptied_versions_there_is_room_for_more(
+    studio: Studio, bundle: Path, hub: Library, tmp_path: Path, before: Any, after: Any
+) -> None:
+    found = members(bundle)
+    lines = [json.loads(line) for line in found["events.jsonl"].splitlines()]
+    event = next(line for line in lines if line["workflow_id"] == studio.workflow_ids[0])
+    event |= {"action": "artifact.purged", "before": events.text(before), "after": after and events.text(after)}
+    event["hash"] = events.event_hash(event)
+    found["events.jsonl"] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert importing.import_bundle(hub, written(found, tmp_path / "odd.zip"), by="bob").added
+    assert edit(hub, studio.edited).version > artifacts.get_artifact(hub, studio.edited).version
 
 
 class Between:

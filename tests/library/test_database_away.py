@@ -17,6 +17,7 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import ArtifactDBError, NotFound, StoreFailed, TooNew, Unavailable
 from comfyui_artifact_db.library import artifacts, identities, recording, recovery, runs
 from comfyui_artifact_db.library.opening import Library, open_library
+from comfyui_studio import until
 from locking import locked
 from making import png
 
@@ -259,6 +260,7 @@ def test_a_database_that_goes_away_later_and_comes_back_is_waited_for(library: L
         assert "another program is writing" in later.deferred
         assert artifacts.get_artifact(library, first.artifact_ids[0]).usable, "reading goes on"
     assert wait_for(library, later.artifact_ids[0]).version == 2
+    until(lambda: not len(library.deferred))
     again = record(library, RUN, keep_when_unavailable=True)
     assert again.deferred is None
     invariants.check(library)

@@ -157,6 +157,15 @@ def test_no_version_number_is_used_again(library: Library, pictures: Any) -> Non
     right(library)
 
 
+def test_a_new_output_takes_over_no_key_of_one_that_is_gone(library: Library, pictures: Any) -> None:
+    waiting = pictures.one(status="pending")
+    for index in range(3):
+        new = pictures.one(workflow_id=waiting.workflow_id, keys=("upload:images:",), status="auto_approved")
+        assert (new.output_key, new.version, new.is_latest) == (f"upload:images:{index}", 1, False)
+        trash.delete(library, new.id, by="ann")
+        emptying.empty(library, by="ann")
+
+
 def test_lineage_goes_on_through_what_is_gone(library: Library, pictures: Any) -> None:
     """first → second (edit) → third (edit) → made (input), of which the second and then the third go."""
     source = pictures.one()

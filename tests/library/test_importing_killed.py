@@ -107,8 +107,8 @@ def test_what_was_committed_keeps_its_files_where_the_disk_refuses_to_tidy_up(
 
     with monkeypatch.context() as refused:
         refused.setattr(library.store, "fulfilled", refuse)
-        with pytest.raises(StoreFailed, match="the disk refuses"):
-            importing.import_bundle(library, bundle, by="ann")
+        assert importing.import_bundle(library, bundle, by="ann").added
+        assert len(library.deferred) == 1
     assert len(stored_files(library)) == 6
     library.close()
 

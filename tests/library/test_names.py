@@ -114,7 +114,8 @@ def test_what_is_no_output_key_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"), [("", ""), ("a", "a"), ("a/b/c", "a/b/c"), ("a\\b", "a/b"), ("a/b/", "a/b"), ("ü b", "ü b")]
+    ("value", "kept"),
+    [("", ""), ("a", "a"), ("a/b/c", "a/b/c"), ("a\\b", "a/b"), ("a/b/", "a/b"), ("ü b", "ü b"), ("shot:1", "shot:1")],
 )
 def test_a_subfolder_is_below_a_folder_of_the_server(value: str, kept: str) -> None:
     assert names.checked_subfolder(value) == kept
@@ -140,7 +141,7 @@ def test_a_subfolder_is_below_a_folder_of_the_server(value: str, kept: str) -> N
         "C:",
         "C:/a",
         "c:a",
-        "x" * 256,
+        "x" * 4097,
     ],
 )
 def test_a_subfolder_that_leads_elsewhere_is_refused(value: str) -> None:
@@ -189,3 +190,35 @@ def test_no_subfolder_that_passes_can_climb(value: str) -> None:
     assert ".." not in folder.split("/")
     assert "\\" not in folder
     assert names.checked_subfolder(folder) == folder
+
+
+@pytest.mark.parametrize(
+    ("filename", "subfolder", "kept"),
+    [
+        ("a.png", "", ("a.png", "")),
+        ("a.png", "shot:1/day 2", ("a.png", "shot:1/day 2")),
+        ("sub/a.txt", "", ("a.txt", "sub")),
+        ("sub\\a.txt", "day", ("a.txt", "day/sub")),
+        ("a\nb.txt", "x\ty", ("a_b.txt", "x_y")),
+        ("...a.txt", "", ("_..a.txt", "")),
+        ("c:a.txt", "d:", ("c_a.txt", "d_")),
+        ("a.txt", "/x/../y//z/", ("a.txt", "x/_./y/z")),
+        ("a.txt", "x" * 200 + "/" + "y" * 100, ("a.txt", "x" * 200 + "/" + "y" * 100)),
+        ("x" * 300 + ".txt", "", ("x" * 251 + ".txt", "")),
+        ("/", " / c:", ("c_", "_")),
+    ],
+)
+def test_what_somebody_else_calls_a_file_becomes_labels(filename: str, subfolder: str, kept: tuple[str, str]) -> None:
+    assert names.labels(filename, subfolder) == kept
+
+
+ODD = st.text(max_size=300) | st.text(alphabet="ab./\\:~ \n\0é\u0301\u3000\ud800", max_size=12)
+
+
+@settings(max_examples=300, derandomize=True, database=None)
+@given(ODD, st.lists(ODD, max_size=30).map("/".join))
+def test_every_door_takes_the_labels_of_whatever_somebody_else_calls_a_file(filename: str, subfolder: str) -> None:
+    name, folder = names.labels(filename, subfolder)
+    assert names.checked_filename(name) == name
+    assert names.checked_subfolder(folder) == folder
+    assert names.labels(name, folder) == (name, folder)

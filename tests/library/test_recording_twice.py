@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import invariants
 import pytest
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, Unavailable
-from comfyui_artifact_db.library import artifacts, events, identities, recording
+from comfyui_artifact_db.library import artifacts, events, identities, pages, recording, recovery, runs
 from comfyui_artifact_db.library.opening import Library
+from comfyui_artifact_db.storage import local
+from comfyui_studio import until
+from committing import connecting
 from locking import locked
 from making import png
 
@@ -96,3 +101,72 @@ def test_a_record_without_an_actor_leaves_nothing(library: Library, pictures: An
     with pytest.raises(Invalid):
         pictures.one(actor="")
     assert not [name for name in files(library) if name.startswith(("files/", "staging/"))]
+
+
+def record_once(library: Library, *outputs: tuple[str, bytes]) -> recording.Recorded:
+    """Record what one prompt has put out under some output keys; what is recorded of it already stands for itself."""
+    made = []
+    for key, data in outputs:
+        artifact_id = identities.new_id()
+        with library.store.receiving() as part:
+            part.write(data)
+            placement = library.store.finish(part, artifact_id=artifact_id, extension="png", day="2026-11-22")
+        made.append((recording.NewArtifact(artifact_id, key, "a.png", "image", "png", once=True), placement))
+    run = runs.Run("gpu-a", "p1", "picture")
+    return recording.record(
+        library, made, actor="tester", workflow_id=identities.new_id(), run=run, keep_when_unavailable=True
+    )
+
+
+def all_of(library: Library) -> dict[str, bytes]:
+    found = artifacts.list_artifacts(library, pages.Ask()).items
+    return {one.output_key: Path(one.local_path).read_bytes() for one in found}
+
+
+def test_a_commit_that_fails_beside_what_is_recorded_already_loses_nothing_of_the_new(
+    library: Library, reopened: Callable[[], Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail: list[bool] = []
+
+    def before_commit() -> None:
+        if fail:
+            fail.clear()
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (0.02,))
+    monkeypatch.setattr(sqlite3, "connect", connecting(before_commit))
+    hub = reopened()
+    record_once(hub, ("9:images:0", png(1)))
+    before = files(hub)
+    fail.append(True)
+    recorded = record_once(hub, ("9:images:0", png(1)), ("9:images:1", png(2)))
+    assert recorded.deferred
+    until(lambda: not len(hub.deferred))
+    assert all_of(hub) == {"9:images:0": png(1), "9:images:1": png(2)}
+    assert len(files(hub)) == len(before) + 1
+    invariants.check(hub)
+
+
+@pytest.mark.parametrize("kept", [".intent.json", ".png"])
+def test_what_cannot_be_tidied_up_after_a_commit_fails_nobody_and_goes_later(
+    library: Library, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (0.02,))
+    record_once(library, ("9:images:0", png(1)))
+    before = files(library)
+    remove = local.remove
+
+    def in_use(path: Path) -> None:
+        if path.name.endswith(kept):
+            raise PermissionError(13, "used by another process")
+        remove(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "remove", in_use)
+        assert record_once(library, ("9:images:0", png(1)), ("9:images:1", png(2))).deferred is None
+        assert record_once(library, ("9:images:2", png(3))).deferred is None, "the database is not away"
+        assert len(library.deferred) >= 1
+    until(lambda: not len(library.deferred))
+    assert all_of(library) == {f"9:images:{index}": png(index + 1) for index in range(3)}
+    assert len(files(library)) == len(before) + 2
+    invariants.check(library)

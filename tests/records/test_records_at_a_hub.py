@@ -11,7 +11,9 @@ from typing import Any
 
 import invariants
 import pytest
+from comfyui_artifact_db.comfyui_client import History
 from comfyui_artifact_db.config import Config, Server, load_config
+from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import BadConfiguration, NotFound, NotUsable, Unavailable
 from comfyui_artifact_db.library import (
     access,
@@ -19,6 +21,7 @@ from comfyui_artifact_db.library import (
     attempts,
     decisions,
     emptying,
+    handovers,
     identities,
     pages,
     stores,
@@ -29,9 +32,11 @@ from comfyui_artifact_db.library.loads import Wanted
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.recording import NewArtifact, Recorded
 from comfyui_artifact_db.library.runs import Run
+from comfyui_artifact_db.records import hub as hub_records
 from comfyui_artifact_db.records import hub_identity, outbox
 from comfyui_artifact_db.records.hub import HubRecorder, RefusedByHub
 from comfyui_artifact_db.records.loaded import Loaded
+from comfyui_artifact_db.storage.local import Intent
 from comfyui_studio import until
 from losing import Wire, wire
 from making import png
@@ -144,6 +149,43 @@ def test_a_record_is_at_the_hub_when_it_is_answered_and_nothing_of_it_is_left_he
     until(lambda: idle(records))
     ended = attempt(library, prompt.workflow_id)
     assert (ended.status, ended.requested_by) == ("completed", "anna")
+
+
+def test_more_outputs_than_a_hub_takes_together_are_all_recorded_of_one_execution(
+    machine: Open, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_records, "PATIENCE", 60.0)
+    records = machine()
+    prompt = Prompt(records)
+    recorded = prompt.save(*range(handovers.MOST_OUTPUTS + 1))
+    assert (recorded.deferred, recorded.workflow_id) == (None, prompt.workflow_id)
+    prompt.end()
+    until(lambda: idle(records))
+    with library.reading():
+        owners = {row["id"]: row["workflow_id"] for row in models.Artifact.select().dicts()}
+    assert owners == dict.fromkeys(recorded.artifact_ids, prompt.workflow_id)
+    assert attempt(library, prompt.workflow_id).status == "completed"
+
+
+def test_a_prompt_is_recorded_with_its_empty_files_and_ends_with_the_last_of_its_outputs(
+    machine: Open, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handovers, "MOST_OUTPUTS", 2)
+    records = machine()
+    folder = tmp_path / "output"
+    folder.mkdir()
+    (folder / "nothing.txt").touch()
+    entry = {
+        "prompt": [1, "p1", {"9": {"class_type": "Many", "inputs": {}}}, {}, ["9"]],
+        "outputs": {"9": {"files": [{"filename": "nothing.txt", "type": "output"}], "text": ["a", "b", "c", "d"]}},
+        "status": {"status_str": "success", "completed": True, "messages": []},
+    }
+    run = Run("gpu-a", "p1", "texts")
+    assert records.capture(run, History.of(entry), folder, went_in={}, for_good=False) == 5
+    until(lambda: len(all_of(library)) == 5)
+    assert sorted(one.file_size for one in all_of(library)) == [0, 1, 1, 1, 1]
+    until(lambda: attempt(library, all_of(library)[0].workflow_id).status == "completed")
+    assert len({one.workflow_id for one in all_of(library)}) == 1
 
 
 def test_every_answer_that_is_lost_leaves_one_record(machine: Open, lossy: Wire, library: Library) -> None:
@@ -298,6 +340,52 @@ def test_what_the_hub_refuses_stays_here_and_what_comes_after_it_goes_by(machine
     prompt.end()
     until(lambda: attempt(library, prompt.workflow_id).status == "completed")
     assert len([name for name in left(records) if name.endswith(".part")]) == 1
+
+
+def test_whatever_goes_wrong_with_one_record_what_comes_after_it_goes_by(
+    machine: Open, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = machine()
+    prompt = Prompt(records)
+    remove, hand_over = outbox.remove, outbox._handover
+
+    def in_use(path: Path) -> None:
+        monkeypatch.setattr(outbox, "remove", remove)
+        raise PermissionError(13, "used by another process")
+
+    def unheard_of(intent: Intent) -> Any:
+        monkeypatch.setattr(outbox, "_handover", hand_over)
+        raise KeyError("outputs")
+
+    monkeypatch.setattr(outbox, "remove", in_use)
+    assert prompt.save(1).deferred is None, "the hub has it; what is left here is nobody's"
+    monkeypatch.setattr(outbox, "_handover", unheard_of)
+    with pytest.raises(RefusedByHub, match="KeyError"):
+        prompt.save(2)
+    assert prompt.save(3).deferred is None
+    assert len(all_of(library)) == 2
+    records.close()
+    again = machine()
+    until(lambda: idle(again))
+    assert len(all_of(library)) == 3
+
+
+def test_a_store_that_cannot_be_read_for_a_moment_keeps_a_record_waiting(
+    machine: Open, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = machine()
+    is_file = Path.is_file
+    failing = [OSError(5, "Input/output error")]
+
+    def broken(path: Path) -> bool:
+        if path.suffix == ".part" and failing:
+            raise failing.pop()
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", broken)
+    Prompt(records).save(1)
+    until(lambda: len(all_of(library)) == 1)
+    assert not failing
 
 
 def test_what_was_deleted_for_good_meanwhile_is_not_sent_again(machine: Open, lossy: Wire, library: Library) -> None:

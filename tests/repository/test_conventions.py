@@ -40,6 +40,10 @@ def test_no_path_comes_from_where_the_program_was_started(path: str) -> None:
     assert not {"os.getcwd", "Path.cwd", "os.chdir"} & set(calls(modules()[path]))
 
 
+def test_bytes_are_put_on_the_disk_in_one_place_which_knows_how_each_system_does_it() -> None:
+    assert [path for path, tree in modules().items() if "os.fsync" in ast.unparse(tree)] == ["storage/files.py"]
+
+
 def test_a_broad_except_exists_in_one_place_at_most_where_it_logs() -> None:
     swallowing = [
         (path, handler)

@@ -188,7 +188,7 @@ RUN = run()
         ("record.outputs", {"run": RUN, "outputs": [*ONE, *ONE]}, (png(1), png(1))),
         ("record.outputs[0]", {"run": RUN, "outputs": ["x"]}, (png(1),)),
         ("record.outputs[0].sha256", {"run": RUN, "outputs": ONE}, (png(2),)),
-        ("record.outputs[0].sha256", {"run": RUN, "outputs": outputs(b"")}, (b"",)),
+        ("record.outputs[0].sha256", {"run": RUN, "outputs": ONE}, (b"",)),
         ("record.outputs[0].sha256", {"run": RUN, "outputs": [{**ONE[0], "sha256": "A" * 64}]}, (png(1),)),
         ("record.outputs[0].filename", {"run": RUN, "outputs": [{**ONE[0], "filename": "../x.png"}]}, (png(1),)),
         ("record.outputs[0].output_key", {"run": RUN, "outputs": [{**ONE[0], "output_key": "9:images:"}]}, (png(1),)),

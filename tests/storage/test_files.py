@@ -129,10 +129,15 @@ def test_removing_takes_a_read_only_file_and_one_that_is_not_there(tmp_path: Pat
     assert not path.exists()
 
 
-def test_an_inode_of_64_bits_fits_into_sqlite() -> None:
-    state = FileState.of(os.stat_result((0o100444, 2**64 - 1, 0, 1, 0, 0, 5, 0, 0, 0)))
-    assert state.inode == -1
-    assert -(2**63) <= FileState.of(os.stat_result((0o100444, 2**63, 0, 1, 0, 0, 5, 0, 0, 0))).inode < 2**63
+@pytest.mark.parametrize("mtime_ns", [-(2**70), 0, 10**19])
+def test_an_inode_of_64_bits_and_a_time_of_more_fit_into_sqlite(mtime_ns: int) -> None:
+    states = [
+        FileState.of(os.stat_result((0o100444, inode, 0, 1, 0, 0, 5, 0, 0, 0), {"st_mtime_ns": mtime_ns}))
+        for inode in (2**64 - 1, 2**63)
+    ]
+    assert states[0].inode == -1
+    assert all(-(2**63) <= value < 2**63 for state in states for value in (state.inode, state.mtime_ns))
+    assert mtime_ns != 0 or states[0].mtime_ns == 0
 
 
 @pytest.mark.parametrize(

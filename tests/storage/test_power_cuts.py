@@ -25,7 +25,7 @@ def cut(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     library.prepare()
     for name in ("open", "rename", "link", "unlink", "mkdir", "rmdir", "fsync"):
         monkeypatch.setattr(os, name, getattr(os, name))
-    monkeypatch.setattr(files, "_flush", lambda file: os.fsync(file))  # noqa: PLW0108  whichever it is then
+    monkeypatch.setattr(files, "flush", lambda file: os.fsync(file))  # noqa: PLW0108  whichever it is then
     supply = power.Power(library.store.root, tmp_path / "graveyard")
     supply.install()
     yield supply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.library import artifacts, pages, recording, recovery
 from comfyui_artifact_db.library.opening import Library
+from comfyui_artifact_db.storage import staging
 from comfyui_artifact_db.storage.local import Intent
+from comfyui_studio import until
 
 Reopen = Callable[[], Library]
 RECORD = {"actor": "x", "workflow_id": "y", "run": None, "outputs": []}
@@ -92,6 +95,43 @@ def test_parts_that_were_promised_to_nobody_go(library: Library, reopened: Reope
     assert names(again.store.root / "quarantine") == []
 
 
+def test_what_cannot_be_removed_yet_keeps_nobody_from_what_is_recorded(
+    library: Library, pictures: Any, reopened: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pictures.one()
+    part = library.store.staging / "half.part"
+    part.write_bytes(b"half of something")
+    library.close()
+
+    def in_use(path: Path) -> None:
+        raise PermissionError(13, "used by another process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "remove", in_use)
+        assert artifact_ids(reopened()) == {first.id}
+    reopened().prepare()
+    assert not part.exists()
+
+
+def test_whatever_recovery_meets_the_next_record_that_waits_is_seen_to(
+    library: Library, pictures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pictures.one()
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", (0.02,))
+
+    def unheard_of(*_: object) -> None:
+        raise ArithmeticError("nobody has heard of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery.Deferred, "_complete_some", unheard_of)
+        patch.setattr(threading, "excepthook", lambda _: None)
+        library.deferred.add(library, acting.promise(library, first.workflow_id, 1), "away")
+        until(lambda: library.deferred._thread is None)
+    library.deferred.add(library, acting.promise(library, first.workflow_id, 2), "away")
+    until(lambda: not len(library.deferred))
+    assert len(artifact_ids(library)) == 3
+
+
 @pytest.mark.parametrize("torn", [b"", b'{"kind": "rec', b"[]", b"null", b'{"kind": "record"}', b"\xff\xfe\0", b"7"])
 def test_a_torn_intent_is_set_aside_and_does_not_hold_up_the_others(
     library: Library, pictures: Any, reopened: Reopen, torn: bytes
@@ -113,6 +153,7 @@ def test_a_torn_intent_is_set_aside_and_does_not_hold_up_the_others(
         {"kind": "record", "placements": [], "record": {**RECORD, "outputs": [{"colour": 1}]}},
         {"kind": "record", "placements": [], "record": {**RECORD, "actor": ""}},
         {"kind": "purge", "placements": [], "record": {}},
+        {"kind": "record", "placements": [], "record": {**RECORD, "workflow_id": 1 << 70}},
     ],
 )  # fmt: skip
 def test_an_intent_of_another_release_is_set_aside_and_does_not_hold_up_the_others(

@@ -86,7 +86,7 @@ def install(steps: Steps) -> None:
     """Wrap the steps of this process, for as long as it lives."""
     for name in SYSTEM_CALLS:
         _around(os, name, steps, name)
-    files._flush = os.fsync
+    files.flush = os.fsync
     _around(local, "write_durably", steps, "the intent's bytes")
     _around(local, "sync_folder", steps, "the folder")
     _around(files.Part, "finish", steps, "the part")
