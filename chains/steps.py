@@ -130,6 +130,10 @@ def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]
         return Next(stages[0])
     try:
         if attempt.workflow_definition is None:
+            if attempt.server_address not in chain.records.config.servers:
+                # Whoever asked for the step again knew of no server yet, or of one that is not configured any more.
+                chain.records.move(attempt.id, server=chain.servers.choose(step.server, step.workflow))
+                return Next(Stage.DELIVER)
             if (settled := _settle_last(chain, attempt)) is not None:
                 return settled
             attempt = _prepare(chain, step, attempt, done)
