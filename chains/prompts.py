@@ -60,7 +60,7 @@ def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = Tru
             chain.records.acknowledge(attempt.id)
         if place is None:
             return Next(Stage.EXECUTE, SOONEST)
-        ran = since(chain, attempt.queued_at)
+        ran = since(chain, attempt.started_at)
         if step.timeout is not None and ran > step.timeout:
             comfyui.interrupt(attempt.prompt_id)
             error = f"it took longer than {step.timeout:g} s, and was ended"

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaining import Studio, step
+from chaining import Studio, step, until
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid
 from comfyui_artifact_db.library import driving, lineage
+from making import png
 
 
 def queued(studio: Studio) -> list[dict[str, Any]]:
@@ -116,9 +117,12 @@ def test_a_template_that_cannot_be_filled_in_fails_the_step(studio: Studio) -> N
     assert chain.error_message == "step two: a template cannot be filled in: step 'one' has no output of kind video"
 
 
-def test_a_file_beside_the_chain_is_recorded_and_delivered(studio: Studio, tmp_path: Path) -> None:
-    from making import png
+def test_a_template_that_gives_what_a_graph_cannot_hold_fails_the_step(studio: Studio) -> None:
+    chain = studio.run(step("one"), step("two", "one", parameters={"7.text": "{{ one.output }}"}), status="failed")
+    assert "{{ one.output }} is no text" in str(chain.error_message)
 
+
+def test_a_file_beside_the_chain_is_recorded_and_delivered(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(png(4242))
     one = step("one", inputs={"1.image": "{{ source }}"})
     chain = studio.run(one, defaults={"source": "photo.png"}, folder=tmp_path)
@@ -159,6 +163,39 @@ def test_a_step_that_takes_too_long_is_ended(studio: Studio) -> None:
     (attempt,) = studio.attempts(chain, "one")
     assert studio.servers["gpu-a"].interrupted == [attempt.prompt_id]
     assert studio.servers["gpu-a"].queue["queue_pending"] == []
+
+
+def test_the_time_that_a_step_may_take_begins_when_its_prompt_is_queued(studio: Studio) -> None:
+    b = studio.servers["gpu-b"]
+    b.runs = None
+
+    def take_long(path: Path) -> None:
+        with studio.library.database.writing():
+            models.Attempt.update(queued_at="2020-01-01T00:00:00.000Z").where(
+                models.Attempt.server_address == "gpu-b"
+            ).execute()
+
+    def run_after_a_look() -> None:
+        for _, prompt_id, graph, *_ in list(b.queue["queue_pending"]):
+            b.ran(prompt_id, {"9": {"images": [b.file("late.png", png(7))]}}, graph=graph)
+
+    b.after_storing, b.on_queue = take_long, run_after_a_look
+    studio.run(step("one", server="gpu-a"), step("two", "one", server="gpu-b", timeout="60s"))
+    assert b.interrupted == []
+
+
+def test_a_server_that_does_not_end_a_prompt_is_not_waited_for_where_another_can_run_the_step(studio: Studio) -> None:
+    a, b = studio.servers.values()
+    a.runs = None
+    chain = studio.begin(step("one", timeout="200ms", retry={"attempts": 2, "backoff": 0.01}))
+    with studio.driving():
+        until(lambda: a.queued)
+        a.queue = {"queue_running": a.queue["queue_pending"], "queue_pending": []}
+        studio.until(chain, "completed")
+    assert [(one.server_address, one.status) for one in studio.attempts(chain, "one")] == [
+        ("gpu-a", "failed"), ("gpu-b", "completed")
+    ]  # fmt: skip
+    assert (len(a.queued), len(b.queued)) == (1, 1)
 
 
 @pytest.mark.engine("local")
