@@ -138,7 +138,10 @@ def take(
     trashed = models.Chain.select(models.Chain.id).where(models.Chain.deleted_at.is_null(False))
     is_open = (drives.engine == engine) & drives.ended_at.is_null()
     free = drives.select(drives.chain_id).where(
-        is_open & drives.chain_id.not_in(held) & drives.chain_id.not_in(trashed) & drives.chain_id.not_in(list(besides))
+        is_open
+        & drives.chain_id.not_in(held)
+        & drives.chain_id.not_in(trashed)
+        & drives.chain_id.not_in(listed(list(besides)))
     )
     if only is not None:
         free = free.where(drives.chain_id == only)
@@ -172,11 +175,10 @@ def list_driven(library: Library, *, engine: str, chain_ids: Sequence[str] | Non
 def keep(library: Library, holder: str, chain_ids: Sequence[str]) -> list[str]:
     """Renew leases; returns the ids of those that are the holder's still. One that had expired and is taken is lost."""
     leases = models.Lease
+    held = leases.chain_id.in_(listed(list(chain_ids))) & (leases.holder == holder)
     with library.writing(holder):
-        leases.update(expires_at=identities.later(identities.now(), LEASE)).where(
-            leases.chain_id.in_(list(chain_ids)) & (leases.holder == holder)
-        ).execute()
-        query = leases.select(leases.chain_id).where(leases.chain_id.in_(list(chain_ids)) & (leases.holder == holder))
+        leases.update(expires_at=identities.later(identities.now(), LEASE)).where(held).execute()
+        query = leases.select(leases.chain_id).where(held)
         return [chain_id for (chain_id,) in all_tuples(query)]
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chaining import Studio, step, until
+from comfyui_artifact_db.chains import control
+from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.comfyui_client import ComfyUIServer
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid
 from comfyui_artifact_db.library import driving, lineage
@@ -206,3 +211,49 @@ def test_a_driver_takes_no_chain_twice_and_again_the_one_that_it_has_left(studio
     assert take("first", besides=[chain.id]) == []
     assert take("second") == []
     assert take("first") == [chain.id]
+
+
+@pytest.mark.engine("local")
+def test_a_driver_keeps_its_chains_until_what_it_has_begun_has_ended(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, queue = studio.servers["gpu-a"], ComfyUIServer.queue_prompt
+    come, go_on = threading.Event(), threading.Event()
+
+    def slowly(self: ComfyUIServer, *graph: Any, **how: Any) -> None:
+        come.set()
+        go_on.wait(60)
+        queue(self, *graph, **how)
+
+    monkeypatch.setattr(ComfyUIServer, "queue_prompt", slowly)
+    chain = studio.begin(step("one", server="gpu-a"))
+    first = Driver(studio.library).start()
+    assert come.wait(60)
+    with studio.driving():
+        stopping = threading.Thread(target=first.stop)
+        stopping.start()
+        for _ in range(30):
+            time.sleep(0.05)
+            assert driving.driver_of(studio.library, chain.id) == first.holder
+        go_on.set()
+        stopping.join()
+        studio.until(chain, "completed")
+    assert len(a.queued) == 1
+
+
+def test_a_chain_that_is_cancelled_as_its_prompt_is_queued_leaves_none_on_the_server(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, queue = studio.servers["gpu-a"], ComfyUIServer.queue_prompt
+    a.runs = None
+
+    def too_late(self: ComfyUIServer, *graph: Any, **how: Any) -> None:
+        control.cancel(studio.library, chain.id, actor="ada")
+        queue(self, *graph, **how)
+
+    monkeypatch.setattr(ComfyUIServer, "queue_prompt", too_late)
+    chain = studio.begin(step("one", server="gpu-a"))
+    with studio.driving():
+        until(lambda: a.queued and not a.queue["queue_pending"])
+    assert studio.statuses(chain) == {"one": "cancelled"}
+    assert a.queued[0]["prompt_id"] in a.interrupted
