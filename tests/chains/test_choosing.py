@@ -122,7 +122,9 @@ def test_a_server_that_is_silent_is_asked_again_only_where_no_other_can_run_a_st
 @pytest.mark.engine("local")
 def test_a_server_that_is_silent_holds_up_no_step_of_another(studio: Studio, silent: Silent) -> None:
     studio.configure(*studio.library.config.servers.values(), silent.server)
-    good = studio.begin(step("one", requires_approval=True), step("two", "one", server="gpu-b"), name="good")
+    good = studio.begin(
+        step("one", server="gpu-a", requires_approval=True), step("two", "one", server="gpu-b"), name="good"
+    )
     with studio.driving():
         studio.until(good, "awaiting_approval")
         bad = studio.begin(*(step(f"s{number}", server="silent") for number in range(40)), name="bad")
