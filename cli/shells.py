@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import load_config
 from ..errors import Invalid
+from ..library import driving
 from ..library.findings import one_line
 from ..library.opening import Library, open_library
 
@@ -38,12 +39,12 @@ def actor(options: argparse.Namespace) -> str:
     """Who is asking: `--by`, else the login name.
 
     Raises:
-        Invalid: the operating system knows no name.
+        Invalid: the operating system knows no name, or it is what engines are called.
     """
     if options.by:
-        return str(options.by)
+        return driving.checked_outsider(str(options.by), "by")
     try:
-        return getpass.getuser()
+        return driving.checked_outsider(getpass.getuser(), "by")
     except (ImportError, KeyError, OSError) as error:
         raise Invalid("nobody is logged in here by a name; say who it is with --by NAME", field="by") from error
 

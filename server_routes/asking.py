@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from ..errors import Invalid, NotFound, TooLarge
-from ..library import identities, names, pages
+from ..library import driving, identities, names, pages
 from . import guarding
 from .problems import malformed
 
@@ -51,6 +51,7 @@ def actor(request: web.Request) -> str:
     header = request.headers.get("X-Artifact-Actor")
     try:
         claimed = "local" if header is None else names.checked_text(unquote(header), "X-Artifact-Actor")
+        driving.checked_outsider(claimed, "X-Artifact-Actor")
     except Invalid as error:
         raise malformed(str(error)) from error
     return claimed if asks.via == "machine" else asks.name

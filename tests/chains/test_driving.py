@@ -12,6 +12,7 @@ import pytest
 from chaining import Studio, step, until
 from comfyui_artifact_db.chains import control
 from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.chains.progress import Progress
 from comfyui_artifact_db.comfyui_client import ComfyUIServer
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import Invalid
@@ -257,3 +258,24 @@ def test_a_chain_that_is_cancelled_as_its_prompt_is_queued_leaves_none_on_the_se
         until(lambda: a.queued and not a.queue["queue_pending"])
     assert studio.statuses(chain) == {"one": "cancelled"}
     assert a.queued[0]["prompt_id"] in a.interrupted
+
+
+@pytest.mark.engine("local")
+def test_a_chain_goes_on_whatever_becomes_of_who_watches_it(studio: Studio) -> None:
+    def gone(chain_id: str, found: Progress) -> None:
+        raise BrokenPipeError
+
+    chain = studio.begin(step("one"), step("two", "one"))
+    with studio.driving(watch=gone):
+        studio.until(chain, "completed")
+
+
+@pytest.mark.engine("local")
+def test_a_chain_that_has_ended_without_its_engine_is_driven_no_more(studio: Studio) -> None:
+    chain = studio.begin(step("one"))
+    with studio.library.database.writing():
+        models.Chain.update(status="failed").where(models.Chain.id == chain.id).execute()
+    assert driving.take(studio.library, "first", engine="local") == []
+    assert driving.list_driven(studio.library, engine="local") == [(chain.id, False)]
+    with studio.library.database.writing():
+        models.Chain.update(status="initializing").where(models.Chain.id == chain.id).execute()
