@@ -107,8 +107,6 @@ def _listen(chain: Chain, step: Step, attempt: Attempt) -> None:
 
 def _queue(chain: Chain, step: Step, attempt: Attempt, comfyui: ComfyUIServer) -> None:
     assert attempt.workflow_definition is not None
-    if step.server == ANY:
-        chain.servers.has_come(attempt.server_address)
     try:
         comfyui.queue_prompt(
             attempt.workflow_definition,
@@ -120,6 +118,9 @@ def _queue(chain: Chain, step: Step, attempt: Attempt, comfyui: ComfyUIServer) -
         if error.data.get("queued"):
             comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
         raise
+    finally:
+        if step.server == ANY:
+            chain.servers.has_come(attempt.server_address)
 
 
 def _acknowledge(chain: Chain, attempt: Attempt, comfyui: ComfyUIServer) -> None:

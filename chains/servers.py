@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -56,7 +57,7 @@ class Servers:
         self._lock = threading.Lock()
         self._types: dict[str, tuple[float, NodeTypes]] = {}
         self._silent: dict[str, float] = {}
-        self._coming: dict[str, list[float]] = {}
+        self._coming: list[tuple[str, float]] = []
 
     def choose(self, name: str, graph: Mapping[str, Any], *, besides: Container[str] = ()) -> str:
         """The name of the server for a graph; where it may run on any, not one of `besides`.
@@ -77,15 +78,18 @@ class Servers:
             raise NoServer(f"no server can run this step: {why}")
         with self._lock:
             since = time.monotonic() - COMING
-            self._coming = {one: [at for at in self._coming.get(one, ()) if at > since] for one in self._config.servers}
-            chosen = min(loads, key=lambda one: (loads[one] + len(self._coming[one]), one))
-            self._coming[chosen].append(time.monotonic())
+            self._coming = [(server, at) for server, at in self._coming if at > since]
+            coming = Counter(server for server, _ in self._coming)
+            chosen = min(loads, key=lambda one: (loads[one] + coming[one], one))
+            self._coming.append((chosen, time.monotonic()))
         return chosen
 
     def has_come(self, name: str) -> None:
-        """A prompt that may run on any server comes into the queue of the one chosen for it, and counts there now."""
+        """A prompt that may run on any server was sent to the one chosen for it, and counts in its queue now."""
         with self._lock:
-            del self._coming.get(name, [])[:1]
+            oldest = next((number for number, (server, _) in enumerate(self._coming) if server == name), None)
+            if oldest is not None:
+                del self._coming[oldest]
 
     def _ask(self, names: Sequence[str], graph: Mapping[str, Any]) -> dict[str, int | str]:
         """How long the queues of servers are; or why they cannot run the graph."""
