@@ -119,8 +119,10 @@ def _plain(value: Any, text: str) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        what = "a number without end" if isinstance(value, float) else "no text, number, list or mapping of such"
-        raise BadExpression(f"{text.strip()} is {what}; of a step's outputs name one: STEP.output.image") from error
+        if isinstance(value, float):
+            raise BadExpression(f"{text.strip()} is {value}, which no widget takes") from error
+        what = "no text, number, list or mapping of such; of a step's outputs name one: STEP.output.image"
+        raise BadExpression(f"{text.strip()} is {what}") from error
     return value
 
 
