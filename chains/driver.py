@@ -11,11 +11,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..db.statuses import FINISHED_CHAIN
+from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
 from ..errors import ArtifactDBError, Invalid, NotFound
 from ..library import driving, events, identities
 from ..library.opening import Library
@@ -23,23 +24,24 @@ from . import progress, rounds, steps
 from .definitions import Step
 from .driven import Chain
 from .hearing import Heard, Hearing
+from .lanes import Lanes
 from .progress import Progress
 from .records import LocalRecords
 from .servers import Servers
 
 logger = logging.getLogger("artifact_db.chains")
 
-AT_ONCE = 16
-"""Steps that are worked on at the same time; one whose prompt runs takes none of them between two looks."""
-
 MOST = 200
-"""Chains that one process drives at a time; others wait, or another process takes them."""
+"""Chains in which one process has something to do at a time; others wait, or another process takes them.
+
+Those that wait for people do not count: they are held so that a decision moves them on at once.
+"""
 
 LOOK_SECONDS = 0.5
 """How often it looks for chains to take, and for what other processes wrote down."""
 
-IDLE_SECONDS = 15.0
-"""How often it looks at a chain of which nothing is heard."""
+IDLE_SECONDS, WAITING_SECONDS = 15.0, 300.0
+"""How often it looks at a chain of which nothing is heard; and at one that waits for people, who are heard."""
 
 SETTLE_SECONDS = 0.1
 """After which a chain's row is written whose steps have begun to be worked on just now."""
@@ -65,6 +67,11 @@ class _Driven:
     working: dict[str, Future[float]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     next_look: float = 0.0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to do, as far as is known yet."""
+        return self.found is None or bool(self.found.ready)
 
 
 class Driver:
@@ -92,7 +99,7 @@ class Driver:
         self._moved = False
         self._stopped = False
         self._thread: threading.Thread | None = None
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
+        self._lanes = Lanes()
         self._unsubscribe: Callable[[], None] | None = None
         self._renewed = 0.0
         self._sought = 0.0
@@ -133,8 +140,8 @@ class Driver:
         if self._unsubscribe is not None:
             self._unsubscribe()
         if self._thread is not None:
-            self._thread.join(timeout=60)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+            self._thread.join()
+        self._lanes.close()
         self._hearing.close()
 
     def _run(self) -> None:
@@ -150,10 +157,28 @@ class Driver:
                 self._moved = False
                 self._sought = 0.0 if self._stirred else self._sought
                 self._stirred = False
+        self._end()
+
+    def _end(self) -> None:
+        """Let what is under way come to its end, keeping the leases until then, and give them back."""
+        ending = threading.Thread(target=self._lanes.close, name="artifact-db-driver-ends", daemon=True)
+        ending.start()
+        while ending.is_alive():
+            with suppress(ArtifactDBError):
+                self._renew()
+            ending.join(driving.LEASE / 3)
         try:
             driving.give_back(self._library, self.holder)
         except ArtifactDBError as error:
             logger.info("leases expire by themselves: %s", error)
+
+    def _renew(self) -> None:
+        """Keep the leases; a chain that somebody else has taken meanwhile is left."""
+        self._renewed = time.monotonic()
+        kept = set(driving.keep(self._library, self.holder, list(self._driven)))
+        for lost in [chain_id for chain_id in self._driven if chain_id not in kept]:
+            logger.warning("chain %s is driven by somebody else now", lost)
+            self._leave(lost)
 
     def _turn(self) -> float:
         """One round over all chains; returns the seconds until the next is due."""
@@ -166,11 +191,7 @@ class Driver:
                 self._took = now
                 self._take()
         if self._driven and now - self._renewed >= driving.LEASE / 3:
-            self._renewed = now
-            kept = set(driving.keep(self._library, self.holder, list(self._driven)))
-            for lost in [chain_id for chain_id in self._driven if chain_id not in kept]:
-                logger.warning("chain %s is driven by somebody else now", lost)
-                self._leave(lost)
+            self._renew()
         waits = [LOOK_SECONDS]
         for chain_id, driven in list(self._driven.items()):
             self._go_on(driven)
@@ -205,7 +226,7 @@ class Driver:
         return others
 
     def _take(self) -> None:
-        room = MOST - len(self._driven)
+        room = MOST - sum(driven.has_work for driven in self._driven.values())
         if room <= 0:
             return
         for chain_id in driving.take(
@@ -228,7 +249,7 @@ class Driver:
     def _look(self, chain_id: str, driven: _Driven) -> None:
         # First this: work that ends from here on brings it forward again, and what has ended is seen below.
         now = time.monotonic()
-        driven.next_look = now + IDLE_SECONDS
+        driven.next_look = now + (IDLE_SECONDS if driven.has_work else WAITING_SECONDS)
         driven.working = {step: work for step, work in driven.working.items() if not work.done()}
         found = driven.found = progress.look(driven.chain)
         self._hearing.keep(chain_id, found.under_way)
@@ -251,7 +272,10 @@ class Driver:
         if found.status in FINISHED_CHAIN:
             self._leave(chain_id)
         if self._watch is not None:
-            self._watch(chain_id, found)
+            try:
+                self._watch(chain_id, found)
+            except Exception:  # Whatever is the matter with who watches, the chain goes on.
+                logger.exception("how chain %s stands cannot be told", chain_id)
 
     def _go_on(self, driven: _Driven) -> None:
         """Work on the steps whose prompts have ended, without looking at the whole chain again before."""
@@ -265,7 +289,7 @@ class Driver:
 
     def _begin(self, driven: _Driven, step: Step, found: Progress) -> None:
         driven.ended.discard(step.id)
-        work = driven.working[step.id] = self._pool.submit(self._work, driven, step, found)
+        work = driven.working[step.id] = self._lanes.of(_server(found, step)).submit(self._work, driven, step, found)
         work.add_done_callback(partial(self._worked, driven, step))
 
     def _work(self, driven: _Driven, step: Step, found: Progress) -> float:
@@ -299,3 +323,9 @@ class Driver:
                     driven.next_look = 0.0
                 self._moved = True
                 self._wake.notify_all()
+
+
+def _server(found: Progress, step: Step) -> str:
+    """The server that a step is at, or will be; `any` where none is chosen yet."""
+    attempts = (one.attempt for level in found.levels for one in level if one.step.id == step.id)
+    return next((one.server_address for one in attempts if one is not None and one.status in UNDER_WAY), step.server)

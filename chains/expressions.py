@@ -6,6 +6,7 @@ and nothing small makes something huge.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -84,7 +85,7 @@ def filled(value: Any, context: Mapping[str, Any]) -> Any:
     """A value with its templates filled in; one that is nothing but a single expression keeps the type that it gives.
 
     Raises:
-        BadExpression: a name means nothing, or the sandbox refuses.
+        BadExpression: a name means nothing, the sandbox refuses, or it gives what JSON has not.
     """
     if isinstance(value, str):
         return _filled(value, context) if is_template(value) else value
@@ -107,10 +108,22 @@ def holds(condition: str, context: Mapping[str, Any]) -> bool:
 def _filled(text: str, context: Mapping[str, Any]) -> Any:
     alone = _single(text)
     if alone is not None:
-        return _evaluated(alone, context)
+        return _plain(_evaluated(alone, context), text)
     _parsed(text)
     with _as_ours():
         return _SANDBOX.from_string(text).render(**context)
+
+
+def _plain(value: Any, text: str) -> Any:
+    """A value that may stand in a graph."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(value, float):
+            raise BadExpression(f"{text.strip()} is {value}, which no widget takes") from error
+        what = "no text, number, list or mapping of such; of a step's outputs name one: STEP.output.image"
+        raise BadExpression(f"{text.strip()} is {what}") from error
+    return value
 
 
 def _evaluated(expression: str, context: Mapping[str, Any]) -> Any:

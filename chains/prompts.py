@@ -6,10 +6,10 @@ A prompt is never queued again while its server can tell what became of it.
 from __future__ import annotations
 
 from ..comfyui_client import ComfyUIServer, History
-from ..errors import PromptRefused
+from ..errors import Conflict, NotFound, PromptRefused
 from ..library.driving import DRIVER
 from ..library.views import Attempt
-from .definitions import Step
+from .definitions import ANY, Step
 from .driven import Chain
 from .servers import client
 from .stages import OVER, Next, Stage
@@ -28,8 +28,8 @@ def send(chain: Chain, step: Step, attempt: Attempt) -> float:
     """Queue a prompt that was written down just now, and that its server cannot have; seconds after which to look."""
     with client(chain.records, attempt.server_address) as comfyui:
         _listen(chain, step, attempt)
-        _queue(attempt, comfyui)
-    chain.records.acknowledge(attempt.id)
+        _queue(chain, step, attempt, comfyui)
+        _acknowledge(chain, attempt, comfyui)
     return SOONEST
 
 
@@ -55,12 +55,12 @@ def follow(chain: Chain, step: Step, attempt: Attempt, *, collecting: bool = Tru
                 message = f"{name!r} knows nothing of the prompt any more: it was started again, or cleared"
                 chain.records.conclude(attempt.id, status="outcome_unknown", error=message)
                 return OVER
-            _queue(attempt, comfyui)
+            _queue(chain, step, attempt, comfyui)
         if attempt.status == "queued":
-            chain.records.acknowledge(attempt.id)
+            _acknowledge(chain, attempt, comfyui)
         if place is None:
             return Next(Stage.EXECUTE, SOONEST)
-        ran = since(chain, attempt.queued_at)
+        ran = since(chain, attempt.started_at)
         if step.timeout is not None and ran > step.timeout:
             comfyui.interrupt(attempt.prompt_id)
             error = f"it took longer than {step.timeout:g} s, and was ended"
@@ -105,7 +105,7 @@ def _listen(chain: Chain, step: Step, attempt: Attempt) -> None:
         chain.hearing.follow(chain.id, step.id, attempt, server, _client_id(attempt))
 
 
-def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
+def _queue(chain: Chain, step: Step, attempt: Attempt, comfyui: ComfyUIServer) -> None:
     assert attempt.workflow_definition is not None
     try:
         comfyui.queue_prompt(
@@ -117,6 +117,17 @@ def _queue(attempt: Attempt, comfyui: ComfyUIServer) -> None:
     except PromptRefused as error:
         if error.data.get("queued"):
             comfyui.interrupt(attempt.prompt_id)  # What is left of the graph is not what was asked for.
+        raise
+    finally:
+        if step.server == ANY:
+            chain.servers.has_come(attempt.server_address)
+
+
+def _acknowledge(chain: Chain, attempt: Attempt, comfyui: ComfyUIServer) -> None:
+    try:
+        chain.records.acknowledge(attempt.id)
+    except (Conflict, NotFound):
+        comfyui.interrupt(attempt.prompt_id)  # It was cancelled before its prompt was there to be ended.
         raise
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import Conflict, Invalid
 from ..library import chains, driving, takeovers
 from ..library.opening import Library
-from ..library.views import Chain
-from . import checking, driven, files, starting, steps
+from ..library.views import Chain, Workflow
+from . import checking, driven, expressions, files, starting, steps
 from .definitions import Definition, Step, upstream
 from .records import LocalRecords
 from .servers import Servers
@@ -28,10 +28,11 @@ def rerun(
     """Run a chain again as a new one; it knows which it came from. With an `id` of the caller's it is safe to repeat.
 
     Args:
-        from_step: this step and all that waits for it run again, the others' artifacts are taken over; None: all run.
+        from_step: this step and all that waits for it run again, and so do those that the chain went on without when
+            they failed; the others' artifacts are taken over. None: all run.
         parameters: other values, by `STEP.node_id.input` or by the name of a parameter of the chain.
     Raises:
-        NotFound: there is no such chain. Invalid: the step, or a parameter, is none of it.
+        NotFound: there is no such chain. Invalid: the step, or a parameter, is none of it, or would change nothing.
         Conflict: it was never driven by an engine, or a step that is to be taken over has not ended.
     """
     old = chains.get_chain(library, chain_id)
@@ -40,12 +41,14 @@ def rerun(
         raise Conflict(f"chain {old.id} was not driven by an engine of this hub, which has no definition of it to run")
     definition = checking.check(files.Tree(old.chain_definition), servers=None)
     definition, values = _with(definition, parameters)
-    kept = _kept(definition, from_step)
     records = LocalRecords(library)
     before = driven.Chain(records, old.id, definition, {}, Servers(records))
-    sources = {step.id: steps.find(before, step) for step in kept}
+    sources = {step.id: steps.find(before, step) for step in definition.steps} if from_step is not None else {}
+    gone_past = [step.id for step in definition.steps if step.on_error == "continue" and _failed(sources.get(step.id))]
+    kept = _kept(definition, from_step, gone_past)
+    _refuse_idle(parameters, definition, kept)
     unfinished = sorted(
-        step_id for step_id, row in sources.items() if row is None or row.status not in ("completed", "skipped")
+        step.id for step in kept if (row := sources[step.id]) is None or row.status not in ("completed", "skipped")
     )
     if unfinished:
         raise Conflict(f"these steps have not ended, and cannot be taken over: {', '.join(unfinished)}")
@@ -91,12 +94,38 @@ def _with(definition: Definition, parameters: Mapping[str, Any]) -> tuple[Defini
     return replace(definition, steps=tuple(other(step) for step in definition.steps)), values
 
 
-def _kept(definition: Definition, from_step: str | None) -> list[Step]:
+def _failed(row: Workflow | None) -> bool:
+    return row is not None and row.status in ("failed", "outcome_unknown")
+
+
+def _kept(definition: Definition, from_step: str | None, gone_past: list[str]) -> list[Step]:
     if from_step is None:
         return []
     if from_step not in {step.id for step in definition.steps}:
         known = ", ".join(step.id for step in definition.steps)
         raise Invalid(f"the chain has no step {from_step!r} (it has {known})", field="from_step")
     depends_on = {step.id: step.depends_on for step in definition.steps}
-    again = {step.id for step in definition.steps if from_step in (step.id, *upstream(depends_on, step.id))}
-    return [step for step in definition.steps if step.id not in again]
+    begin = {from_step, *gone_past}
+    return [step for step in definition.steps if begin.isdisjoint({step.id, *upstream(depends_on, step.id)})]
+
+
+def _refuse_idle(parameters: Mapping[str, Any], definition: Definition, kept: list[Step]) -> None:
+    """Refuse what nothing that runs would use."""
+    again = [step for step in definition.steps if step not in kept]
+    used = {name for step in again for name in _names_in(step)}
+    taken_over = {step.id for step in kept}
+    for name in parameters:
+        step_id = name.partition(".")[0]
+        if name in definition.parameters and name not in used:
+            why = "no step that runs again uses it (a file that it named is an artifact by now: set STEP.node_id.input)"
+        elif name not in definition.parameters and step_id in taken_over:
+            why = f"step {step_id} is taken over as it is; run the chain again from that step"
+        else:
+            continue
+        raise Invalid(f"{name!r} would change nothing: {why}", field="parameters")
+
+
+def _names_in(step: Step) -> set[str]:
+    """The names that a step's templates and its condition use."""
+    condition = expressions.used_in_condition(step.condition) if step.condition is not None else {}
+    return {*expressions.used_in([dict(step.inputs), dict(step.parameters)]), *condition}

@@ -129,6 +129,10 @@ def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]
         return Next(stages[0])
     try:
         if attempt.workflow_definition is None:
+            if attempt.server_address not in chain.records.config.servers:
+                # Whoever asked for the step again knew of no server yet, or of one that is not configured any more.
+                chain.records.move(attempt.id, server=chain.servers.choose(step.server, step.workflow))
+                return Next(Stage.DELIVER)
             if (settled := _settle_last(chain, attempt)) is not None:
                 return settled
             attempt = _prepare(chain, step, attempt, done)
@@ -156,10 +160,7 @@ def _go_on(chain: Chain, step: Step, attempt: Attempt, done: dict[str, Workflow]
         chain.records.conclude(attempt.id, status=status, error=str(error))
         return OVER
     except NotUsable as error:
-        if artifacts.why_not_usable(error.data["artifact"]) is not None:
-            raise  # Somebody has decided otherwise meanwhile.
-        chain.records.conclude(attempt.id, status="failed", error=str(error))
-        return OVER
+        return _not_usable(chain, attempt, done, error)
     except (BadExpression, Conflict, StoreFailed, TooNew, Unavailable):
         raise  # The disk or the database is away: that is not the attempt's fault, and passes.
     except ArtifactDBError as error:
@@ -192,6 +193,9 @@ def _settle_last(chain: Chain, attempt: Attempt) -> Next | None:
                 raise
             return None
         if place is not None:
+            was_ended = last.status == "failed" and last.started_at is not None
+            if was_ended and last.server_address != attempt.server_address:
+                return None  # Its server was told to end it, and does not.
             return Next(Stage.DELIVER, prompts.LATEST)
         if history is None or history.ending != "success":
             return None
@@ -201,6 +205,27 @@ def _settle_last(chain: Chain, attempt: Attempt) -> Next | None:
             return None if error.data["lasting"] else _ask_again(chain, attempt, last, error, Stage.DELIVER)
     reason = f"not run: what attempt {last.number} made could be collected after all"
     chain.records.withdraw(attempt.id, reason=reason)
+    return OVER
+
+
+def _not_usable(chain: Chain, attempt: Attempt, done: dict[str, Workflow], error: NotUsable) -> Next:
+    """What an attempt needs may not be had now: what is next, where nothing else of the chain waits for that.
+
+    Raises:
+        NotUsable: somebody has decided otherwise meanwhile; the chain waits for the step that it came from.
+    """
+    artifact: Artifact = error.data["artifact"]
+    of_chain = artifact.workflow_id in {workflow.id for workflow in done.values()}
+    if of_chain and artifacts.why_not_usable(artifact) is not None:
+        source, _ = chain.records.find_step(artifact.workflow_id)
+        others = [head.id for head in chain.records.list_heads(artifact.workflow_id)][1:]
+        if source is None or source.status in UNDER_WAY or artifact.id not in others:
+            raise error
+    if artifact.approval_status == "pending":
+        if attempt.error_message != str(error):
+            chain.records.conclude(attempt.id, status=attempt.status, error=str(error))
+        return Next(Stage.DELIVER, prompts.LATEST)
+    chain.records.conclude(attempt.id, status="failed", error=str(error))
     return OVER
 
 

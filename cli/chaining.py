@@ -16,7 +16,7 @@ from ..chains.problems import ChainInvalid
 from ..chains.records import LocalRecords
 from ..chains.servers import Servers
 from ..config import load_config
-from ..errors import Invalid
+from ..errors import Invalid, NotFound
 from ..library import chains, driving, executing, prefixes, workflows
 from ..library.findings import one_line
 from ..library.opening import Library
@@ -230,6 +230,11 @@ def _watch(library: Library, chain: Chain, options: argparse.Namespace) -> int:
         while not teller.ended.wait(0.2):
             if is_of_workers or driving.driver_of(library, chain.id) not in (None, driver.holder):
                 teller(chain.id, progress.look(watched))
+            else:
+                chains.get_chain(library, chain.id)
+    except NotFound as error:
+        advice = f"out of the trash it goes on with: artifact-db chain resume {chain.id}"
+        raise NotFound(f"chain {chain.id} was deleted meanwhile; {advice}") from error
     except KeyboardInterrupt:
         shells.say(f"left as it is; go on with: artifact-db chain resume {chain.id}")
         return 1

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..config import load_config
 from ..errors import Invalid
-from ..library import names, pages
+from ..library import driving, names, pages
 from ..library.findings import one_line
 from ..library.opening import Library, open_library
 
@@ -45,12 +45,12 @@ def actor(options: argparse.Namespace) -> str:
     """Who is asking: `--by`, else the login name.
 
     Raises:
-        Invalid: it is no name, or the operating system knows none.
+        Invalid: it is no name, or what engines are called; or the operating system knows none.
     """
     if options.by:
-        return names.checked_text(options.by, "by")
+        return driving.checked_outsider(names.checked_text(options.by, "by"), "by")
     try:
-        return getpass.getuser()
+        return driving.checked_outsider(getpass.getuser(), "by")
     except (ImportError, KeyError, OSError) as error:
         raise Invalid("nobody is logged in here by a name; say who it is with --by NAME", field="by") from error
 

@@ -100,7 +100,11 @@ class Teller:
     def _say(self, event: dict[str, Any], text: str) -> None:
         elapsed = round(time.monotonic() - self._began, 3)
         with self._telling:
-            if self._as_json:
-                shells.say_json({**event, "elapsed": elapsed})
-            else:
-                shells.say(f"{elapsed:7.1f} s  {text}")
+            try:
+                if self._as_json:
+                    shells.say_json({**event, "elapsed": elapsed})
+                else:
+                    shells.say(f"{elapsed:7.1f} s  {text}")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                self.ended.set()  # Whoever was reading has had enough.

@@ -10,7 +10,7 @@ from typing import Any
 from ..answers import problems as wording
 from ..chains.driver import Driver
 from ..errors import ArtifactDBError
-from ..library import artifacts, names
+from ..library import artifacts, driving, names
 from ..library.opening import Library
 from ..storage.files import CHUNK
 from . import problems
@@ -33,7 +33,7 @@ class LocalBackend(Backend):
 
     def __init__(self, library: Library, *, actor: str = "local") -> None:
         self._library = library
-        self._actor = names.checked_text(actor, "actor")
+        self._actor = driving.checked_outsider(names.checked_text(actor, "actor"), "actor")
         self._driver: Driver | None = None
         self._starting = threading.Lock()
 

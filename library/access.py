@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..db import models
 from ..db.querying import all_rows, first_row, insert
 from ..errors import Conflict, Denied, Invalid, NotFound
-from . import identities, names
+from . import driving, identities, names
 from .views import Token
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def who_session(library: Library, session: str) -> Identity:
 
 def _checked_name(name: str) -> str:
     name = names.checked_name(name, "name")
+    driving.checked_outsider(name, "name")
     if name.casefold() in _TAKEN or name.startswith(PREFIX):
         raise Invalid(f"name {name[:20]!r} is not one for a token; call it after who is to use it", field="name")
     return name

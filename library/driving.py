@@ -50,6 +50,17 @@ def is_engine(actor: str) -> bool:
     return actor == DRIVER or actor.startswith(f"{DRIVER} (")
 
 
+def checked_outsider(name: str, field: str) -> str:
+    """The name of somebody who is no engine: what those do is not news to them.
+
+    Raises:
+        Invalid: it is what the log calls an engine.
+    """
+    if is_engine(name):
+        raise Invalid(f"{field} {name!r} is what the log calls engines of chains; use another name", field=field)
+    return name
+
+
 def start(
     library: Library,
     chain_id: str,
@@ -131,15 +142,14 @@ def take(
         only: no other than this one.
         besides: the ids of those that the holder drives already.
     """
-    drives, leases = models.Drive, models.Lease
+    drives, leases, table = models.Drive, models.Lease, models.Chain
     now = identities.now()
     until = identities.later(now, LEASE)
     held = leases.select(leases.chain_id).where((leases.expires_at > now) & (leases.holder != holder))
-    trashed = models.Chain.select(models.Chain.id).where(models.Chain.deleted_at.is_null(False))
-    is_open = (drives.engine == engine) & drives.ended_at.is_null()
-    free = drives.select(drives.chain_id).where(
-        is_open & drives.chain_id.not_in(held) & drives.chain_id.not_in(trashed) & drives.chain_id.not_in(list(besides))
-    )
+    is_open = drives.ended_at.is_null() & table.deleted_at.is_null() & table.status.not_in(FINISHED_CHAIN)
+    free = drives.select(drives.chain_id).join(table)
+    free = free.where((drives.engine == engine) & is_open)
+    free = free.where(drives.chain_id.not_in(held) & drives.chain_id.not_in(listed(list(besides))))
     if only is not None:
         free = free.where(drives.chain_id == only)
     with library.reading():
@@ -159,24 +169,26 @@ def list_driven(library: Library, *, engine: str, chain_ids: Sequence[str] | Non
         chain_ids: only these, ended or not; None: all that have not ended.
     """
     drives, table = models.Drive, models.Chain
-    query = drives.select(drives.chain_id, drives.ended_at, table.deleted_at).join(table)
+    query = drives.select(drives.chain_id, drives.ended_at, table.deleted_at, table.status).join(table)
     query = query.where(drives.engine == engine)
     if chain_ids is None:
         query = query.where(drives.ended_at.is_null())
     else:
         query = query.where(drives.chain_id.in_(listed(list(chain_ids))))
     with library.reading():
-        return [(chain_id, ended is None and deleted is None) for chain_id, ended, deleted in all_tuples(query)]
+        return [
+            (chain_id, ended is None and deleted is None and status not in FINISHED_CHAIN)
+            for chain_id, ended, deleted, status in all_tuples(query)
+        ]
 
 
 def keep(library: Library, holder: str, chain_ids: Sequence[str]) -> list[str]:
     """Renew leases; returns the ids of those that are the holder's still. One that had expired and is taken is lost."""
     leases = models.Lease
+    held = leases.chain_id.in_(listed(list(chain_ids))) & (leases.holder == holder)
     with library.writing(holder):
-        leases.update(expires_at=identities.later(identities.now(), LEASE)).where(
-            leases.chain_id.in_(list(chain_ids)) & (leases.holder == holder)
-        ).execute()
-        query = leases.select(leases.chain_id).where(leases.chain_id.in_(list(chain_ids)) & (leases.holder == holder))
+        leases.update(expires_at=identities.later(identities.now(), LEASE)).where(held).execute()
+        query = leases.select(leases.chain_id).where(held)
         return [chain_id for (chain_id,) in all_tuples(query)]
 
 

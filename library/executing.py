@@ -104,6 +104,8 @@ def acknowledge(library: Library, attempt_id: str, *, by: str = driving.DRIVER) 
 def conclude(library: Library, attempt_id: str, *, status: str, error: str | None, by: str = driving.DRIVER) -> None:
     """Say how an attempt ended whose outputs nobody collects; one that has ended stays as it is.
 
+    With the status that it has, `error` says what it waits for.
+
     Raises:
         NotFound: it is gone with its chain.
     """

@@ -11,7 +11,7 @@ from aiohttp import web
 from ..answers import fields
 from ..answers.fields import Body, Check
 from ..errors import Invalid, TooLarge
-from ..library import identities, names
+from ..library import driving, identities, names
 from . import guarding
 from .problems import malformed
 
@@ -40,6 +40,7 @@ def actor(request: web.Request) -> str:
     header = request.headers.get("X-Artifact-Actor")
     try:
         claimed = "local" if header is None else names.checked_text(unquote(header), "X-Artifact-Actor")
+        driving.checked_outsider(claimed, "X-Artifact-Actor")
     except Invalid as error:
         raise malformed(str(error)) from error
     return claimed if asks.via == "machine" else asks.name

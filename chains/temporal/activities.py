@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -18,8 +17,8 @@ from ...db.statuses import FINISHED_CHAIN
 from ...errors import ArtifactDBError, Conflict, Invalid, NotFound
 from .. import control, progress, rounds, steps
 from ..driven import Chain
-from ..driver import AT_ONCE
 from ..hearing import Hearing
+from ..lanes import Lanes
 from ..records import Records
 from ..servers import Servers
 from ..stages import OVER, Next, Stage
@@ -49,7 +48,7 @@ class Activities:
         self._records = records
         self._servers = Servers(records)
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="artifact-db-steps")
+        self._lanes = Lanes()
         self._hearing = Hearing(None, self._prompt_ended)
         self._chains: dict[str, Chain] = {}
         self._at_work: dict[tuple[str, str], asyncio.Event] = {}
@@ -69,14 +68,14 @@ class Activities:
             await asyncio.sleep(REPORT_SECONDS)
             if reports := [{"chain_id": heard.chain_id, **heard.plain()} for heard in self._hearing.all()]:
                 try:
-                    await self._loop.run_in_executor(self._pool, self._records.report, reports)
+                    await self._loop.run_in_executor(self._lanes.of(""), self._records.report, reports)
                 except ArtifactDBError as error:
                     logger.debug("how far prompts are cannot be told: %s", error)
 
     def close(self) -> None:
         """Work no more."""
         self._hearing.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lanes.close()
 
     @activity.defn
     async def look(self, chain_id: str) -> Look:
@@ -127,7 +126,8 @@ class Activities:
         try:
             while True:
                 ended.clear()
-                following = await self._in_thread(lambda: self._advance(stage, chain_id, step_id))
+                server = self._server(chain_id, step_id)
+                following = await self._in_thread(lambda: self._advance(stage, chain_id, step_id), server)
                 if following.stage is not stage or stage is Stage.BEGIN:
                     return Turn(following.stage.value if following.stage else None, following.wait)
                 with suppress(asyncio.TimeoutError):
@@ -195,9 +195,18 @@ class Activities:
                 self._chains.pop(next(iter(self._chains)))
         return chain
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Do what blocks in the pool, saying meanwhile that it is alive; it comes to its end also when cancelled."""
-        future = self._loop.run_in_executor(self._pool, work)
+    def _server(self, chain_id: str, step_id: str) -> str:
+        """The server that a step names, as far as its chain is known here."""
+        chain = self._chains.get(chain_id)
+        return chain.definition.step(step_id).server if chain is not None else ""
+
+    async def _in_thread(self, work: Callable[[], T], server: str = "") -> T:
+        """Do what blocks in a thread, saying meanwhile that it is alive; it comes to its end also when cancelled.
+
+        Args:
+            server: which one is spoken to, where it is known.
+        """
+        future = self._loop.run_in_executor(self._lanes.of(server), work)
         try:
             return await _alive(asyncio.shield(future))
         except asyncio.CancelledError:

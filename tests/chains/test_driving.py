@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chaining import Studio, step
+from chaining import Studio, step, until
+from comfyui_artifact_db.chains import control
+from comfyui_artifact_db.chains.driver import Driver
+from comfyui_artifact_db.chains.progress import Progress
+from comfyui_artifact_db.comfyui_client import ComfyUIServer
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.errors import Conflict, Invalid
 from comfyui_artifact_db.library import chains, driving, lineage
+from making import png
 
 
 def queued(studio: Studio) -> list[dict[str, Any]]:
@@ -126,9 +133,12 @@ def test_a_template_that_cannot_be_filled_in_fails_the_step(studio: Studio) -> N
     assert chain.error_message == "step two: a template cannot be filled in: step 'one' has no output of kind video"
 
 
-def test_a_file_beside_the_chain_is_recorded_and_delivered(studio: Studio, tmp_path: Path) -> None:
-    from making import png
+def test_a_template_that_gives_what_a_graph_cannot_hold_fails_the_step(studio: Studio) -> None:
+    chain = studio.run(step("one"), step("two", "one", parameters={"7.text": "{{ one.output }}"}), status="failed")
+    assert "{{ one.output }} is no text" in str(chain.error_message)
 
+
+def test_a_file_beside_the_chain_is_recorded_and_delivered(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(png(4242))
     one = step("one", inputs={"1.image": "{{ source }}"})
     chain = studio.run(one, defaults={"source": "photo.png"}, folder=tmp_path)
@@ -171,6 +181,39 @@ def test_a_step_that_takes_too_long_is_ended(studio: Studio) -> None:
     assert studio.servers["gpu-a"].queue["queue_pending"] == []
 
 
+def test_the_time_that_a_step_may_take_begins_when_its_prompt_is_queued(studio: Studio) -> None:
+    b = studio.servers["gpu-b"]
+    b.runs = None
+
+    def take_long(path: Path) -> None:
+        with studio.library.database.writing():
+            models.Attempt.update(queued_at="2020-01-01T00:00:00.000Z").where(
+                models.Attempt.server_address == "gpu-b"
+            ).execute()
+
+    def run_after_a_look() -> None:
+        for _, prompt_id, graph, *_ in list(b.queue["queue_pending"]):
+            b.ran(prompt_id, {"9": {"images": [b.file("late.png", png(7))]}}, graph=graph)
+
+    b.after_storing, b.on_queue = take_long, run_after_a_look
+    studio.run(step("one", server="gpu-a"), step("two", "one", server="gpu-b", timeout="60s"))
+    assert b.interrupted == []
+
+
+def test_a_server_that_does_not_end_a_prompt_is_not_waited_for_where_another_can_run_the_step(studio: Studio) -> None:
+    a, b = studio.servers.values()
+    a.runs = None
+    chain = studio.begin(step("one", timeout="200ms", retry={"attempts": 2, "backoff": 0.01}))
+    with studio.driving():
+        until(lambda: a.queued)
+        a.queue = {"queue_running": a.queue["queue_pending"], "queue_pending": []}
+        studio.until(chain, "completed")
+    assert [(one.server_address, one.status) for one in studio.attempts(chain, "one")] == [
+        ("gpu-a", "failed"), ("gpu-b", "completed")
+    ]  # fmt: skip
+    assert (len(a.queued), len(b.queued)) == (1, 1)
+
+
 @pytest.mark.engine("local")
 def test_a_driver_takes_no_chain_twice_and_again_the_one_that_it_has_left(studio: Studio) -> None:
     chain = studio.begin(step("one"))
@@ -179,3 +222,70 @@ def test_a_driver_takes_no_chain_twice_and_again_the_one_that_it_has_left(studio
     assert take("first", besides=[chain.id]) == []
     assert take("second") == []
     assert take("first") == [chain.id]
+
+
+@pytest.mark.engine("local")
+def test_a_driver_keeps_its_chains_until_what_it_has_begun_has_ended(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, queue = studio.servers["gpu-a"], ComfyUIServer.queue_prompt
+    come, go_on = threading.Event(), threading.Event()
+
+    def slowly(self: ComfyUIServer, *graph: Any, **how: Any) -> None:
+        come.set()
+        go_on.wait(60)
+        queue(self, *graph, **how)
+
+    monkeypatch.setattr(ComfyUIServer, "queue_prompt", slowly)
+    chain = studio.begin(step("one", server="gpu-a"))
+    first = Driver(studio.library).start()
+    assert come.wait(60)
+    with studio.driving():
+        stopping = threading.Thread(target=first.stop)
+        stopping.start()
+        for _ in range(30):
+            time.sleep(0.05)
+            assert driving.driver_of(studio.library, chain.id) == first.holder
+        go_on.set()
+        stopping.join()
+        studio.until(chain, "completed")
+    assert len(a.queued) == 1
+
+
+def test_a_chain_that_is_cancelled_as_its_prompt_is_queued_leaves_none_on_the_server(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, queue = studio.servers["gpu-a"], ComfyUIServer.queue_prompt
+    a.runs = None
+
+    def too_late(self: ComfyUIServer, *graph: Any, **how: Any) -> None:
+        control.cancel(studio.library, chain.id, actor="ada")
+        queue(self, *graph, **how)
+
+    monkeypatch.setattr(ComfyUIServer, "queue_prompt", too_late)
+    chain = studio.begin(step("one", server="gpu-a"))
+    with studio.driving():
+        until(lambda: a.queued and not a.queue["queue_pending"])
+    assert studio.statuses(chain) == {"one": "cancelled"}
+    assert a.queued[0]["prompt_id"] in a.interrupted
+
+
+@pytest.mark.engine("local")
+def test_a_chain_goes_on_whatever_becomes_of_who_watches_it(studio: Studio) -> None:
+    def gone(chain_id: str, found: Progress) -> None:
+        raise BrokenPipeError
+
+    chain = studio.begin(step("one"), step("two", "one"))
+    with studio.driving(watch=gone):
+        studio.until(chain, "completed")
+
+
+@pytest.mark.engine("local")
+def test_a_chain_that_has_ended_without_its_engine_is_driven_no_more(studio: Studio) -> None:
+    chain = studio.begin(step("one"))
+    with studio.library.database.writing():
+        models.Chain.update(status="failed").where(models.Chain.id == chain.id).execute()
+    assert driving.take(studio.library, "first", engine="local") == []
+    assert driving.list_driven(studio.library, engine="local") == [(chain.id, False)]
+    with studio.library.database.writing():
+        models.Chain.update(status="initializing").where(models.Chain.id == chain.id).execute()

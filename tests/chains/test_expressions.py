@@ -12,7 +12,7 @@ CONTEXT: dict[str, Any] = {
     "prompt": "a dragon",
     "count": 3,
     "sizes": [1, 2],
-    "edit": {"output": {"meta": {"width": 640}, "image": "a.png"}, "outputs": {"9:images:1": "b.png"}},
+    "edit": {"output": {"meta": {"width": 640}, "image": "a.png"}, "outputs": {"9:images:1": "b.png"}, "of": object()},
 }
 
 
@@ -46,6 +46,10 @@ def test_a_template_is_filled_in(template: Any, value: Any) -> None:
         ("{{ ''.__class__.__mro__ }}", "unsafe|undefined|access"),
         ("{{ sizes.append(3) }}", "not safely callable|unsafe"),
         ("{{ range(3) }}", "not safely callable"),
+        ("{{ edit }}", "name one: STEP.output.image"),
+        ("{{ prompt.upper }}", "no text, number"),
+        ("{{ sizes | reverse }}", "no text, number"),
+        (" {{ 1e308 * 10 }}", "^{{ 1e308 . 10 }} is inf"),
     ],
 )
 def test_what_means_nothing_or_is_not_safe_is_an_error(template: str, message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from chaining import Studio, step, until
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound
 from comfyui_artifact_db.library import chains, decisions, driving, edits, executing, workflows
+from comfyui_artifact_db.library.views import Artifact, Chain
 from comfyui_artifact_db.media.kinds import PNG
 from making import png
 
@@ -98,6 +99,35 @@ def test_a_time_limit_decides_only_where_the_file_sets_one(studio: Studio, then:
         assert studio.current(chain, "one").approval_status == "pending"
     else:
         assert studio.current(chain, "one").approved_by == "chain: approval_timeout"
+
+
+def second_of_two(studio: Studio) -> tuple[Chain, Artifact]:
+    """A chain whose second step needs another output of the first than the one that was approved."""
+    studio.pictures = 2
+    chain = studio.begin(REVIEWED, step("two", "one", parameters={"7.text": "{{ one.outputs['9:images:1'] }}"}))
+    with studio.driving():
+        studio.until(chain, "awaiting_approval")
+    decisions.approve(studio.library, studio.current(chain, "one").id, by="ada")
+    return chain, next(head for head in studio.heads(chain, "one") if head.output_key == "9:images:1")
+
+
+def test_a_step_that_needs_another_output_says_that_it_waits_for_a_decision_on_it(studio: Studio) -> None:
+    chain, other = second_of_two(studio)
+    with studio.driving():
+        until(lambda: studio.statuses(chain).get("two") == "queued")
+        until(lambda: "waits for a decision" in str(studio.workflow(chain, "two").error_message))
+        decisions.approve(studio.library, other.id, by="ada")
+        studio.until(chain, "completed")
+    (attempt,) = studio.attempts(chain, "two")
+    assert (attempt.status, attempt.error_message) == ("completed", None)
+
+
+def test_a_step_that_needs_another_output_which_was_rejected_fails(studio: Studio) -> None:
+    chain, other = second_of_two(studio)
+    decisions.reject(studio.library, other.id, by="ada", reason="ugly")
+    with studio.driving():
+        failed = studio.until(chain, "failed")
+    assert f"artifact {other.id} is not usable: it was rejected (ugly)" in str(failed.error_message)
 
 
 @pytest.mark.engine("local")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import invariants
 import pytest
 from chaining import Studio, step
 from comfyui_artifact_db.chains import rerunning
 from comfyui_artifact_db.errors import Conflict, Invalid
 from comfyui_artifact_db.library import artifacts, chains, decisions, driving, lineage, pages
+from making import png
 
 THREE = (step("one"), step("two", "one", parameters={"7.text": "{{ prompt }}"}), step("three", "two"), step("side"))
 
@@ -18,7 +21,7 @@ def test_untouched_steps_are_taken_over_and_the_rest_runs_again(studio: Studio) 
     new = rerunning.rerun(studio.library, old.id, from_step="two", parameters={"two.7.text": "a dog"}, actor="ada")
     with studio.driving():
         studio.until(new, "completed")
-    again = [asked["prompt"] for server in studio.servers.values() for asked in server.queued][queued:]
+    again = [asked["prompt"] for server in studio.servers.values() for asked in server.queued]
     assert sum(len(server.queued) for server in studio.servers.values()) == queued + 2
     assert any(graph["7"]["inputs"]["text"] == "a dog" for graph in again)
     for name in ("one", "side"):
@@ -96,8 +99,15 @@ def test_it_is_safe_to_repeat(studio: Studio) -> None:
 
 def test_what_cannot_be_run_again_is_said(studio: Studio) -> None:
     old = studio.run(*THREE, defaults={"prompt": "a cat"})
-    for parameters, from_step in (({"x": 1}, "two"), ({"two.7.txt": 1}, "two"), ({}, "four")):
-        with pytest.raises(Invalid):
+    refused = (
+        *(({"x": 1}, "two", "neither"), ({"two.7.txt": 1}, "two", "neither"), ({}, "four", "has no step 'four'")),
+        *(
+            ({"one.7.text": "x"}, "two", "taken over"),
+            ({"prompt": "a dog"}, "three", "no step that runs"),
+        ),
+    )
+    for parameters, from_step, why in refused:
+        with pytest.raises(Invalid, match=why):
             rerunning.rerun(studio.library, old.id, from_step=from_step, parameters=parameters, actor="ada")
     another, _ = chains.create_chain(studio.library, name="another's", actor="runner")
     with pytest.raises(Conflict, match="was not driven"):
@@ -106,6 +116,28 @@ def test_what_cannot_be_run_again_is_said(studio: Studio) -> None:
     failed = studio.run(*THREE, defaults={"prompt": "a cat"}, status="failed")
     with pytest.raises(Conflict, match="have not ended"):
         rerunning.rerun(studio.library, failed.id, from_step="two", parameters={}, actor="ada")
+
+
+def test_a_file_that_was_recorded_is_not_named_again_in_vain(studio: Studio, tmp_path: Path) -> None:
+    for name in ("photo.png", "other.png"):
+        (tmp_path / name).write_bytes(png(4711))
+    one = step("one", inputs={"1.image": "{{ source }}"})
+    old = studio.run(one, defaults={"source": "photo.png"}, folder=tmp_path)
+    with pytest.raises(Invalid, match=r"set STEP\.node_id\.input"):
+        rerunning.rerun(studio.library, old.id, from_step=None, parameters={"source": "other.png"}, actor="ada")
+
+
+def test_a_step_that_the_chain_went_on_without_runs_again_with_what_waits_for_it(studio: Studio) -> None:
+    studio.fails = lambda graph: graph["7"]["inputs"]["text"] == "bad"
+    bad = step("bad", on_error="continue", parameters={"7.text": "bad"})
+    old = studio.run(bad, step("after", "bad"), step("good"), step("last", "good"))
+    assert studio.statuses(old)["after"] == "skipped"
+    studio.fails = lambda graph: False
+    new = rerunning.rerun(studio.library, old.id, from_step="last", parameters={}, actor="ada")
+    with studio.driving():
+        studio.until(new, "completed")
+    assert studio.statuses(new) == dict.fromkeys(("bad", "after", "good", "last"), "completed")
+    assert studio.current(new, "good").source_artifact_id == studio.current(old, "good").id
 
 
 @pytest.mark.engine("local")

@@ -159,9 +159,31 @@ def test_a_chain_is_run_again_from_a_step(home: Home) -> None:
     assert home.studio.current(new, "two").source_artifact_id == home.studio.current(chain, "two").id
 
 
+def test_a_chain_that_is_deleted_is_waited_for_no_longer(home: Home) -> None:
+    process = home.start("run", "film.yaml")
+    chain = home.waits()
+    chains.delete_chain(home.library, chain.id, actor="ada")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (1, 1)
+    assert f"chain {chain.id} was deleted meanwhile" in err
+
+
+def test_who_has_read_enough_ends_the_program_and_not_the_chain(home: Home) -> None:
+    process = home.start("run", "film.yaml", "--json")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "begun"
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert home.chain().status not in ("failed", "cancelled")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("run", "film.yaml", "--by", "chain"), 2, "use another name"),
         (("run", "film.yaml", "--param", "prompt"), 2, "--param prompt: write NAME=VALUE"),
         (("run", "film.yaml", "--param", "promt=x"), 2, "the chain has no parameter 'promt' (it has prompt, source)"),
         (("run", "film.yaml", "--param", "source=none.png"), 2, "there is no file"),

@@ -104,3 +104,8 @@ def test_a_definition_that_cannot_run_is_refused_with_all_that_is_wrong(runner: 
         db.create_chain("film", chain_definition={"steps": [step("first")]}, run=True, status="failed")
     assert refused.value.field == "status"
     assert not list(db.list_chains())
+
+
+def test_nobody_is_called_as_an_engine_is(runner: Runner) -> None:
+    with pytest.raises(Exception, match="use another name"), runner.open(actor="chain") as db:
+        db.create_chain("film")

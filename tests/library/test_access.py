@@ -206,7 +206,21 @@ def test_two_living_tokens_of_one_name_are_refused_by_the_database_too(library: 
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "local", "LOCAL", "this machine", "adb_" + "x" * 43, "a/b", "a\nb", "\x1b[31m", "x" * 256]
+    "name",
+    [
+        "",
+        " ",
+        "local",
+        "LOCAL",
+        "this machine",
+        "chain",
+        "chain (a)",
+        "adb_" + "x" * 43,
+        "a/b",
+        "a\nb",
+        "\x1b[31m",
+        "x" * 256,
+    ],
 )
 def test_a_name_that_would_mislead_is_refused(library: Library, name: str) -> None:
     with pytest.raises(Invalid) as refused:

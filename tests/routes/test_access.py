@@ -223,9 +223,10 @@ async def test_the_actor_of_a_change_is_the_tokens_name_and_approved_by_a_claim_
         for entity in (one.id, other.id, edited.json["id"]):
             by = {event.action: event.actor for event in events.history(hub.library, entity)}
             assert {by[action] for action in by if action.endswith(("approved", "tagged", "edited"))} == {"ada"}
-    for path, expect in (("/chains", 403), (f"/artifacts/{one.id}/select", 400)):
-        sent = {**bearer(token), "X-Artifact-Actor": "x" * 256}
-        await hub.post(path, expect, json={"name": "c"} if path == "/chains" else None, headers=sent)
+    for name in ("x" * 256, "chain", "chain (gpu-b)"):
+        for path, expect in (("/chains", 403), (f"/artifacts/{one.id}/select", 400)):
+            sent = {**bearer(token), "X-Artifact-Actor": name}
+            await hub.post(path, expect, json={"name": "c"} if path == "/chains" else None, headers=sent)
 
 
 @pytest.mark.parametrize("kind", ["token", "session"])
