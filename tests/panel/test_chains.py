@@ -261,6 +261,22 @@ def test_a_chain_is_deleted_with_a_way_back(hub: ChainHub, view: ChainScreen) ->
     assert [one.name for one in chains.list_chains(hub.library, ASK).items] == ["old"]
 
 
+def test_of_two_runs_that_look_the_same_the_open_one_is_deleted_and_taken_back(
+    hub: ChainHub, view: ChainScreen
+) -> None:
+    first, second = (hub.begin(chaining.step("one"), name="twin") for _ in range(2))
+    for chain in (first, second):
+        hub.until(chain, "completed")
+        row = view.page.locator(f'[data-do="chain {chain.id}"]')
+        expect(row).to_contain_text("Completed")
+        row.click()
+        until(lambda: view.page.evaluate("artifactDbPanel.chains.view.chain?.id") == chain.id)
+    view.button("Delete the chain with all of its artifacts").click()
+    expect(view.rows).to_have_count(1)
+    expect(view.chain).to_be_hidden()
+    assert [one.id for one in chains.list_chains(hub.library, ASK).items] == [first.id]
+
+
 def test_a_list_of_some_is_live_too(hub: ChainHub, view: ChainScreen) -> None:
     chain = hub.by_hand("shot")
     expect(view.row("shot")).to_be_visible()

@@ -31,7 +31,11 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** As `fill`, unless it would change nothing; the focus stays on the control that has the same `data-do`. */
+/**
+ * As `fill`, unless it would change nothing; the focus stays on the control that has the same `data-do`. What looks the
+ * same keeps the listeners that it was first drawn with: they read what is shown now, and capture nothing but what can
+ * be seen in the element, as an id in its `data-do`.
+ */
 export function refill(element, ...children) {
   const fresh = fill(element.cloneNode(false), ...children);
   if (fresh.isEqualNode(element)) return;
