@@ -275,6 +275,11 @@ def test_of_two_runs_that_look_the_same_the_open_one_is_deleted_and_taken_back(
     expect(view.rows).to_have_count(1)
     expect(view.chain).to_be_hidden()
     assert [one.id for one in chains.list_chains(hub.library, ASK).items] == [first.id]
+    # What is told of the deletion by the hub's events has come by then, and the way back is still there.
+    expect(view.screen.said).to_contain_text("Deleted twin")
+    view.screen.press("u")
+    expect(view.rows).to_have_count(2)
+    expect(view.screen.said).to_contain_text("twin is back")
 
 
 def test_a_list_of_some_is_live_too(hub: ChainHub, view: ChainScreen) -> None:

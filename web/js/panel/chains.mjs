@@ -19,9 +19,10 @@ const AGAIN = 1500;
 export class Chains {
   /**
    * @param {{client: any, t: any, live: any, language: string, who: () => string}} host
-   * @param {{open: (artifact: any) => void, notify: (...said: any[]) => void, may: (permission: string) => boolean}} tools
+   * @param {{open: (artifact: any) => void, notify: (...said: any[]) => void, may: (permission: string) => boolean,
+   *          undoable: (back: (() => any)|null) => void}} tools
    */
-  constructor(host, { open, notify, may }) {
+  constructor(host, { open, notify, may, undoable }) {
     Object.assign(this, { host, notify });
     const { client, t, language, live } = host;
     this.client = client;
@@ -29,7 +30,11 @@ export class Chains {
     this.started = false;
     this.pending = new Set();
     this.owners = new Map();
-    this.actions = new ChainActions(client, { t, who: host.who, notify, done: (id) => this.#touch(id, 0) });
+    this.actions = new ChainActions(client, {
+      ...{ t, who: host.who, notify, undoable },
+      done: (id) => this.#touch(id, 0),
+      removed: (id) => this.opened === id && this.back(),
+    });
     this.pages = new ChainPages(client, { onchange: () => this.#listed() });
     this.list = new ChainList(this.pages, { t, language, may, open: (id) => this.open(id), undelete: (chain) => this.actions.undelete(chain) });
     this.view = new ChainView({ client, t, language, may, open, actions: this.actions, back: () => this.back(), go: (id) => this.open(id) });

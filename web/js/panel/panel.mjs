@@ -61,6 +61,7 @@ export class Panel {
       open: (artifact) => this.#look(artifact),
       notify: (...said) => this.notices.say(...said),
       may: (permission) => this.access.may(permission),
+      undoable: (back) => (this.actions.undone = back),
     });
     this.filters = new Filters(
       host,
