@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
+from comfyui_artifact_db.library.opening import open_library
 from panel_hub import PanelHub
 from panel_screens import Screen, until
 from playwright.sync_api import expect
@@ -130,6 +133,55 @@ def test_nothing_is_missed_when_nothing_had_been_heard_before(hub: PanelHub, scr
     hub.one("meanwhile.png")
     hub.start()
     expect(screen.cell("meanwhile.png")).to_be_visible()
+
+
+HIDING = """() => {
+  globalThis.seen = true;
+  Object.defineProperty(document, "hidden", { get: () => !seen });
+  globalThis.look = (on) => { seen = on; document.dispatchEvent(new Event("visibilitychange")); };
+}"""
+"""A browser without a screen shows every tab: it is told here which of them somebody sees."""
+
+
+def test_more_tabs_than_a_browser_has_connections_are_no_trouble(hub: PanelHub, screen: Screen) -> None:
+    artifact = hub.one("shot.png")
+    first = screen.page
+    first.context.add_init_script(f"({HIDING})()")
+    for _ in range(7):
+        tab = Screen(first.context.new_page()).visit(hub.url + "/")
+        expect(tab.cells).to_have_count(1)
+        tab.page.evaluate("look(false)")
+    screen.open("shot.png").press("a")
+    screen.sees("shot.png", "Approved")
+    assert hub.status(artifact) == "approved"
+    expect(tab.cells).to_have_count(1)
+    tab.page.evaluate("look(true)")
+    expect(tab.cells).to_have_count(0)
+
+
+def test_a_hub_that_was_put_back_to_an_earlier_state_is_heard(tmp_path: Path, screens: Callable[..., Screen]) -> None:
+    hub = PanelHub(tmp_path / "hub")
+    data, kept = hub.shell.data, tmp_path / "kept"
+    try:
+        hub.stop()
+        hub.library.close()
+        shutil.copytree(data, kept)
+        hub.start()
+        hub.library = open_library(load_config(data, {}))
+        screen = screens(hub.url + "/")
+        hub.queue(["one.png", "two.png", "three.png"])
+        expect(screen.cells).to_have_count(3)
+        hub.stop()
+        hub.library.close()
+        shutil.rmtree(data)
+        shutil.copytree(kept, data)
+        hub.start()
+        hub.library = open_library(load_config(data, {}))
+        expect(screen.cells).to_have_count(0)
+        hub.one("after.png")
+        expect(screen.cell("after.png")).to_be_visible()
+    finally:
+        hub.close()
 
 
 def test_a_deleted_chain_takes_its_pictures_off_the_screen(hub: PanelHub, screen: Screen) -> None:
