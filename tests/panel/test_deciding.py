@@ -72,6 +72,25 @@ def test_what_is_being_typed_outlives_changes_from_elsewhere(hub: PanelHub, scre
     until(lambda: hub.artifact(artifact.id).rejection_reason == "too dark")
 
 
+def test_a_late_answer_leaves_the_next_reason_as_it_is_typed(hub: PanelHub, screen: Screen) -> None:
+    one, two = hub.queue(["one.png", "two.png"])
+    screen.open("one.png")
+    release = screen.hold("reject$")
+    screen.press("r")
+    screen.page.keyboard.type("too dark")
+    screen.press("Enter")
+    screen.button("Next").click()
+    screen.sees("two.png")
+    screen.press("r")
+    screen.page.keyboard.type("six fing")
+    until(lambda: hub.status(one) == "rejected")
+    release()
+    expect(screen.said).to_contain_text("Rejected one.png")
+    screen.page.keyboard.type("ers, and a")
+    expect(screen.page.get_by_label("Why is it rejected?")).to_have_value("six fingers, and a")
+    assert hub.status(two) == "pending"
+
+
 def test_one_of_four_is_chosen(hub: PanelHub, screen: Screen) -> None:
     four = hub.record(count=4, status="auto_approved")
     assert hub.artifact(four[0].id).is_latest
