@@ -180,14 +180,6 @@ export class Client {
     return this.get(`/tags?${query}`);
   }
 
-  tag(id, tag) {
-    return this.request("PUT", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
-  }
-
-  untag(id, tag) {
-    return this.request("DELETE", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
-  }
-
   /** Put tags on up to 500 artifacts and take others off: {items: [{id, status, tags}]}. */
   changeTags(ids, { add = [], remove = [] }) {
     return this.request("POST", "/tags", { body: { ids, add, remove } });

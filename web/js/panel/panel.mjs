@@ -41,6 +41,7 @@ export class Panel {
       who: host.who,
       notify: (...said) => this.notices.say(...said),
       changed: (artifact) => this.changed(artifact),
+      unmade: (made, from) => this.viewer.artifact?.id === made.id && this.viewer.open(from),
     });
     this.actions.onstale = (artifact) => this.changes.refetch(artifact.id);
     this.collection = new Collection(client, { onchange: (...what) => this.#listed(...what) });
