@@ -126,6 +126,43 @@ def test_nothing_is_missed_across_a_lost_connection(hub: PanelHub, screen: Scree
     expect(screen.page.locator(".adb-lost")).to_be_hidden()
 
 
+def test_what_was_opened_while_the_hub_was_away_is_there_when_it_is_back(hub: PanelHub, screen: Screen) -> None:
+    first = hub.one("shot.png")
+    hub.one("shot.png", of=first)
+    hub.queue([f"{n}.png" for n in range(40)])
+    screen.page.set_viewport_size({"width": 400, "height": 400})
+    screen.show_all()
+    expect(screen.cells.first).to_be_visible()
+    hub.approve(hub.one("heard.png"))
+    expect(screen.cell("heard.png").locator(".adb-is-approved")).to_be_visible()
+    hub.stop()
+    expect(screen.page.locator(".adb-lost")).to_be_visible()
+    screen.page.locator(".adb-list").evaluate("list => (list.scrollTop = list.scrollHeight)")
+    screen.cell("shot.png").click()
+    expect(screen.viewer.locator(".adb-note")).to_contain_text("the server does not answer")
+    hub.start()
+    screen.shown()
+    expect(screen.viewer.locator(".adb-note")).to_be_hidden()
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    expect(screen.viewer.locator(".adb-story li")).to_have_count(1)
+    screen.press("Escape")
+    thumbs = "[...document.querySelectorAll('.adb-thumb')]"
+    until(lambda: screen.page.evaluate(f"{thumbs}.length > 5 && {thumbs}.every((one) => one.naturalWidth)"))
+
+
+def test_a_late_answer_does_not_take_a_newer_version_out_of_the_strip(hub: PanelHub, screen: Screen) -> None:
+    first = hub.one("shot.png")
+    screen.open("shot.png")
+    release = screen.hold("versions")
+    hub.reject(first)
+    screen.sees("shot.png", "Rejected")
+    hub.one("shot.png", of=first)
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    release()
+    screen.page.evaluate("new Promise((done) => setTimeout(done, 300))")
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+
+
 def test_nothing_is_missed_when_nothing_had_been_heard_before(hub: PanelHub, screen: Screen) -> None:
     expect(screen.page.locator(".adb-message")).to_contain_text("Nothing waits")
     hub.stop()

@@ -55,6 +55,11 @@ export class ChainView {
     if (this.chosen) this.#gather();
   }
 
+  /** Ask anew for what did not come. */
+  retry() {
+    if (this.chosen && !this.told) this.#gather();
+  }
+
   /** How far the prompts under way are, as it is now. */
   hear(progress) {
     this.chain.progress = progress;

@@ -47,6 +47,13 @@ export function refill(element, ...children) {
   (same && !same.disabled ? same : element.closest("[tabindex]"))?.focus({ preventScroll: true });
 }
 
+/** Load the pictures in an element that could not be loaded. */
+export function reload(element) {
+  for (const picture of element.querySelectorAll("img[src]")) {
+    if (picture.complete && !picture.naturalWidth) picture.src = picture.getAttribute("src");
+  }
+}
+
 /** Outlines on a 16 by 16 grid, drawn with the text's colour, so that no icon font has to be there. */
 const ICONS = {
   check: "M3 8.5l3.2 3.2L13 4.8",

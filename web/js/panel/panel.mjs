@@ -9,7 +9,7 @@ import { Actions } from "./actions.mjs";
 import { Chains } from "./chains.mjs";
 import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
-import { el, fill, icon } from "./dom.mjs";
+import { el, fill, icon, reload } from "./dom.mjs";
 import { Filters } from "./filters.mjs";
 import { Imports } from "./imports.mjs";
 import { listen } from "./keys.mjs";
@@ -59,7 +59,7 @@ export class Panel {
       left: () => this.list.focus(),
     });
     this.chains = new Chains(host, {
-      open: (artifact) => this.#look(artifact),
+      open: (artifact) => this.viewer.open(artifact),
       notify: (...said) => this.notices.say(...said),
       may: (permission) => this.access.may(permission),
       undoable: (back) => (this.actions.undone = back),
@@ -104,15 +104,13 @@ export class Panel {
       }),
       live.watchConnection((connected) => {
         this.lost.hidden = connected;
+        if (connected) this.#retry();
       }),
       listen(this),
     ];
     this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
-    this.access.look().then(() => {
-      this.imports.look();
-      this.list.picked();
-    });
+    this.#look();
   }
 
   /** Give everything back; the element is the host's. */
@@ -175,9 +173,18 @@ export class Panel {
     else this.list.focus();
   }
 
-  /** Show an artifact that is in no list, as that of a step. */
-  #look(artifact) {
-    this.viewer.open(artifact);
+  /** Who is here, and what that allows. */
+  async #look() {
+    await this.access.look();
+    this.imports.look();
+    this.list.picked();
+  }
+
+  /** The hub is there again: what did not come while it was away comes now. */
+  #retry() {
+    this.#look();
+    this.viewer.retry();
+    for (const root of [this.element, this.overlay]) reload(root);
   }
 
   /** The picture of the next step, or of the one before; whatever version of its output is shown. */
@@ -185,7 +192,7 @@ export class Panel {
     const { pictures } = this.chains.view;
     const at = pictures.findIndex((one) => one.workflow_id === this.viewer.artifact?.workflow_id);
     const artifact = at < 0 ? null : pictures[at + by];
-    if (artifact) this.#look(artifact);
+    if (artifact) this.viewer.open(artifact);
     else this.notices.say("info", this.host.t(by < 0 ? "viewer.first" : "viewer.last"));
   }
 
