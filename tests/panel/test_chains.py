@@ -130,16 +130,19 @@ def test_a_chain_runs_again_from_a_step_as_a_new_one_with_what_was_asked_for_bef
     view.open("film").tell("two")
     view.button("Run again from here").click()
     form = view.page.locator(".adb-again")
-    form.get_by_label("7.seed").fill("2")
+    form.get_by_label("7.seed").fill("18446744073709551615")
     form.get_by_role("button", name="Run the new chain").click()
     expect(view.rows).to_have_count(2)
     expect(view.button("The chain it was run again from")).to_be_visible()
     expect(view.state("two")).to_have_text("Done")
     (new,) = [one for one in chains.list_chains(hub.library, ASK).items if one.id != chain.id]
     given = hub.studio.attempts(new, "two")[-1].parameters or {}
-    assert (given["7.seed"], given["7.text"]) == (2, "fog")
+    assert (given["7.seed"], given["7.text"]) == (18446744073709551615, "fog")
     old, copied = hub.studio.current(chain, "one"), hub.studio.current(new, "one")
     assert copied.source_artifact_id == old.id
+    view.tell("two")
+    view.button("Run again from here").click()
+    expect(form.get_by_label("7.seed")).to_have_value("18446744073709551615")
     view.button("The chain it was run again from").click()
     expect(view.button("The chain it was run again from")).to_be_hidden()
 

@@ -2,6 +2,8 @@
  * Owns talking to the hub: the routes of the contract, errors as they come, and the stream of events.
  */
 
+import { parse, stringify } from "./json.mjs";
+
 /** An error answer: `status`, the problem's `code` and `detail`, and `artifact` where the hub shows its present state. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -61,13 +63,13 @@ export class Client {
     const answer = await this.fetcher(this.base + path, {
       method,
       headers,
-      body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      body: form ?? (body === undefined ? undefined : stringify(body)),
       signal,
     });
     const text = await answer.text();
     let value = null;
     try {
-      value = text ? JSON.parse(text) : null;
+      value = text ? parse(text) : null;
     } catch {
       value = { detail: `HTTP ${answer.status}` };
     }
