@@ -2,7 +2,7 @@
  * Owns what a person does to a chain that an engine of the hub drives: one call each, told once.
  */
 
-import { Problem } from "./client.mjs";
+import { Problem, reasonOf } from "./client.mjs";
 
 export class ChainActions {
   /**
@@ -65,7 +65,7 @@ export class ChainActions {
       this.notify("success", this.t(`chain_done.${what}`, { name: chain.name, ...values }), undo);
       return answer;
     } catch (error) {
-      this.notify("error", error instanceof Problem ? error.message : this.t("failed.away"));
+      this.notify("error", reasonOf(error, this.t));
       return null;
     } finally {
       this.busy.delete(chain.id);

@@ -14,6 +14,11 @@ export class Problem extends Error {
   }
 }
 
+/** Why a call failed, in a sentence: the hub's own words, or that it did not answer. */
+export function reasonOf(error, t) {
+  return error instanceof Problem ? error.message : t("failed.away");
+}
+
 export class Client {
   /**
    * @param {string} base where the routes are, without a slash at the end

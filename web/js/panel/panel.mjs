@@ -34,7 +34,11 @@ export class Panel {
     const { client, t, live } = host;
     this.near = { index: 0 };
     this.notices = new Notices(t, () => this.refocus());
-    this.access = new Access(host, { admitted: () => this.#admitted(), asked: () => this.#locked(true) });
+    this.access = new Access(host, {
+      admitted: () => this.#admitted(),
+      asked: () => this.#locked(true),
+      notify: (...said) => this.notices.say(...said),
+    });
     this.actions = new Actions(client, {
       t,
       may: () => this.access.may("review"),
