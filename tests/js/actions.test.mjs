@@ -143,3 +143,17 @@ test("what the hub did not hear of is taken back when it is there again", async 
   await actions.undo();
   assert.equal(changed.at(-1).approval_status, "pending");
 });
+
+test("versions, histories and batches are read to their end", async () => {
+  const all = Array.from({ length: 1100 }, (_, at) => at);
+  const asked = [];
+  const client = new Client("", async (url) => {
+    const { pathname, searchParams } = new URL(url, "http://hub");
+    asked.push(pathname);
+    const [from, limit] = [Number(searchParams.get("cursor") ?? 0), Number(searchParams.get("limit"))];
+    const next = from + limit < all.length ? String(from + limit) : null;
+    return new Response(JSON.stringify({ items: all.slice(from, from + limit), next_cursor: next }));
+  });
+  for (const read of ["versions", "history", "heads", "currents"]) assert.deepEqual((await client[read]("x")).items, all);
+  assert.equal(asked.length, 12);
+});

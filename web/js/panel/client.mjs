@@ -109,16 +109,16 @@ export class Client {
   }
 
   versions(id) {
-    return this.get(`/artifacts/${id}/versions?limit=200`);
+    return this.#whole(`/artifacts/${id}/versions?`);
   }
 
   /** Of each output of a workflow the version that stands for it. */
   heads(workflow) {
-    return this.get(`/workflows/${workflow}/artifacts?heads=1&limit=200`);
+    return this.#whole(`/workflows/${workflow}/artifacts?heads=1&`);
   }
 
   history(id) {
-    return this.get(`/artifacts/${id}/events?limit=200`);
+    return this.#whole(`/artifacts/${id}/events?`);
   }
 
   /** The nearest of what an artifact was made from and what came of it. */
@@ -149,7 +149,7 @@ export class Client {
 
   /** The current artifacts of a chain's workflows. */
   currents(chain) {
-    return this.get(`/artifacts?chain=${chain}&latest=1&limit=500`);
+    return this.#whole(`/artifacts?chain=${chain}&latest=1&`);
   }
 
   cancelChain(id, actor) {
@@ -279,6 +279,18 @@ export class Client {
     if (by) form.append("approved_by", by);
     form.append("file", file, file.name || "edited.png");
     return this.request("POST", `/artifacts/${artifact.id}/edit`, { form, revision: artifact.revision });
+  }
+
+  /** A list to its end, all of its pages as one: {items}. `path` is ready for a further parameter. */
+  async #whole(path) {
+    const items = [];
+    let cursor = null;
+    do {
+      const page = await this.get(`${path}limit=500${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return { items };
   }
 
   #change(artifact, method, verb, body) {

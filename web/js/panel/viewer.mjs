@@ -246,6 +246,8 @@ export class Viewer {
     refill(this.facts, ...generation(artifact, this), ...facts(artifact, this.workflow, this));
     refill(this.lineageGraph, ...lineageGraph(this.lineage, this));
     refill(this.story, ...story(this.history, this));
+    if (this.drawn !== artifact.id) this.side.scrollTop = 0;
+    this.drawn = artifact.id;
   }
 
   #over(event) {
