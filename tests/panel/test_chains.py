@@ -273,7 +273,7 @@ def test_of_two_runs_that_look_the_same_the_open_one_is_deleted_and_taken_back(
         row = view.page.locator(f'[data-do="chain {chain.id}"]')
         expect(row).to_contain_text("Completed")
         row.click()
-        until(lambda: view.page.evaluate("artifactDbPanel.chains.view.chain?.id") == chain.id)
+        view.page.wait_for_function("id => artifactDbPanel.chains.view.chain?.id === id", arg=chain.id)
     view.button("Delete the chain with all of its artifacts").click()
     expect(view.rows).to_have_count(1)
     expect(view.chain).to_be_hidden()

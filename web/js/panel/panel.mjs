@@ -187,6 +187,7 @@ export class Panel {
   /** The hub is there again: what did not come while it was away comes now. */
   #retry() {
     this.#look();
+    this.filters.count();
     this.viewer.retry();
     for (const root of [this.element, this.overlay]) reload(root);
   }
