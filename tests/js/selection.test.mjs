@@ -123,6 +123,19 @@ test("taken back, a tag stays on what had it before", async () => {
   assert.deepEqual(asked.at(-1), { ids: [had.id], change: { add: ["hero"] } });
 });
 
+test("tags that a hub did not take back are taken back when it is there again", async () => {
+  let away = false;
+  const { actions, asked, said } = tagging({ fails: () => away });
+  const one = artifact();
+  await actions.tagAll([one], ["hero"], true);
+  away = true;
+  await actions.undo();
+  assert.equal(said.at(-1)[0], "error");
+  away = false;
+  await actions.undo();
+  assert.deepEqual(asked.at(-1), { ids: [one.id], change: { remove: ["hero"] } });
+});
+
 test("a hub that goes away half-way is told as that", async () => {
   const { actions, said } = tagging({ fails: (requests) => requests === 1 });
   await actions.tagAll(Array.from({ length: 600 }, () => artifact()), ["hero"], true);

@@ -114,13 +114,17 @@ export class Actions {
 
   async #allBack(others, on) {
     this.undone = null;
-    for (const { tag, ids } of others) if ((await this.#all(ids, change([tag], on))) === null) return;
+    for (const { tag, ids } of others) {
+      if ((await this.#all(ids, change([tag], on))) !== null) continue;
+      this.undone ??= () => this.#allBack(others, on);
+      return;
+    }
     this.notify("info", this.t("done.undone"));
   }
 
   #tag(artifact, tags, on) {
-    const put = async (on) => {
-      await this.client.changeTags([artifact.id], change(tags, on));
+    const put = async (how) => {
+      await this.client.changeTags([artifact.id], change(tags, how));
       return this.client.artifact(artifact.id);
     };
     return this.#do(artifact, on ? "tagged" : "untagged", () => put(on), {

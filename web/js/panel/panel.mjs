@@ -108,7 +108,7 @@ export class Panel {
       }),
       live.watchConnection((connected) => {
         this.lost.hidden = connected;
-        if (connected) this.#retry();
+        if (connected && live.tried) this.#retry();
       }),
       listen(this),
     ];
