@@ -50,11 +50,15 @@ export class Actions {
   }
 
   restore(head, version) {
-    return this.#make("restored", version, () => this.client.restore(head, version, this.who()));
+    return this.#do(version, "restored", () => this.client.restore(head, version, this.who()), {
+      back: (made) => this.#unmake(made, version),
+    });
   }
 
   edit(artifact, file) {
-    return this.#make("edited", artifact, () => this.client.edit(artifact, file, this.who()));
+    return this.#do(artifact, "edited", () => this.client.edit(artifact, file, this.who()), {
+      back: (made) => this.#unmake(made, artifact),
+    });
   }
 
   remove(artifact) {
@@ -69,11 +73,17 @@ export class Actions {
 
   /** Put tags on that it has not, all of one entry at once. */
   tag(artifact, tags) {
-    return this.#tag(artifact, tags, true);
+    return this.#do(artifact, "tagged", () => this.#tag(artifact, tags, true), {
+      back: () => this.#tag(artifact, tags, false),
+      ...{ key: `${artifact.id} ${tags}`, told: { tag: tags.join(", ") } },
+    });
   }
 
   untag(artifact, tag) {
-    return this.#tag(artifact, [tag], false);
+    return this.#do(artifact, "untagged", () => this.#tag(artifact, [tag], false), {
+      back: () => this.#tag(artifact, [tag], true),
+      ...{ key: `${artifact.id} ${tag}`, told: { tag } },
+    });
   }
 
   /** Put tags on all of these, or take them off. Taken back, it is as it was: who had one before has it still. */
@@ -122,25 +132,17 @@ export class Actions {
     this.notify("info", this.t("done.undone"));
   }
 
-  #tag(artifact, tags, on) {
-    const put = async (how) => {
-      await this.client.changeTags([artifact.id], change(tags, how));
-      return this.client.artifact(artifact.id);
-    };
-    return this.#do(artifact, on ? "tagged" : "untagged", () => put(on), {
-      back: () => put(!on),
-      ...{ key: `${artifact.id} ${tags}`, told: { tag: tags.join(", ") } },
-    });
+  /** Change the tags of one; it is returned as it is then. */
+  async #tag({ id }, tags, on) {
+    await this.client.changeTags([id], change(tags, on));
+    return this.client.artifact(id);
   }
 
-  /** A further version of an artifact; taken back, it is in the trash. */
-  #make(what, from, call) {
-    const back = async (made) => {
-      const gone = await this.client.remove(made);
-      this.unmade(made, from);
-      return gone;
-    };
-    return this.#do(from, what, call, { back });
+  /** Take back a version that was made from another one. */
+  async #unmake(made, from) {
+    const gone = await this.client.remove(made);
+    this.unmade(made, from);
+    return gone;
   }
 
   #allowed() {
