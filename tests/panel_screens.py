@@ -24,6 +24,19 @@ FILES = """([selector, kind, name, data]) => {
 }"""
 """Hands a file to the page as the desktop would: a browser without a screen has no desktop to drag from."""
 
+HOLD = """(pattern) => {
+  const { client } = artifactDbPanel.host;
+  const ask = client.fetcher;
+  const released = new Promise((resolve) => (globalThis.release = resolve));
+  client.fetcher = async (path, options) => {
+    const held = new RegExp(pattern).test(path);
+    if (held) client.fetcher = ask;
+    const answer = await ask(path, options);
+    if (held) await released;
+    return answer;
+  };
+}"""
+
 
 class Screen:
     """A page; what goes wrong in it without being asked for is in `troubles`."""
@@ -134,6 +147,11 @@ class Screen:
                 "(document.activeElement)"
             )
         )
+
+    def hold(self, pattern: str) -> Callable[[], None]:
+        """Hold back the first answer to a path like this, as the hub gave it, until what is returned is called."""
+        self.page.evaluate(HOLD, pattern)
+        return lambda: self.page.evaluate("release()")
 
     def view(self) -> dict[str, float]:
         """How the picture lies on the stage."""

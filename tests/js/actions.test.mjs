@@ -97,3 +97,63 @@ test("an error that is not JSON is still an error that says its status", async (
   const client = new Client("", async () => new Response("<html>", { status: 502 }));
   await assert.rejects(client.get("/x"), (error) => error instanceof Problem && error.status === 502);
 });
+
+/** Which calls take an approval back, of an artifact that was in some state. */
+async function takenBack(before) {
+  const calls = [];
+  const client = {
+    approve: async (one) => ({ ...one, approval_status: "approved" }),
+    async askAgain(one) {
+      calls.push("ask again");
+      return one;
+    },
+    async reject(one, reason) {
+      calls.push(`reject: ${reason}`);
+      return one;
+    },
+  };
+  const { actions, told } = acting(client);
+  await actions.approve(artifact(before));
+  const offered = Boolean(told[0][2]);
+  await actions.undo();
+  assert.equal(offered, calls.length > 0);
+  return calls;
+}
+
+test("an approval is taken back to what was before, or not at all", async () => {
+  assert.deepEqual(await takenBack({ approval_status: "pending" }), ["ask again"]);
+  assert.deepEqual(await takenBack({ approval_status: "rejected", rejection_reason: "too dark" }), ["reject: too dark"]);
+  for (const approval_status of ["auto_approved", "edited", "approved"]) assert.deepEqual(await takenBack({ approval_status }), []);
+});
+
+test("what the hub did not hear of is taken back when it is there again", async () => {
+  let away = true;
+  const client = {
+    approve: async (one) => ({ ...one, approval_status: "approved" }),
+    async askAgain(one) {
+      if (away) throw new TypeError("away");
+      return { ...one, approval_status: "pending" };
+    },
+  };
+  const { actions, told, changed } = acting(client);
+  await actions.approve(artifact());
+  await actions.undo();
+  assert.equal(told.at(-1)[1], "failed.away");
+  away = false;
+  await actions.undo();
+  assert.equal(changed.at(-1).approval_status, "pending");
+});
+
+test("versions, histories and batches are read to their end", async () => {
+  const all = Array.from({ length: 1100 }, (_, at) => at);
+  const asked = [];
+  const client = new Client("", async (url) => {
+    const { pathname, searchParams } = new URL(url, "http://hub");
+    asked.push(pathname);
+    const [from, limit] = [Number(searchParams.get("cursor") ?? 0), Number(searchParams.get("limit"))];
+    const next = from + limit < all.length ? String(from + limit) : null;
+    return new Response(JSON.stringify({ items: all.slice(from, from + limit), next_cursor: next }));
+  });
+  for (const read of ["versions", "history", "heads", "currents"]) assert.deepEqual((await client[read]("x")).items, all);
+  assert.equal(asked.length, 12);
+});

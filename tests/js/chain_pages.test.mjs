@@ -72,6 +72,60 @@ test("an answer that comes after the list is another one is not taken", async ()
   assert.deepEqual(ids(pages), ["c007"]);
 });
 
+/** Holds the answers back until they are let go, in any order. */
+function held(client) {
+  const letGo = [];
+  const { chains } = client;
+  client.chains = async (...asked) => {
+    const answer = await chains.apply(client, asked);
+    await new Promise((resolve) => letGo.push(resolve));
+    return answer;
+  };
+  return letGo;
+}
+const soon = () => new Promise((resolve) => setImmediate(resolve));
+
+test("of two answers about a chain the one that was asked for last holds, in whatever order they come", async () => {
+  const client = hub([chain(2, { status: "executing" }), chain(1)]);
+  const pages = new ChainPages(client);
+  await pages.show({});
+  const letGo = held(client);
+  const first = pages.renew(["c002", "c001"]);
+  await soon();
+  client.all = [chain(2, { status: "completed" }), chain(1, { status: "failed" })];
+  const second = pages.renew(["c002"]);
+  await soon();
+  letGo[1]();
+  await second;
+  letGo[0]();
+  await first;
+  assert.equal(pages.get("c002").status, "completed");
+  client.all = [chain(1)];
+  const third = pages.renew(["c002"]);
+  await soon();
+  letGo[2]();
+  await third;
+  assert.deepEqual(ids(pages), ["c001"]);
+});
+
+test("a page that was on its way does not undo what is asked for after it", async () => {
+  const client = hub([chain(2, { status: "executing" }), chain(1)]);
+  const pages = new ChainPages(client);
+  const letGo = held(client);
+  const shown = pages.show({});
+  await soon();
+  client.all = [chain(2, { status: "completed" }), chain(1)];
+  const renewed = pages.renew(["c002"]);
+  await soon();
+  letGo[1]?.();
+  letGo[0]();
+  await shown;
+  await soon();
+  letGo[1]();
+  await renewed;
+  assert.equal(pages.get("c002").status, "completed");
+});
+
 test("an error is kept until the list is asked for anew", async () => {
   const client = hub([chain(1)]);
   const pages = new ChainPages({ chains: async () => Promise.reject(new Error("away")) });

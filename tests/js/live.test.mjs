@@ -17,7 +17,7 @@ class Source {
   }
 
   send(seq, action = "artifact.approved") {
-    this.heard[action]({ data: JSON.stringify({ seq, action }) });
+    this.heard[action]({ data: JSON.stringify({ seq, action, at: `at ${seq}` }) });
   }
 
   close() {
@@ -25,13 +25,32 @@ class Source {
   }
 }
 
-const client = { url: (path) => path };
+/** Knows every event that was sent, unless `forgets` says since which number it does not. */
+const client = {
+  forgets: Infinity,
+  url: (path) => path,
+  async get(path) {
+    const seq = Number(path.match(/after=(\d+)/)[1]) + 1;
+    return { items: seq < this.forgets ? [{ seq, at: `at ${seq}` }] : [] };
+  },
+};
+
+/** A document that is seen or not. */
+class Page extends EventTarget {
+  hidden = false;
+
+  turn(hidden) {
+    this.hidden = hidden;
+    this.dispatchEvent(new Event("visibilitychange"));
+  }
+}
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-async function started() {
+async function started(page = new Page()) {
   Source.opened.length = 0;
+  client.forgets = Infinity;
   const waits = [];
-  const live = new Live(client, { source: Source, later: (call, wait) => waits.push({ call, wait }) });
+  const live = new Live(client, { source: Source, page, later: (call, wait) => waits.push({ call, wait }) });
   const heard = [];
   live.listen((event) => heard.push(event.seq));
   live.start();
@@ -92,4 +111,65 @@ test("whoever watches hears once that the connection is lost, and once that it i
   Source.opened[0].onerror();
   Source.opened[0].onerror();
   assert.deepEqual(states, [true, false]);
+});
+
+test("a page that nobody sees holds no stream, and goes on after what it heard last when it is seen", async () => {
+  const page = new Page();
+  const { live, heard } = await started(page);
+  const states = [];
+  Source.opened[0].onopen();
+  Source.opened[0].send(8);
+  live.watchConnection((...state) => states.push(state));
+  page.turn(true);
+  assert.equal(Source.opened[0].closed, true);
+  live.retry();
+  assert.equal(Source.opened.length, 1);
+  page.turn(false);
+  assert.equal(Source.opened[1].url, "/events?after=8");
+  Source.opened[1].onopen();
+  Source.opened[1].send(9);
+  assert.deepEqual(heard, [8, 9]);
+  assert.deepEqual(states, []);
+});
+
+test("a page that had heard nothing before it was hidden says that something may have been missed", async () => {
+  const page = new Page();
+  const { live } = await started(page);
+  const states = [];
+  Source.opened[0].onopen();
+  live.watchConnection((...state) => states.push(state));
+  page.turn(true);
+  page.turn(false);
+  Source.opened[1].onopen();
+  assert.deepEqual(states, [[true, true]]);
+});
+
+test("a try that was put off is not made while nobody sees the page", async () => {
+  const page = new Page();
+  const { waits } = await started(page);
+  Source.opened[0].onerror();
+  page.turn(true);
+  waits[0].call();
+  assert.equal(Source.opened.length, 1);
+  page.turn(false);
+  assert.equal(Source.opened.length, 2);
+});
+
+test("a hub that does not know what was heard last is heard from anew", async () => {
+  const { live, heard, waits } = await started();
+  const states = [];
+  Source.opened[0].onopen();
+  Source.opened[0].send(9);
+  Source.opened[0].onerror();
+  live.watchConnection((...state) => states.push(state));
+  client.forgets = 5;
+  waits[0].call();
+  Source.opened[1].onopen();
+  await soon();
+  assert.equal(Source.opened[1].closed, true);
+  assert.equal(Source.opened[2].url, "/events");
+  Source.opened[2].onopen();
+  Source.opened[2].send(5);
+  assert.deepEqual(heard, [9, 5]);
+  assert.deepEqual(states, [[true, false], [true, true]]);
 });

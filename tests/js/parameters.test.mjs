@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parse, stringify } from "../../web/js/panel/json.mjs";
 import { changes, differences, literals, prefilled, read, written } from "../../web/js/panel/parameters.mjs";
 
 const GRAPH = {
@@ -29,6 +30,41 @@ test("what is typed is read as the kind of value that was there", () => {
   assert.equal(read("a word", undefined), "a word");
   assert.equal(read("5", undefined), 5);
   for (const value of ["text", 1.5, true, null, { a: [1] }]) assert.deepEqual(read(written(value), value), value);
+});
+
+test("a seed is shown and sent as it was recorded and typed, whatever its size", () => {
+  const largest = 18446744073709551615n;
+  const [attempt] = parse('[{"parameters": {"7.seed": 12345678901234567890, "7.text": "x"}}]');
+  const before = attempt.parameters["7.seed"];
+  assert.equal(written(before), "12345678901234567890");
+  assert.equal(read(String(largest), before), largest);
+  assert.equal(read(String(largest), 1), largest);
+  assert.equal(read("5", before), 5);
+  assert.deepEqual(changes([{ key: "7.seed", before, text: "12345678901234567890" }]), { values: {}, wrong: [] });
+  assert.equal(stringify({ parameters: { "7.seed": read(String(largest), before) } }), '{"parameters":{"7.seed":18446744073709551615}}');
+  assert.deepEqual(differences(attempt, { parameters: { ...attempt.parameters, "7.seed": before + 1n } }), [
+    { key: "7.seed", from: before, to: before + 1n },
+  ]);
+});
+
+test("what is no number of any size, or of another kind, is not sent", () => {
+  assert.equal(read("1e400", 1), undefined);
+  for (const text of ["null", "{}", "1"]) assert.equal(read(text, [1, 2]), undefined);
+  assert.equal(read("[1]", { a: 1 }), undefined);
+});
+
+test("JSON is read and written as it was, digits within texts too", () => {
+  for (const text of [
+    '{"a":[1,2.5,-3,1e+30,null,true,"x"],"b":{}}',
+    '{"seed":18446744073709551615,"text":"18446744073709551615 \\" ## 12345678901234567890","-9223372036854775809":-9223372036854775809}',
+    '["\\\\",99999999999999999999]',
+  ]) {
+    assert.equal(stringify(parse(text)), text);
+  }
+  assert.equal(parse("9007199254740991"), 9007199254740991);
+  assert.equal(parse("9007199254740993"), 9007199254740993n);
+  assert.equal(stringify({ gone: undefined, list: [undefined] }), '{"list":[null]}');
+  assert.throws(() => parse("12345678901234567890 nonsense"), SyntaxError);
 });
 
 test("only what is another value is sent, and what cannot be read is named", () => {

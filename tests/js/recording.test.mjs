@@ -20,7 +20,7 @@ function between({ stands, remembered, refuses = null }) {
     ...{ client, live },
     read: () => hub.setting,
     write: async (on) => hub.set(on),
-    refused: (why) => told.refused.push(why),
+    refused: (why) => told.refused.push(why.message),
   });
   hub.set = async (on) => {
     hub.setting = on;

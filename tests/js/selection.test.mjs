@@ -96,6 +96,7 @@ function tagging({ fails = () => false } = {}) {
       asked.push({ ids: named, change });
       return { items: named.map((id) => ({ id, status: id.startsWith("gone") ? 404 : 200, tags: [] })) };
     },
+    artifact: async (id) => artifact({ id, filename: undefined, version: undefined }),
   };
   const t = (key, values) => `${key} ${JSON.stringify(values ?? {})}`;
   const actions = new Actions(client, { t, who: () => "anna", notify: (...one) => said.push(one), changed: () => {} });
@@ -105,7 +106,7 @@ function tagging({ fails = () => false } = {}) {
 test("many are tagged in requests of 500, and what is gone is not counted", async () => {
   const { actions, asked, said } = tagging();
   const many = Array.from({ length: 1001 }, () => artifact());
-  await actions.tagAll([...many, artifact({ id: "gone" })], "hero", true);
+  await actions.tagAll([...many, artifact({ id: "gone" })], ["hero"], true);
   assert.deepEqual(asked.map(({ ids: named }) => named.length), [500, 500, 2]);
   assert.deepEqual(asked[0].change, { add: ["hero"] });
   assert.equal(said[0][1], 'done.tagged_all {"n":1001,"tag":"hero"}');
@@ -114,34 +115,57 @@ test("many are tagged in requests of 500, and what is gone is not counted", asyn
 test("taken back, a tag stays on what had it before", async () => {
   const { actions, asked } = tagging();
   const [had, had_not] = [artifact({ tags: ["hero"] }), artifact()];
-  await actions.tagAll([had, had_not], "hero", true);
+  await actions.tagAll([had, had_not], ["hero"], true);
   await actions.undo();
   assert.deepEqual(asked.at(-1), { ids: [had_not.id], change: { remove: ["hero"] } });
-  await actions.tagAll([had, had_not], "hero", false);
+  await actions.tagAll([had, had_not], ["hero"], false);
   await actions.undo();
   assert.deepEqual(asked.at(-1), { ids: [had.id], change: { add: ["hero"] } });
 });
 
+test("tags that a hub did not take back are taken back when it is there again", async () => {
+  let away = false;
+  const { actions, asked, said } = tagging({ fails: () => away });
+  const one = artifact();
+  await actions.tagAll([one], ["hero"], true);
+  away = true;
+  await actions.undo();
+  assert.equal(said.at(-1)[0], "error");
+  away = false;
+  await actions.undo();
+  assert.deepEqual(asked.at(-1), { ids: [one.id], change: { remove: ["hero"] } });
+});
+
 test("a hub that goes away half-way is told as that", async () => {
   const { actions, said } = tagging({ fails: (requests) => requests === 1 });
-  await actions.tagAll(Array.from({ length: 600 }, () => artifact()), "hero", true);
+  await actions.tagAll(Array.from({ length: 600 }, () => artifact()), ["hero"], true);
   assert.equal(said[0][0], "error");
   assert.match(said[0][1], /^failed\.in_part .*"done":500,"n":600/);
   assert.equal(actions.undone, null);
 });
 
 test("two tags may be put on at once, the same one only once", async () => {
-  const asked = [];
-  const client = {
-    async tag(id, tag) {
-      asked.push(tag);
-      return artifact({ id, tags: [tag] });
-    },
-  };
-  const actions = new Actions(client, { t: (key) => key, who: () => "anna", notify: () => {}, changed: () => {} });
+  const { actions, asked } = tagging();
   const one = artifact();
-  await Promise.all([actions.tag(one, "hero"), actions.tag(one, "dusk"), actions.tag(one, "hero")]);
-  assert.deepEqual(asked, ["hero", "dusk"]);
+  await Promise.all([actions.tag(one, ["hero"]), actions.tag(one, ["dusk"]), actions.tag(one, ["hero"])]);
+  assert.deepEqual(asked.map(({ change }) => change), [{ add: ["hero"] }, { add: ["dusk"] }]);
+});
+
+test("what was entered at once is taken back at once", async () => {
+  const { actions, asked, said } = tagging();
+  const [one, other] = [artifact(), artifact({ tags: ["hero"] })];
+  await actions.tag(one, ["hero", "dusk"]);
+  assert.equal(said[0][1], 'done.tagged {"tag":"hero, dusk"}');
+  await actions.undo();
+  assert.deepEqual(asked.at(-1), { ids: [one.id], change: { remove: ["hero", "dusk"] } });
+  asked.length = 0;
+  await actions.tagAll([one, other], ["hero", "dusk"], true);
+  await actions.undo();
+  assert.deepEqual(asked.map(({ ids, change }) => [ids.length, change]), [
+    [2, { add: ["hero", "dusk"] }],
+    [1, { remove: ["hero"] }],
+    [2, { remove: ["dusk"] }],
+  ]);
 });
 
 test("a page of a search that is empty and not the last is followed, at first and later", async () => {

@@ -130,16 +130,19 @@ def test_a_chain_runs_again_from_a_step_as_a_new_one_with_what_was_asked_for_bef
     view.open("film").tell("two")
     view.button("Run again from here").click()
     form = view.page.locator(".adb-again")
-    form.get_by_label("7.seed").fill("2")
+    form.get_by_label("7.seed").fill("18446744073709551615")
     form.get_by_role("button", name="Run the new chain").click()
     expect(view.rows).to_have_count(2)
     expect(view.button("The chain it was run again from")).to_be_visible()
     expect(view.state("two")).to_have_text("Done")
     (new,) = [one for one in chains.list_chains(hub.library, ASK).items if one.id != chain.id]
     given = hub.studio.attempts(new, "two")[-1].parameters or {}
-    assert (given["7.seed"], given["7.text"]) == (2, "fog")
+    assert (given["7.seed"], given["7.text"]) == (18446744073709551615, "fog")
     old, copied = hub.studio.current(chain, "one"), hub.studio.current(new, "one")
     assert copied.source_artifact_id == old.id
+    view.tell("two")
+    view.button("Run again from here").click()
+    expect(form.get_by_label("7.seed")).to_have_value("18446744073709551615")
     view.button("The chain it was run again from").click()
     expect(view.button("The chain it was run again from")).to_be_hidden()
 
@@ -259,6 +262,27 @@ def test_a_chain_is_deleted_with_a_way_back(hub: ChainHub, view: ChainScreen) ->
     view.page.get_by_label("Which chains").select_option("")
     expect(view.row("old")).to_be_visible()
     assert [one.name for one in chains.list_chains(hub.library, ASK).items] == ["old"]
+
+
+def test_of_two_runs_that_look_the_same_the_open_one_is_deleted_and_taken_back(
+    hub: ChainHub, view: ChainScreen
+) -> None:
+    first, second = (hub.begin(chaining.step("one"), name="twin") for _ in range(2))
+    for chain in (first, second):
+        hub.until(chain, "completed")
+        row = view.page.locator(f'[data-do="chain {chain.id}"]')
+        expect(row).to_contain_text("Completed")
+        row.click()
+        view.page.wait_for_function("id => artifactDbPanel.chains.view.chain?.id === id", arg=chain.id)
+    view.button("Delete the chain with all of its artifacts").click()
+    expect(view.rows).to_have_count(1)
+    expect(view.chain).to_be_hidden()
+    assert [one.id for one in chains.list_chains(hub.library, ASK).items] == [first.id]
+    # What is told of the deletion by the hub's events has come by then, and the way back is still there.
+    expect(view.screen.said).to_contain_text("Deleted twin")
+    view.screen.press("u")
+    expect(view.rows).to_have_count(2)
+    expect(view.screen.said).to_contain_text("twin is back")
 
 
 def test_a_list_of_some_is_live_too(hub: ChainHub, view: ChainScreen) -> None:

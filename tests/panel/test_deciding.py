@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from panel_hub import PanelHub
+from panel_hub import PanelHub, picture
 from panel_screens import Screen, until
 from playwright.sync_api import expect
 
@@ -72,6 +72,25 @@ def test_what_is_being_typed_outlives_changes_from_elsewhere(hub: PanelHub, scre
     until(lambda: hub.artifact(artifact.id).rejection_reason == "too dark")
 
 
+def test_a_late_answer_leaves_the_next_reason_as_it_is_typed(hub: PanelHub, screen: Screen) -> None:
+    one, two = hub.queue(["one.png", "two.png"])
+    screen.open("one.png")
+    release = screen.hold("reject$")
+    screen.press("r")
+    screen.page.keyboard.type("too dark")
+    screen.press("Enter")
+    screen.button("Next").click()
+    screen.sees("two.png")
+    screen.press("r")
+    screen.page.keyboard.type("six fing")
+    until(lambda: hub.status(one) == "rejected")
+    release()
+    expect(screen.said).to_contain_text("Rejected one.png")
+    screen.page.keyboard.type("ers, and a")
+    expect(screen.page.get_by_label("Why is it rejected?")).to_have_value("six fingers, and a")
+    assert hub.status(two) == "pending"
+
+
 def test_one_of_four_is_chosen(hub: PanelHub, screen: Screen) -> None:
     four = hub.record(count=4, status="auto_approved")
     assert hub.artifact(four[0].id).is_latest
@@ -107,6 +126,32 @@ def test_deleting_can_be_undone_from_the_notice_and_later(hub: PanelHub, screen:
     screen.shown()
     screen.press("Escape")
     expect(screen.cells).to_have_count(2)
+
+
+def test_an_approval_that_is_taken_back_leaves_what_was_there_before(hub: PanelHub, screen: Screen) -> None:
+    rejected = hub.reject(hub.one("rejected.png"), "hands are wrong")
+    usable = hub.one("usable.png", status="auto_approved")
+    screen.show_all().open("rejected.png").press("a")
+    screen.sees("rejected.png", "Approved")
+    screen.press("u")
+    screen.sees("rejected.png", "Rejected")
+    assert hub.artifact(rejected.id).rejection_reason == "hands are wrong"
+    screen.press("Escape")
+    screen.open("usable.png").press("a")
+    screen.sees("usable.png", "Approved")
+    expect(screen.said).to_contain_text("Approved usable.png")
+    expect(screen.said.get_by_role("button", name="Undo")).to_have_count(0)
+    screen.press("u")
+    assert hub.status(usable) == "approved"
+
+
+def test_an_edit_that_is_taken_back_leads_back_to_what_was_edited(hub: PanelHub, screen: Screen) -> None:
+    hub.one("shot.png", status="approved")
+    screen.show_all().open("shot.png").hand_in("drop", picture(77))
+    screen.sees("edited.png", "Edited")
+    screen.press("u")
+    screen.sees("shot.png", "Approved")
+    expect(screen.said).to_contain_text("Taken back")
 
 
 def test_a_deleted_one_leaves_the_list(hub: PanelHub, screen: Screen) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
+from comfyui_artifact_db.library.opening import open_library
 from panel_hub import PanelHub
 from panel_screens import Screen, until
 from playwright.sync_api import expect
@@ -123,6 +126,43 @@ def test_nothing_is_missed_across_a_lost_connection(hub: PanelHub, screen: Scree
     expect(screen.page.locator(".adb-lost")).to_be_hidden()
 
 
+def test_what_was_opened_while_the_hub_was_away_is_there_when_it_is_back(hub: PanelHub, screen: Screen) -> None:
+    first = hub.one("shot.png")
+    hub.one("shot.png", of=first)
+    hub.queue([f"{n}.png" for n in range(40)])
+    screen.page.set_viewport_size({"width": 400, "height": 400})
+    screen.show_all()
+    expect(screen.cells.first).to_be_visible()
+    hub.approve(hub.one("heard.png"))
+    expect(screen.cell("heard.png").locator(".adb-is-approved")).to_be_visible()
+    hub.stop()
+    expect(screen.page.locator(".adb-lost")).to_be_visible()
+    screen.page.locator(".adb-list").evaluate("list => (list.scrollTop = list.scrollHeight)")
+    screen.cell("shot.png").click()
+    expect(screen.viewer.locator(".adb-note")).to_contain_text("the server does not answer")
+    hub.start()
+    screen.shown()
+    expect(screen.viewer.locator(".adb-note")).to_be_hidden()
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    expect(screen.viewer.locator(".adb-story li")).to_have_count(1)
+    screen.press("Escape")
+    thumbs = "[...document.querySelectorAll('.adb-thumb')]"
+    until(lambda: screen.page.evaluate(f"{thumbs}.length > 5 && {thumbs}.every((one) => one.naturalWidth)"))
+
+
+def test_a_late_answer_does_not_take_a_newer_version_out_of_the_strip(hub: PanelHub, screen: Screen) -> None:
+    first = hub.one("shot.png")
+    screen.open("shot.png")
+    release = screen.hold("versions")
+    hub.reject(first)
+    screen.sees("shot.png", "Rejected")
+    hub.one("shot.png", of=first)
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+    release()
+    screen.page.evaluate("new Promise((done) => setTimeout(done, 300))")
+    expect(screen.viewer.locator(".adb-version")).to_have_count(2)
+
+
 def test_nothing_is_missed_when_nothing_had_been_heard_before(hub: PanelHub, screen: Screen) -> None:
     expect(screen.page.locator(".adb-message")).to_contain_text("Nothing waits")
     hub.stop()
@@ -130,6 +170,55 @@ def test_nothing_is_missed_when_nothing_had_been_heard_before(hub: PanelHub, scr
     hub.one("meanwhile.png")
     hub.start()
     expect(screen.cell("meanwhile.png")).to_be_visible()
+
+
+HIDING = """() => {
+  globalThis.seen = true;
+  Object.defineProperty(document, "hidden", { get: () => !seen });
+  globalThis.look = (on) => { seen = on; document.dispatchEvent(new Event("visibilitychange")); };
+}"""
+"""A browser without a screen shows every tab: it is told here which of them somebody sees."""
+
+
+def test_more_tabs_than_a_browser_has_connections_are_no_trouble(hub: PanelHub, screen: Screen) -> None:
+    artifact = hub.one("shot.png")
+    first = screen.page
+    first.context.add_init_script(f"({HIDING})()")
+    for _ in range(7):
+        tab = Screen(first.context.new_page()).visit(hub.url + "/")
+        expect(tab.cells).to_have_count(1)
+        tab.page.evaluate("look(false)")
+    screen.open("shot.png").press("a")
+    screen.sees("shot.png", "Approved")
+    assert hub.status(artifact) == "approved"
+    expect(tab.cells).to_have_count(1)
+    tab.page.evaluate("look(true)")
+    expect(tab.cells).to_have_count(0)
+
+
+def test_a_hub_that_was_put_back_to_an_earlier_state_is_heard(tmp_path: Path, screens: Callable[..., Screen]) -> None:
+    hub = PanelHub(tmp_path / "hub")
+    data, kept = hub.shell.data, tmp_path / "kept"
+    try:
+        hub.stop()
+        hub.library.close()
+        shutil.copytree(data, kept)
+        hub.start()
+        hub.library = open_library(load_config(data, {}))
+        screen = screens(hub.url + "/")
+        hub.queue(["one.png", "two.png", "three.png"])
+        expect(screen.cells).to_have_count(3)
+        hub.stop()
+        hub.library.close()
+        shutil.rmtree(data)
+        shutil.copytree(kept, data)
+        hub.start()
+        hub.library = open_library(load_config(data, {}))
+        expect(screen.cells).to_have_count(0)
+        hub.one("after.png")
+        expect(screen.cell("after.png")).to_be_visible()
+    finally:
+        hub.close()
 
 
 def test_a_deleted_chain_takes_its_pictures_off_the_screen(hub: PanelHub, screen: Screen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,17 @@ def test_changed_bytes_of_what_waits_cannot_be_approved(hub: PanelHub, screen: S
     expect(screen.said.locator(".adb-error")).to_be_visible()
     screen.sees("shot.png", "Waiting")
     assert hub.status(artifact) == "pending"
+
+
+def test_what_is_told_of_the_next_one_begins_at_its_top(hub: PanelHub, screens: Callable[..., Screen]) -> None:
+    hub.queue(["one.png", "two.png"])
+    screen = screens(hub.url + "/", width=280, height=600).open("one.png")
+    side = screen.viewer.locator(".adb-side")
+    side.evaluate("side => (side.scrollTop = 200)")
+    assert side.evaluate("side => side.scrollTop") == 200
+    screen.press("ArrowRight")
+    screen.sees("two.png")
+    assert side.evaluate("side => side.scrollTop") == 0
 
 
 def test_states_are_told_by_shape_and_word_as_well_as_by_colour(hub: PanelHub, screen: Screen) -> None:

@@ -74,6 +74,19 @@ def test_after_signing_in_changes_are_heard(guarded: PanelHub, screen: Screen) -
     expect(screen.page).to_have_title("(1) Artifact DB")
 
 
+def test_a_hub_that_is_away_cannot_sign_anybody_out_and_that_is_said(guarded: PanelHub, screen: Screen) -> None:
+    sign_in(screen, token(guarded, "ivy", "view"))
+    out = screen.page.get_by_role("button", name="Sign out")
+    expect(out).to_be_visible()
+    guarded.stop()
+    out.click()
+    expect(screen.said).to_contain_text("The server did not answer")
+    guarded.start()
+    screen.connected()
+    out.click()
+    expect(screen.page.get_by_label("Token")).to_be_visible()
+
+
 def test_who_may_only_look_is_offered_no_decisions(guarded: PanelHub, screen: Screen) -> None:
     artifact = guarded.one("shot.png")
     sign_in(screen, token(guarded, "cid", "view"))

@@ -6,7 +6,7 @@
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
 import { Badge } from "./panel/badge.mjs";
-import { Client } from "./panel/client.mjs";
+import { Client, reasonOf } from "./panel/client.mjs";
 import { Graph } from "./panel/graph.mjs";
 import { Live } from "./panel/live.mjs";
 import { Names } from "./panel/names.mjs";
@@ -108,7 +108,7 @@ app.registerExtension({
       read: () => setting("RecordAll", false),
       write: (on) => app.extensionManager.setting.set("ArtifactDB.RecordAll", on),
       refused: (why) =>
-        app.extensionManager.toast.add({ severity: "warn", summary: t("title"), detail: why, life: 8000 }),
+        app.extensionManager.toast.add({ severity: "warn", summary: t("title"), detail: reasonOf(why, t), life: 8000 }),
     });
     recording.start();
     live.start();

@@ -4,13 +4,14 @@
  * The token goes to the hub and is kept nowhere: what stays is a cookie that no script can read.
  */
 
-import { Problem } from "./client.mjs";
+import { reasonOf } from "./client.mjs";
 import { button, el, fill, icon } from "./dom.mjs";
 
 export class Access {
   /**
    * @param {{client: import("./client.mjs").Client, t: any}} tools
-   * @param {{admitted: () => void, asked: () => void}} told `asked`: a token is needed before anything can be shown
+   * @param {{admitted: () => void, asked: () => void, notify: (kind: string, text: string) => void}} told `asked`: a
+   *        token is needed before anything can be shown
    */
   constructor({ client, t }, told) {
     Object.assign(this, { client, t, ...told });
@@ -74,8 +75,7 @@ export class Access {
     try {
       this.#is(await this.client.signIn(token));
     } catch (error) {
-      const known = error instanceof Problem;
-      this.wrong.textContent = known && error.status === 401 ? this.t("access.wrong") : known ? error.message : this.t("failed.away");
+      this.wrong.textContent = error.status === 401 ? this.t("access.wrong") : reasonOf(error, this.t);
       this.wrong.hidden = false;
       this.token.select();
       return;
@@ -89,9 +89,10 @@ export class Access {
   async #signOut() {
     try {
       await this.client.signOut();
-    } finally {
-      await this.look();
+    } catch (error) {
+      this.notify("error", reasonOf(error, this.t));
     }
+    await this.look();
   }
 
   #is(who) {

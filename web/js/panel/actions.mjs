@@ -7,23 +7,32 @@ import { Problem } from "./client.mjs";
 /** Artifacts whose tags the hub changes in one request. */
 const AT_ONCE = 500;
 
+/** As the hub's `POST /tags` takes it: tags to put on, or to take off. */
+function change(tags, on) {
+  return on ? { add: tags } : { remove: tags };
+}
+
 export class Actions {
   /**
    * @param {import("./client.mjs").Client} client
    * @param {{t: any, notify: (kind: string, text: string, undo?: () => void) => void,
-   *          changed: (artifact: any) => void, who: () => string, may?: () => boolean}} tools `may`: whether
-   *        whoever is here may decide
+   *          changed: (artifact: any) => void, who: () => string, may?: () => boolean,
+   *          unmade?: (made: any, from: any) => void}} tools `may`: whether whoever is here may decide; `unmade` hears
+   *        that a version was taken back, and what it had been made from
    */
-  constructor(client, { t, notify, changed, who, may = () => true }) {
-    Object.assign(this, { client, t, notify, changed, who, may });
+  constructor(client, { t, notify, changed, who, may = () => true, unmade = () => {} }) {
+    Object.assign(this, { client, t, notify, changed, who, may, unmade });
     this.busy = new Set();
     this.undone = null;
   }
 
+  /** Taken back only where the hub can be brought to say again what it said before. */
   approve(artifact) {
-    return this.#do(artifact, "approved", () => this.client.approve(artifact, this.who()), {
-      back: (now) => this.client.askAgain(now),
-    });
+    const back = {
+      pending: (now) => this.client.askAgain(now),
+      rejected: (now) => this.client.reject(now, artifact.rejection_reason, this.who()),
+    }[artifact.approval_status];
+    return this.#do(artifact, "approved", () => this.client.approve(artifact, this.who()), { back });
   }
 
   reject(artifact, reason) {
@@ -42,13 +51,13 @@ export class Actions {
 
   restore(head, version) {
     return this.#do(version, "restored", () => this.client.restore(head, version, this.who()), {
-      back: (made) => this.client.remove(made),
+      back: (made) => this.#unmake(made, version),
     });
   }
 
   edit(artifact, file) {
     return this.#do(artifact, "edited", () => this.client.edit(artifact, file, this.who()), {
-      back: (made) => this.client.remove(made),
+      back: (made) => this.#unmake(made, artifact),
     });
   }
 
@@ -62,29 +71,30 @@ export class Actions {
     return this.#do(artifact, "undeleted", () => this.client.undelete(artifact.id));
   }
 
-  tag(artifact, tag) {
-    return this.#do(artifact, "tagged", () => this.client.tag(artifact.id, tag), {
-      back: (now) => this.client.untag(now.id, tag),
-      ...{ key: `${artifact.id} ${tag}`, told: { tag } },
+  /** Put tags on that it has not, all of one entry at once. */
+  tag(artifact, tags) {
+    return this.#do(artifact, "tagged", () => this.#tag(artifact, tags, true), {
+      back: () => this.#tag(artifact, tags, false),
+      ...{ key: `${artifact.id} ${tags}`, told: { tag: tags.join(", ") } },
     });
   }
 
   untag(artifact, tag) {
-    return this.#do(artifact, "untagged", () => this.client.untag(artifact.id, tag), {
-      back: (now) => this.client.tag(now.id, tag),
+    return this.#do(artifact, "untagged", () => this.#tag(artifact, [tag], false), {
+      back: () => this.#tag(artifact, [tag], true),
       ...{ key: `${artifact.id} ${tag}`, told: { tag } },
     });
   }
 
-  /** Put a tag on all of these, or take it off. Taken back, it is as it was: who had it before has it still. */
-  async tagAll(artifacts, tag, on) {
-    const change = (put) => (put ? { add: [tag] } : { remove: [tag] });
-    const ids = artifacts.map(({ id }) => id);
-    const others = artifacts.filter(({ tags }) => tags.includes(tag) !== on).map(({ id }) => id);
-    const done = await this.#all(ids, change(on));
+  /** Put tags on all of these, or take them off. Taken back, it is as it was: who had one before has it still. */
+  async tagAll(artifacts, tags, on) {
+    const done = await this.#all(artifacts.map(({ id }) => id), change(tags, on));
     if (done === null) return;
-    this.undone = others.length ? () => this.#allBack(others, change(!on)) : null;
-    this.notify("success", this.t(on ? "done.tagged_all" : "done.untagged_all", { n: done, tag }), this.undone);
+    const others = tags
+      .map((tag) => ({ tag, ids: artifacts.filter((one) => one.tags.includes(tag) !== on).map(({ id }) => id) }))
+      .filter(({ ids }) => ids.length);
+    this.undone = others.length ? () => this.#allBack(others, !on) : null;
+    this.notify("success", this.t(on ? "done.tagged_all" : "done.untagged_all", { n: done, tag: tags.join(", ") }), this.undone);
   }
 
   /** Take the last action of this page back, where it can be. */
@@ -112,9 +122,27 @@ export class Actions {
     }
   }
 
-  async #allBack(ids, change) {
+  async #allBack(others, on) {
     this.undone = null;
-    if ((await this.#all(ids, change)) !== null) this.notify("info", this.t("done.undone"));
+    for (const { tag, ids } of others) {
+      if ((await this.#all(ids, change([tag], on))) !== null) continue;
+      this.undone ??= () => this.#allBack(others, on);
+      return;
+    }
+    this.notify("info", this.t("done.undone"));
+  }
+
+  /** Change the tags of one; it is returned as it is then. */
+  async #tag({ id }, tags, on) {
+    await this.client.changeTags([id], change(tags, on));
+    return this.client.artifact(id);
+  }
+
+  /** Take back a version that was made from another one. */
+  async #unmake(made, from) {
+    const gone = await this.client.remove(made);
+    this.unmade(made, from);
+    return gone;
   }
 
   #allowed() {
@@ -146,6 +174,8 @@ export class Actions {
       this.changed(await back(now));
       this.notify("info", this.t("done.undone"));
     } catch (error) {
+      // Where no answer came it can be tried again.
+      if (!(error instanceof Problem)) this.undone ??= () => this.#back(now, back);
       this.#failed(error, now);
     }
   }

@@ -2,6 +2,9 @@
  * Owns the count of what waits, as it is shown while the panel itself is not.
  */
 
+/** How often a page that nobody sees asks: it hears of nothing, and its count is seen all the same. */
+const RARELY = 30000;
+
 export class Badge {
   /**
    * @param {{client: any, live: any, tab: () => any}} tools `tab` gives the sidebar's tab, whose `iconBadge` is set
@@ -17,6 +20,7 @@ export class Badge {
       if (event.entity_type === "artifact") this.timer ??= setTimeout(() => this.#count(), 200);
     });
     this.live.watchConnection((connected) => connected && this.#count());
+    setInterval(() => document.hidden && this.#count(), RARELY);
     this.#count();
   }
 

@@ -2,16 +2,18 @@
  * Owns what a person does to a chain that an engine of the hub drives: one call each, told once.
  */
 
-import { Problem } from "./client.mjs";
+import { Problem, reasonOf } from "./client.mjs";
 
 export class ChainActions {
   /**
    * @param {any} client
    * @param {{t: any, notify: (kind: string, text: string, undo?: () => void) => void, who: () => string,
-   *          done: (chainId: string) => void}} tools `done`: a chain is another one than before
+   *          done: (chainId: string) => void, removed: (chainId: string) => void,
+   *          undoable: (back: (() => any)|null) => void}} tools `done`: a chain is another one than before; `undoable`
+   *        hears how the last action of the page is taken back, null where it cannot be
    */
-  constructor(client, { t, notify, who, done }) {
-    Object.assign(this, { client, t, notify, who, done });
+  constructor(client, { t, notify, who, done, removed, undoable }) {
+    Object.assign(this, { client, t, notify, who, done, removed, undoable });
     this.busy = new Set();
   }
 
@@ -42,10 +44,11 @@ export class ChainActions {
     });
   }
 
-  remove(chain) {
-    return this.#do(chain, "removed", async () => (await this.client.removeChain(chain.id, this.who())) ?? chain, {}, () =>
-      this.undelete(chain),
-    );
+  async remove(chain) {
+    const call = async () => (await this.client.removeChain(chain.id, this.who())) ?? chain;
+    const gone = await this.#do(chain, "removed", call, {}, () => this.undelete(chain));
+    if (gone) this.removed(chain.id);
+    return gone;
   }
 
   undelete(chain) {
@@ -53,15 +56,16 @@ export class ChainActions {
   }
 
   /** Run one action; a second click while it runs does nothing. Returns the answer, or null. */
-  async #do(chain, what, call, values = {}, undo) {
+  async #do(chain, what, call, values = {}, undo = null) {
     if (this.busy.has(chain.id)) return null;
     this.busy.add(chain.id);
     try {
       const answer = await call();
+      this.undoable(undo);
       this.notify("success", this.t(`chain_done.${what}`, { name: chain.name, ...values }), undo);
       return answer;
     } catch (error) {
-      this.notify("error", error instanceof Problem ? error.message : this.t("failed.away"));
+      this.notify("error", reasonOf(error, this.t));
       return null;
     } finally {
       this.busy.delete(chain.id);

@@ -73,7 +73,7 @@ function picture(step, view) {
       dataset: { do: `picture ${step.id}` },
       title: label,
       "aria-label": label,
-      onclick: () => view.open(step.artifact),
+      onclick: () => view.open(view.step(step.id).artifact),
     },
     el("img", { src: client.link(step.artifact.thumbnail_url), alt: "", decoding: "async" }),
     step.waitsForPerson ? el("span", { class: "adb-step-ask" }, t("step.ask")) : null,

@@ -44,6 +44,7 @@ export class ChainList {
     this.list.setAttribute("aria-busy", String(loading));
     refill(this.message, ...this.#message());
     this.message.hidden = !this.message.childElementCount;
+    const focused = this.list.contains(document.activeElement);
     const ids = new Set(items.map((chain) => chain.id));
     for (const [id, row] of this.rows) {
       if (ids.has(id)) continue;
@@ -62,6 +63,7 @@ export class ChainList {
       Object.assign(row, { chain, looks });
       before = row.element;
     }
+    if (focused && !this.list.contains(document.activeElement)) this.focus();
     this.#more();
   }
 

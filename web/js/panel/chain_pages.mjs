@@ -22,21 +22,28 @@ export class ChainPages {
     this.loading = false;
     this.error = null;
     this.asked = 0;
+    this.renewed = 0;
+    this.taken = new Map();
+    this.loaded = null;
   }
 
   show(filters) {
     this.filters = { ...filters };
     this.items = [];
-    return this.#load(0);
+    return (this.loaded = this.#load(0));
   }
 
   /** Ask anew for as much as is there. */
   reload() {
-    return this.#load(this.items.length);
+    return (this.loaded = this.#load(this.items.length));
   }
 
   async more() {
     if (this.loading || this.complete || this.error) return;
+    await (this.loaded = this.#more());
+  }
+
+  async #more() {
     const turn = this.asked;
     this.loading = true;
     try {
@@ -57,13 +64,20 @@ export class ChainPages {
 
   /** Whether a chain may have to be shown: it is, or it is newer than all that is older than a page that is not there. */
   async renew(ids) {
+    // A page on its way may be older than what is asked for here.
+    await this.loaded;
     const turn = this.asked;
+    const asking = ++this.renewed;
     const page = await this.client.chains({ ...this.filters, ids: ids.join(",") }, { limit: LARGEST_PAGE });
     if (turn !== this.asked) return;
-    const found = new Map(page.items.map((one) => [one.id, one]));
+    // Answers may come in another order than they were asked for: the last asked for is the newest.
+    const newest = new Set(ids.filter((id) => asking > (this.taken.get(id) ?? 0)));
+    for (const id of newest) this.taken.set(id, asking);
+    const items = page.items.filter(({ id }) => newest.has(id));
+    const found = new Map(items.map((one) => [one.id, one]));
     const oldest = this.items.at(-1);
-    const kept = this.items.filter((one) => !ids.includes(one.id) || found.has(one.id)).map((one) => found.get(one.id) ?? one);
-    const fresh = page.items.filter((one) => !this.get(one.id) && (this.complete || !oldest || order(one, oldest) < 0));
+    const kept = this.items.filter(({ id }) => !newest.has(id) || found.has(id)).map((one) => found.get(one.id) ?? one);
+    const fresh = items.filter((one) => !this.get(one.id) && (this.complete || !oldest || order(one, oldest) < 0));
     this.items = [...kept, ...fresh].sort(order);
     this.onchange();
   }

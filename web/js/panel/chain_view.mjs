@@ -55,6 +55,11 @@ export class ChainView {
     if (this.chosen) this.#gather();
   }
 
+  /** Ask anew for what did not come. */
+  retry() {
+    if (this.chosen && !this.told) this.#gather();
+  }
+
   /** How far the prompts under way are, as it is now. */
   hear(progress) {
     this.chain.progress = progress;
@@ -159,7 +164,6 @@ export class ChainView {
     const { t, chain, may } = this;
     const act = (shape, key, onclick, more = {}) => button(shape, { label: t(`chain.${key}`), text: t(`chain.${key}`), onclick, does: key, ...more });
     const engine = chain.drive !== null && may("record");
-    const from = chain.drive?.source_chain_id;
     return [
       el(
         "div",
@@ -175,10 +179,10 @@ export class ChainView {
         "div",
         { class: "adb-row adb-chain-actions" },
         engine && !isOver(chain) ? act("stop", "cancel", () => this.askToCancel(), { danger: true }) : null,
-        engine && chain.status === "failed" ? act("play", "resume", () => this.actions.resume(chain), { primary: true }) : null,
+        engine && chain.status === "failed" ? act("play", "resume", () => this.actions.resume(this.chain), { primary: true }) : null,
         engine && isOver(chain) ? act("retry", "rerun", () => this.#rerun(null, {})) : null,
-        from ? act("left", "source", () => this.go(from)) : null,
-        may("admin") ? button("trash", { label: t("chain.delete"), onclick: () => this.actions.remove(chain), does: "delete" }) : null,
+        chain.drive?.source_chain_id ? act("left", "source", () => this.go(this.chain.drive.source_chain_id)) : null,
+        may("admin") ? button("trash", { label: t("chain.delete"), onclick: () => this.actions.remove(this.chain), does: "delete" }) : null,
       ),
     ];
   }

@@ -19,17 +19,24 @@ const AGAIN = 1500;
 export class Chains {
   /**
    * @param {{client: any, t: any, live: any, language: string, who: () => string}} host
-   * @param {{open: (artifact: any) => void, notify: (...said: any[]) => void, may: (permission: string) => boolean}} tools
+   * @param {{open: (artifact: any) => void, notify: (...said: any[]) => void, may: (permission: string) => boolean,
+   *          undoable: (back: (() => any)|null) => void}} tools
    */
-  constructor(host, { open, notify, may }) {
+  constructor(host, { open, notify, may, undoable }) {
     Object.assign(this, { host, notify });
     const { client, t, language, live } = host;
     this.client = client;
     this.opened = null;
     this.started = false;
+    this.asked = 0;
+    this.taken = 0;
     this.pending = new Set();
     this.owners = new Map();
-    this.actions = new ChainActions(client, { t, who: host.who, notify, done: (id) => this.#touch(id, 0) });
+    this.actions = new ChainActions(client, {
+      ...{ t, who: host.who, notify, undoable },
+      done: (id) => this.#touch(id, 0),
+      removed: (id) => this.opened === id && this.back(),
+    });
     this.pages = new ChainPages(client, { onchange: () => this.#listed() });
     this.list = new ChainList(this.pages, { t, language, may, open: (id) => this.open(id), undelete: (chain) => this.actions.undelete(chain) });
     this.view = new ChainView({ client, t, language, may, open, actions: this.actions, back: () => this.back(), go: (id) => this.open(id) });
@@ -38,7 +45,7 @@ export class Chains {
     this.element = el("div", { class: "adb-chains", hidden: true }, this.list.element, this.view.element);
     this.endings = [
       live.listen((event) => this.#hear(event)),
-      live.watchConnection((connected, missed) => connected && (missed || this.pages.error) && this.refresh()),
+      live.watchConnection((connected, missed) => connected && this.#connected(missed)),
     ];
     this.clock = setInterval(() => this.isShown && this.#tick(), 1000);
   }
@@ -95,6 +102,11 @@ export class Chains {
   async refresh() {
     if (!this.started) return;
     await Promise.all([this.pages.reload(), this.#fetch().catch(() => this.opened && this.#touch(this.opened, AGAIN))]);
+  }
+
+  #connected(missed) {
+    if (missed || this.pages.error) this.refresh();
+    else this.view.retry();
   }
 
   #tick() {
@@ -155,9 +167,11 @@ export class Chains {
   async #fetch() {
     const id = this.opened;
     if (!id) return;
+    const turn = ++this.asked;
     try {
       const [chain, currents] = await Promise.all([this.client.chain(id), this.client.currents(id)]);
-      if (this.opened !== id || this.destroyed) return;
+      if (this.opened !== id || this.destroyed || turn < this.taken) return;
+      this.taken = turn;
       for (const workflow of chain.workflows) this.owners.set(workflow.id, id);
       this.view.show(chain, currents.items);
       this.list.draw(id);

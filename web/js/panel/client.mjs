@@ -2,6 +2,8 @@
  * Owns talking to the hub: the routes of the contract, errors as they come, and the stream of events.
  */
 
+import { parse, stringify } from "./json.mjs";
+
 /** An error answer: `status`, the problem's `code` and `detail`, and `artifact` where the hub shows its present state. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -10,6 +12,11 @@ export class Problem extends Error {
     this.code = body.code ?? "unknown";
     this.artifact = body.artifact ?? null;
   }
+}
+
+/** Why a call failed, in a sentence: the hub's own words, or that it did not answer. */
+export function reasonOf(error, t) {
+  return error instanceof Problem ? error.message : t("failed.away");
 }
 
 export class Client {
@@ -61,13 +68,13 @@ export class Client {
     const answer = await this.fetcher(this.base + path, {
       method,
       headers,
-      body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      body: form ?? (body === undefined ? undefined : stringify(body)),
       signal,
     });
     const text = await answer.text();
     let value = null;
     try {
-      value = text ? JSON.parse(text) : null;
+      value = text ? parse(text) : null;
     } catch {
       value = { detail: `HTTP ${answer.status}` };
     }
@@ -102,16 +109,16 @@ export class Client {
   }
 
   versions(id) {
-    return this.get(`/artifacts/${id}/versions?limit=200`);
+    return this.#whole(`/artifacts/${id}/versions?`);
   }
 
   /** Of each output of a workflow the version that stands for it. */
   heads(workflow) {
-    return this.get(`/workflows/${workflow}/artifacts?heads=1&limit=200`);
+    return this.#whole(`/workflows/${workflow}/artifacts?heads=1&`);
   }
 
   history(id) {
-    return this.get(`/artifacts/${id}/events?limit=200`);
+    return this.#whole(`/artifacts/${id}/events?`);
   }
 
   /** The nearest of what an artifact was made from and what came of it. */
@@ -142,7 +149,7 @@ export class Client {
 
   /** The current artifacts of a chain's workflows. */
   currents(chain) {
-    return this.get(`/artifacts?chain=${chain}&latest=1&limit=500`);
+    return this.#whole(`/artifacts?chain=${chain}&latest=1&`);
   }
 
   cancelChain(id, actor) {
@@ -178,14 +185,6 @@ export class Client {
   tags(begins, { limit = 12 } = {}) {
     const query = new URLSearchParams({ limit: String(limit), ...(begins ? { q: begins } : {}) });
     return this.get(`/tags?${query}`);
-  }
-
-  tag(id, tag) {
-    return this.request("PUT", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
-  }
-
-  untag(id, tag) {
-    return this.request("DELETE", `/artifacts/${id}/tags/${encodeURIComponent(tag)}`);
   }
 
   /** Put tags on up to 500 artifacts and take others off: {items: [{id, status, tags}]}. */
@@ -280,6 +279,18 @@ export class Client {
     if (by) form.append("approved_by", by);
     form.append("file", file, file.name || "edited.png");
     return this.request("POST", `/artifacts/${artifact.id}/edit`, { form, revision: artifact.revision });
+  }
+
+  /** A list to its end, all of its pages as one: {items}. `path` is ready for a further parameter. */
+  async #whole(path) {
+    const items = [];
+    let cursor = null;
+    do {
+      const page = await this.get(`${path}limit=500${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return { items };
   }
 
   #change(artifact, method, verb, body) {

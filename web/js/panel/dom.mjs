@@ -31,7 +31,11 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** As `fill`, unless it would change nothing; the focus stays on the control that has the same `data-do`. */
+/**
+ * As `fill`, unless it would change nothing; the focus stays on the control that has the same `data-do`. What looks the
+ * same keeps the listeners that it was first drawn with: they read what is shown now, and capture nothing but what can
+ * be seen in the element, as an id in its `data-do`.
+ */
 export function refill(element, ...children) {
   const fresh = fill(element.cloneNode(false), ...children);
   if (fresh.isEqualNode(element)) return;
@@ -41,6 +45,13 @@ export function refill(element, ...children) {
   if (!focused || focused.isConnected) return;
   const same = sought && [...element.querySelectorAll("[data-do]")].find((one) => one.dataset.do === sought);
   (same && !same.disabled ? same : element.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
+/** Load the pictures in an element that could not be loaded. */
+export function reload(element) {
+  for (const picture of element.querySelectorAll("img[src]")) {
+    if (picture.complete && !picture.naturalWidth) picture.src = picture.getAttribute("src");
+  }
 }
 
 /** Outlines on a 16 by 16 grid, drawn with the text's colour, so that no icon font has to be there. */

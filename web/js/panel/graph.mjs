@@ -2,6 +2,8 @@
  * Owns the way into ComfyUI's graph: by drag, by button, and back to the workflow that made a picture.
  */
 
+import { stringify } from "./json.mjs";
+
 const MIME = "application/x-artifact-db";
 const NODE = "LoadFromArtifactDB";
 
@@ -32,7 +34,8 @@ export class Graph {
       const sure = await app.extensionManager.dialog.confirm({ title: t("graph.replace_title"), message: t("graph.replace") });
       if (!sure) return;
     }
-    await app.loadGraphData(workflow, true, true, name);
+    // With JavaScript's own numbers, as ComfyUI itself reads a workflow.
+    await app.loadGraphData(JSON.parse(stringify(workflow)), true, true, name);
   }
 
   /** A drag out of the panel carries the artifact under a type of our own, and no link that the frontend would load. */

@@ -2,7 +2,8 @@
  * Owns importing folders that the hub's configuration names: which there are, how far an import is, what came of it.
  */
 
-import { button, el, fill } from "./dom.mjs";
+import { reasonOf } from "./client.mjs";
+import { button, el, refill } from "./dom.mjs";
 
 const EVERY = 1000;
 
@@ -18,6 +19,7 @@ export class Imports {
     this.rows = el("div", { class: "adb-import-rows", hidden: true, role: "group", "aria-label": t("imports.title") });
     this.element = el("div", { class: "adb-imports", hidden: true }, this.toggle, this.rows);
     this.newest = new Map();
+    this.unfolded = new Set();
   }
 
   destroy() {
@@ -53,18 +55,18 @@ export class Imports {
     try {
       this.#is(await this.client.beginImport(folder));
     } catch (error) {
-      this.notify("error", error.message);
+      this.notify("error", reasonOf(error, this.t));
       return;
     }
     this.#draw();
     this.#follow();
   }
 
-  async #stop({ id }) {
+  async #stop(folder) {
     try {
-      await this.client.cancelImport(id);
+      await this.client.cancelImport(this.newest.get(folder).id);
     } catch (error) {
-      this.notify("error", error.message);
+      this.notify("error", reasonOf(error, this.t));
     }
   }
 
@@ -83,25 +85,31 @@ export class Imports {
   #follow() {
     if (this.timer || this.destroyed || !this.#running.length) return;
     this.timer = setTimeout(async () => {
-      const answers = await Promise.all(this.#running.map(({ id }) => this.client.import(id).catch(() => null)));
+      const answers = await Promise.all(this.#running.map((one) => this.#ask(one)));
       this.timer = undefined;
       if (this.destroyed) return;
-      for (const one of answers) if (one) this.#is(one);
+      for (const one of answers) this.#is(one);
       this.#draw();
       this.#follow();
     }, EVERY);
   }
 
+  /** How an import is; a hub that was started again knows no more of it, and goes on with none. */
+  #ask(one) {
+    return this.client.import(one.id).catch(({ status }) => (status === 404 ? { ...one, status: "stopped" } : one));
+  }
+
   #draw() {
-    fill(this.rows, ...this.folders.map((folder) => this.#row(folder, this.newest.get(folder))));
+    refill(this.rows, ...this.folders.map((folder) => this.#row(folder, this.newest.get(folder))));
   }
 
   #row(folder, one) {
     const { t } = this;
     const running = one?.status === "running";
+    const does = `import ${folder}`;
     const act = running
-      ? button("close", { label: t("imports.stop", { folder }), text: t("action.stop"), onclick: () => this.#stop(one) })
-      : button("folder", { label: t("imports.begin", { folder }), text: t("action.import"), onclick: () => this.#begin(folder) });
+      ? button("close", { label: t("imports.stop", { folder }), text: t("action.stop"), onclick: () => this.#stop(folder), does })
+      : button("folder", { label: t("imports.begin", { folder }), text: t("action.import"), onclick: () => this.#begin(folder), does });
     return el(
       "div",
       { class: "adb-import" },
@@ -133,13 +141,16 @@ export class Imports {
     return `${one.folder}: ${parts.filter(Boolean).join(", ")}`;
   }
 
-  #failures({ failures, failed }) {
-    const { t } = this;
+  #failures({ folder, failures, failed }) {
+    const { t, unfolded } = this;
     const more = failed - failures.length;
     return el(
       "details",
-      {},
-      el("summary", {}, t("imports.failed", { n: this.#number(failed) })),
+      {
+        open: unfolded.has(folder),
+        ontoggle: ({ target }) => (target.open ? unfolded.add(folder) : unfolded.delete(folder)),
+      },
+      el("summary", { dataset: { do: `failures ${folder}` } }, t("imports.failed", { n: this.#number(failed) })),
       el(
         "ul",
         {},

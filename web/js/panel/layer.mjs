@@ -23,6 +23,7 @@ export class Layer {
     this.note = el("div", { class: "adb-note", hidden: true });
     this.element = el("div", { class: `adb-layer adb-${role}` });
     this.media = null;
+    this.isBehind = false; // whether the hub could not answer
     const make = { image: this.#image, video: this.#video, audio: this.#audio, text: this.#text }[artifact.file_type];
     this.picture = make ? make.call(this) : this.#placeholder();
     fill(this.element, this.picture, label ? el("span", { class: "adb-layer-label" }, label) : null, this.note);
@@ -130,6 +131,7 @@ export class Layer {
       this.tools.ready();
     }
     const { status } = await client.head(this.artifact.url).catch(() => ({ status: 0 }));
+    this.isBehind = status === 0 || status >= 500;
     const why = { 0: "failed.no_answer", 409: "state.changed", 410: "state.gone" }[status];
     this.#say(t(why ?? "stage.failed"), !why);
   }

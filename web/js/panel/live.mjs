@@ -1,5 +1,8 @@
 /**
  * Owns hearing of changes: one stream of events for the page, resumed where it broke off, so that none is missed.
+ *
+ * A browser opens six connections to a server for all of its tabs, and a stream holds one of them: a page that nobody
+ * sees has none, and takes it up again when it is seen.
  */
 
 const FIRST_WAIT = 500;
@@ -8,13 +11,18 @@ const LONGEST_WAIT = 15000;
 export class Live {
   /**
    * @param {import("./client.mjs").Client} client
-   * @param {{source?: typeof EventSource, later?: typeof setTimeout}} [tools] replaced in tests
+   * @param {{source?: typeof EventSource, later?: typeof setTimeout, page?: Document}} [tools] replaced in tests
    */
-  constructor(client, { source = globalThis.EventSource, later = (...given) => setTimeout(...given) } = {}) {
+  constructor(
+    client,
+    { source = globalThis.EventSource, later = (...given) => setTimeout(...given), page = globalThis.document } = {},
+  ) {
     this.client = client;
     this.Source = source;
     this.later = later;
-    this.seq = null;
+    this.page = page;
+    this.turned = () => (page.hidden ? this.#rest() : this.retry());
+    this.last = null;
     this.listeners = new Set();
     this.stateListeners = new Set();
     this.connected = false;
@@ -42,6 +50,7 @@ export class Live {
   start() {
     if (!this.stopped) return;
     this.stopped = false;
+    this.page.addEventListener("visibilitychange", this.turned);
     this.#connect();
   }
 
@@ -54,18 +63,25 @@ export class Live {
 
   stop() {
     this.stopped = true;
+    this.#rest();
+  }
+
+  /** Hear nothing for now; nothing is lost by it, so nobody is told. */
+  #rest() {
     this.stream?.close();
     this.stream = null;
   }
 
   #connect() {
+    if (this.page.hidden) return;
     // Without a number a stream begins with the next event.
-    const from = this.seq;
-    const stream = new this.Source(this.client.url(from === null ? "/events" : `/events?after=${from}`));
+    const from = this.last;
+    const stream = new this.Source(this.client.url(from === null ? "/events" : `/events?after=${from.seq}`));
     this.stream = stream;
     stream.onopen = () => {
       this.wait = FIRST_WAIT;
       this.#tell(true, from === null);
+      if (from !== null) this.#check(stream, from);
     };
     stream.onerror = () => {
       // The browser would resume by itself, but gives up for good when the server answers with an error.
@@ -75,10 +91,20 @@ export class Live {
     for (const action of ACTIONS) stream.addEventListener(action, (message) => this.#hear(message));
   }
 
+  /** A hub whose database was put back counts on from there: where it does not know what was heard, begin anew. */
+  async #check(stream, { seq, at }) {
+    const found = await this.client.get(`/events?after=${seq - 1}&limit=1`).catch(() => null);
+    const [known] = found?.items ?? [{ seq, at }];
+    if (this.stream !== stream || (known?.seq === seq && known.at === at)) return;
+    this.#rest();
+    this.last = null;
+    this.#connect();
+  }
+
   #hear(message) {
     const event = JSON.parse(message.data);
-    if (this.seq !== null && event.seq <= this.seq) return;
-    this.seq = event.seq;
+    if (this.last !== null && event.seq <= this.last.seq) return;
+    this.last = { seq: event.seq, at: event.at };
     for (const listener of this.listeners) listener(event);
   }
 
@@ -92,7 +118,7 @@ export class Live {
   }
 
   #tell(connected, missed = false) {
-    if (connected === this.connected) return;
+    if (connected === this.connected && !missed) return;
     this.connected = connected;
     for (const listener of this.stateListeners) listener(connected, missed);
   }

@@ -9,7 +9,7 @@ import { Actions } from "./actions.mjs";
 import { Chains } from "./chains.mjs";
 import { Changes } from "./changes.mjs";
 import { Collection } from "./collection.mjs";
-import { el, fill, icon } from "./dom.mjs";
+import { el, fill, icon, reload } from "./dom.mjs";
 import { Filters } from "./filters.mjs";
 import { Imports } from "./imports.mjs";
 import { listen } from "./keys.mjs";
@@ -34,13 +34,18 @@ export class Panel {
     const { client, t, live } = host;
     this.near = { index: 0 };
     this.notices = new Notices(t, () => this.refocus());
-    this.access = new Access(host, { admitted: () => this.#admitted(), asked: () => this.#locked(true) });
+    this.access = new Access(host, {
+      admitted: () => this.#admitted(),
+      asked: () => this.#locked(true),
+      notify: (...said) => this.notices.say(...said),
+    });
     this.actions = new Actions(client, {
       t,
       may: () => this.access.may("review"),
       who: host.who,
       notify: (...said) => this.notices.say(...said),
       changed: (artifact) => this.changed(artifact),
+      unmade: (made, from) => this.viewer.artifact?.id === made.id && this.viewer.open(from),
     });
     this.actions.onstale = (artifact) => this.changes.refetch(artifact.id);
     this.collection = new Collection(client, { onchange: (...what) => this.#listed(...what) });
@@ -58,9 +63,10 @@ export class Panel {
       left: () => this.list.focus(),
     });
     this.chains = new Chains(host, {
-      open: (artifact) => this.#look(artifact),
+      open: (artifact) => this.viewer.open(artifact),
       notify: (...said) => this.notices.say(...said),
       may: (permission) => this.access.may(permission),
+      undoable: (back) => (this.actions.undone = back),
     });
     this.filters = new Filters(
       host,
@@ -102,15 +108,13 @@ export class Panel {
       }),
       live.watchConnection((connected) => {
         this.lost.hidden = connected;
+        if (connected && live.tried) this.#retry();
       }),
       listen(this),
     ];
     this.lost.hidden = live.connected || !live.tried;
     this.collection.show(this.filters.value);
-    this.access.look().then(() => {
-      this.imports.look();
-      this.list.picked();
-    });
+    this.#look();
   }
 
   /** Give everything back; the element is the host's. */
@@ -173,9 +177,19 @@ export class Panel {
     else this.list.focus();
   }
 
-  /** Show an artifact that is in no list, as that of a step. */
-  #look(artifact) {
-    this.viewer.open(artifact);
+  /** Who is here, and what that allows. */
+  async #look() {
+    await this.access.look();
+    this.imports.look();
+    this.list.picked();
+  }
+
+  /** The hub is there again: what did not come while it was away comes now. */
+  #retry() {
+    this.#look();
+    this.filters.count();
+    this.viewer.retry();
+    for (const root of [this.element, this.overlay]) reload(root);
   }
 
   /** The picture of the next step, or of the one before; whatever version of its output is shown. */
@@ -183,7 +197,7 @@ export class Panel {
     const { pictures } = this.chains.view;
     const at = pictures.findIndex((one) => one.workflow_id === this.viewer.artifact?.workflow_id);
     const artifact = at < 0 ? null : pictures[at + by];
-    if (artifact) this.#look(artifact);
+    if (artifact) this.viewer.open(artifact);
     else this.notices.say("info", this.host.t(by < 0 ? "viewer.first" : "viewer.last"));
   }
 

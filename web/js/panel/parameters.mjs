@@ -3,6 +3,8 @@
  * from one attempt to the next. No DOM.
  */
 
+import { parse, stringify } from "./json.mjs";
+
 /** The literal inputs of a graph in API format; what comes from another node is none. */
 export function literals(graph) {
   const found = {};
@@ -24,15 +26,22 @@ export function prefilled(attempts) {
 
 /** A value as it stands in a field. */
 export function written(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : stringify(value);
+}
+
+function kind(value) {
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return "list";
+  return typeof value === "bigint" ? "number" : typeof value;
 }
 
 /** What was typed, of the kind that the value before was of; undefined where it is none of that kind. */
 export function read(text, before) {
   if (typeof before === "string") return text;
   try {
-    const value = JSON.parse(text);
-    return before === undefined || before === null || typeof value === typeof before ? value : undefined;
+    const value = parse(text);
+    if (value === Infinity || value === -Infinity) return undefined;
+    return kind(before) === "nothing" || kind(value) === kind(before) ? value : undefined;
   } catch {
     // A word alone, for an input of which nobody knows what it takes, is a text.
     return before === undefined || before === null ? text : undefined;
@@ -71,5 +80,5 @@ function valuesOf(attempt) {
 }
 
 function same(one, other) {
-  return one === other || JSON.stringify(one) === JSON.stringify(other);
+  return one === other || stringify(one) === stringify(other);
 }

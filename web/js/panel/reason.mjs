@@ -7,7 +7,7 @@ import { el } from "./dom.mjs";
 export class Reason {
   /** @param {{t: any, reject: (reason: string) => Promise<boolean>, ended: () => void}} tools */
   constructor({ t, reject, ended }) {
-    Object.assign(this, { reject, ended });
+    Object.assign(this, { reject, ended, turn: 0 });
     this.text = el("textarea", {
       rows: 3,
       maxLength: 2000,
@@ -49,6 +49,7 @@ export class Reason {
   /** Ask no more, and forget what was typed. */
   end() {
     if (this.element.hidden) return;
+    this.turn += 1;
     this.element.hidden = true;
     this.text.value = "";
     this.text.removeAttribute("aria-invalid");
@@ -62,11 +63,13 @@ export class Reason {
     event.preventDefault();
   }
 
+  /** An answer that comes while another reason is asked for already ends nothing. */
   async #send() {
+    const { turn } = this;
     const reason = this.text.value.trim();
     if (!reason) {
       this.text.setAttribute("aria-invalid", "true");
       this.text.focus();
-    } else if (await this.reject(reason)) this.end();
+    } else if ((await this.reject(reason)) && turn === this.turn) this.end();
   }
 }

@@ -5,7 +5,7 @@
 
 export class Recording {
   /**
-   * @param {{client: any, live: any, read: () => boolean, write: (on: boolean) => any, refused: (why: string) => void}}
+   * @param {{client: any, live: any, read: () => boolean, write: (on: boolean) => any, refused: (why: Error) => void}}
    *   tools `read` and `write` are the setting in the dialog
    */
   constructor({ client, live, read, write, refused }) {
@@ -25,7 +25,7 @@ export class Recording {
     try {
       this.stands = (await this.client.switchRecording(on ? "all" : "nodes")).record === "all";
     } catch (problem) {
-      this.refused(problem.message);
+      this.refused(problem);
     }
     await this.#show();
   }

@@ -62,6 +62,7 @@ export class Selected {
 
   async #change(text, on) {
     const { artifacts } = this.selection;
-    for (const tag of split(text)) await this.actions.tagAll(artifacts, tag, on);
+    const tags = split(text);
+    if (tags.length) await this.actions.tagAll(artifacts, tags, on);
   }
 }

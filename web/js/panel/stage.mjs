@@ -42,6 +42,11 @@ export class Stage {
     fill(this.element);
   }
 
+  /** Let what did not come be asked for anew when it is shown next. */
+  retry() {
+    if (this.layers.some((layer) => layer.isBehind)) this.clear();
+  }
+
   /**
    * @param {any} artifact the one that is decided on
    * @param {any} [other] what it is compared with, in `mode` "side" or "slider"

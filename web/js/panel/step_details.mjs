@@ -43,7 +43,7 @@ function actions(step, details, view) {
   const { t, chain } = view;
   const made = [];
   if (step.artifact && step.waitsForPerson) {
-    const onclick = () => view.open(step.artifact);
+    const onclick = () => view.open(view.step(view.chosen).artifact);
     made.push(button("check", { label: t("step.ask"), text: t("step.ask"), onclick, primary: true, does: "decide" }));
   }
   if (!chain.drive || !view.may("record") || !step.workflow || !details) return made;

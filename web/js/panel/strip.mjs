@@ -38,7 +38,7 @@ function pick(viewer, artifact, kind, name, chosen) {
       title: t("versions.hint"),
       onclick: (event) => (event.shiftKey ? viewer.compareWith(artifact.id) : viewer.turnTo(artifact.id)),
     },
-    el("img", { src: client.thumbnail(artifact, "small"), alt: "", decoding: "async" }),
+    el("img", { loading: "lazy", src: client.thumbnail(artifact, "small"), alt: "", decoding: "async" }),
     el("span", {}, name),
     badge(artifact, t),
   );

@@ -76,9 +76,8 @@ export class Tags {
   async #add(text) {
     const { artifact } = this;
     const wanted = split(text).filter((tag) => !artifact.tags.includes(tag));
-    const refused = [];
-    for (const tag of wanted) if (!(await this.actions.tag(artifact, tag))) refused.push(tag);
+    if (!wanted.length || (await this.actions.tag(artifact, wanted))) return;
     // What the hub did not take is there to be tried again.
-    if (refused.length && this.artifact?.id === artifact.id && !this.field.input.value) this.field.input.value = refused.join(", ");
+    if (this.artifact?.id === artifact.id && !this.field.input.value) this.field.input.value = wanted.join(", ");
   }
 }

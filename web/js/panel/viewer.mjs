@@ -24,7 +24,7 @@ export class Viewer {
   constructor(tools) {
     Object.assign(this, tools);
     const { t } = this;
-    this.artifact = null;
+    Object.assign(this, { artifact: null, asked: 0, taken: 0, isBehind: false });
     this.#forget();
     this.stage = new Stage({ ...tools, save: (artifact) => this.download(artifact) });
     this.strip = el("div", { class: "adb-strip" });
@@ -110,6 +110,14 @@ export class Viewer {
     this.batch = this.batch.map(newer);
     this.#draw();
     await this.#gather();
+  }
+
+  /** Ask anew for what did not come. */
+  retry() {
+    if (!this.isOpen) return;
+    this.stage.retry();
+    this.#draw();
+    if (this.isBehind) this.#gather();
   }
 
   /** Ask for a reason first; a rejection without one is none. */
@@ -198,7 +206,12 @@ export class Viewer {
   async #gather() {
     const { id, workflow_id: run } = this.artifact;
     const batch = batchOf(this.artifact);
-    const kept = (value) => () => value;
+    const turn = ++this.asked;
+    let behind = false;
+    const kept = (value) => () => {
+      behind = true;
+      return value;
+    };
     const [versions, heads, history, workflow, lineage] = await Promise.all([
       this.client.versions(id).catch(kept({ items: [] })),
       batch === null ? { items: [] } : this.client.heads(run).catch(kept({ items: this.batch })),
@@ -206,7 +219,8 @@ export class Viewer {
       this.client.workflow(run).catch(kept(this.workflow)),
       this.client.lineage(id, NEAREST).catch(kept(this.lineage)),
     ]);
-    if (this.artifact?.id !== id) return;
+    if (this.artifact?.id !== id || turn < this.taken) return;
+    Object.assign(this, { taken: turn, isBehind: behind });
     if (versions.items.length) this.versions = versions.items;
     this.batch = heads.items
       .filter((one) => batchOf(one) === batch)
@@ -232,6 +246,8 @@ export class Viewer {
     refill(this.facts, ...generation(artifact, this), ...facts(artifact, this.workflow, this));
     refill(this.lineageGraph, ...lineageGraph(this.lineage, this));
     refill(this.story, ...story(this.history, this));
+    if (this.drawn !== artifact.id) this.side.scrollTop = 0;
+    this.drawn = artifact.id;
   }
 
   #over(event) {

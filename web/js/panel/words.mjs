@@ -39,7 +39,7 @@ export function size(bytes) {
 
 /** How long a film or a sound lasts: 0:04, 1:02:03. */
 export function lasting(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
+  const whole = Math.max(0, Math.floor(Number(seconds)));
   const two = (value) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
