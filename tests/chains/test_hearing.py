@@ -48,6 +48,7 @@ def test_the_node_that_runs_is_told_while_it_runs(studio: Studio, gpu_a: ComfyUI
         mine, other = {"prompt_id": prompt["prompt_id"]}, {"prompt_id": "another"}
         gpu_a.tell("executing", node="1", **mine)
         until(lambda: driver.heard(chain.id) and studio.statuses(chain)["one"] == "executing")
+        studio.until(chain, "executing_level_0")
         written = events.last_seq(studio.library)
         gpu_a.tell("progress", node="9", value=2, max=20, **other)
         for value in (3, 4):
