@@ -278,6 +278,8 @@ def insert_artifact(
         taken: a row that stands for it, where it is to be recorded `once`.
     Returns:
         The `local_path` of what is recorded.
+    Raises:
+        Conflict: another artifact has this id. StaleRevision: as `output.seen` says. NotFound: what it edits is gone.
     """
     existing = _existing.row(output.artifact_id)
     if existing is not None:
@@ -290,9 +292,24 @@ def insert_artifact(
     if output.seen is not None:
         seen = _existing.row(output.seen[0]) or artifacts.row_of(output.seen[0])
         artifacts.check_revision(tx.library, seen, output.seen[1])
-    parent = _parent(output)
+    row = _row(tx, output, placement, workflow_id, attempt_id)
+    claim = pointers.claim(tx, row)
+    insert(models.Artifact, row)
+    for tag in output.tags:
+        insert(models.Tag, {"artifact_id": output.artifact_id, "tag": tag, "created_by": tx.actor, "created_at": tx.at})
+    tx.log(output.action, "artifact", output.artifact_id, workflow_id=workflow_id, after=_told(output, row))
+    pointers.after_new_version(tx, row, claim)
+    if output.seen is not None:
+        _raise_revision.run(tx.at, output.seen[0])
+    return placement.local_path
+
+
+def _row(
+    tx: Transaction, output: NewArtifact, placement: Placement, workflow_id: str, attempt_id: str | None
+) -> dict[str, Any]:
     (workflow,) = _workflow.rows(workflow_id)
-    row = {
+    status = output.status or _default_status(tx, workflow["requires_approval"])
+    return {
         "id": output.artifact_id,
         "workflow_id": workflow_id,
         "filename": output.filename,
@@ -305,9 +322,9 @@ def insert_artifact(
         "subfolder": output.subfolder,
         "comfy_folder_type": output.comfy_folder_type,
         "version": next_version(workflow_id, output.output_key),
-        "parent_artifact_id": parent,
+        "parent_artifact_id": _parent(output),
         "source_artifact_id": output.source_artifact_id,
-        "approval_status": output.status or _default_status(tx, workflow["requires_approval"]),
+        "approval_status": status,
         "metadata": output.metadata,
         "created_at": output.made_at or tx.at,
         "updated_at": tx.at,
@@ -319,43 +336,37 @@ def insert_artifact(
         "bytes_removed_at": None,
         "deleted_at": None,
         "chain_deleted_at": workflow["chain_deleted_at"],
+        **_decision(tx, output, status, placement.sha256),
     }
+
+
+def _decision(tx: Transaction, output: NewArtifact, status: str, sha256: str) -> dict[str, Any]:
+    """What is decided on it from the start, as columns."""
     if output.decision is not None:
-        row.update(output.decision)
-    elif row["approval_status"] == "approved":
+        return output.decision
+    if status == "approved":
         by = output.approved_by or tx.actor
-        row.update(approved_by=by, approved_at=tx.at, decided_by=by, decided_at=tx.at, decided_sha256=placement.sha256)
-    elif output.approved_by:
-        row["approved_by"] = output.approved_by
-    claim = pointers.claim(tx, row)
-    insert(models.Artifact, row)
-    for tag in output.tags:
-        insert(models.Tag, {"artifact_id": output.artifact_id, "tag": tag, "created_by": tx.actor, "created_at": tx.at})
-    tx.log(
-        output.action,
-        "artifact",
-        output.artifact_id,
-        workflow_id=workflow_id,
-        after={
-            "output_key": output.output_key,
-            "version": row["version"],
-            "approval_status": row["approval_status"],
-            "parent_artifact_id": parent,
-            "filename": output.filename,
-            "file_size": placement.size,
-            "sha256": placement.sha256,
-            **({"approved_by": row["approved_by"]} if row.get("approved_by") else {}),
-            **({"tags": sorted(output.tags)} if output.tags else {}),
-            **({"edited_artifact_id": output.seen[0]} if output.seen else {}),
-            **({"created_at": output.made_at, "workflow_id": workflow_id} if output.made_at else {}),
-            **({"source_artifact_id": output.source_artifact_id} if output.source_artifact_id else {}),
-            **output.told,
-        },
+        decided = {"decided_by": by, "decided_at": tx.at, "decided_sha256": sha256}
+        return {"approved_by": by, "approved_at": tx.at, **decided}
+    return {"approved_by": output.approved_by} if output.approved_by else {}
+
+
+def _told(output: NewArtifact, row: dict[str, Any]) -> dict[str, Any]:
+    """What its event tells: always the first of these, and the others where there is something to tell."""
+    always = (
+        *("output_key", "version", "approval_status", "parent_artifact_id"),
+        *("filename", "file_size", "sha256"),
     )
-    pointers.after_new_version(tx, row, claim)
-    if output.seen is not None:
-        _raise_revision.run(tx.at, output.seen[0])
-    return placement.local_path
+    more = {
+        "approved_by": row.get("approved_by"),
+        "tags": sorted(output.tags),
+        "edited_artifact_id": output.seen[0] if output.seen else None,
+        "created_at": output.made_at,
+        "workflow_id": row["workflow_id"] if output.made_at else None,
+        "source_artifact_id": output.source_artifact_id,
+    }
+    told = {name: value for name, value in more.items() if value}
+    return {**{name: row[name] for name in always}, **told, **output.told}
 
 
 def _refuse_other(existing: dict[str, Any], output: NewArtifact, placement: Placement, workflow_id: str) -> None:
