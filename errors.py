@@ -32,7 +32,6 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "UNFORESEEN",
     "ArtifactDBError",
     "BadConfiguration",
     "Conflict",
