@@ -81,10 +81,14 @@ async def test_all_of_it_is_one_transaction(gathering: Gathering, comfyui: Comfy
     added = (await gathering.events())[known:]
     assert len({event["at"] for event in added}) == 1
     assert [event["action"] for event in added if not event["action"].endswith("_changed")] == [
-        *("artifact.recorded", "artifact.recorded", "attempt.updated", "attempt.updated", "workflow.updated")
+        *("artifact.recorded", "artifact.recorded"),
+        *("attempt.updated", "workflow.updated"),  # what it is made of
+        *("attempt.updated", "workflow.updated"),  # how it ended
     ]
-    attempt = (await gathering.workflow())["attempts"][0]
+    workflow = await gathering.workflow()
+    attempt = workflow["attempts"][0]
     assert attempt["workflow_definition"] == {"9": {"class_type": "SaveImage", "inputs": {}}}
+    assert workflow["workflow_definition"] == attempt["workflow_definition"]
     assert attempt["client_id"] == "ui"
 
 
