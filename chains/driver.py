@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..db.statuses import FINISHED_CHAIN, UNDER_WAY
-from ..errors import ArtifactDBError, Invalid, NotFound
+from ..errors import UNFORESEEN, ArtifactDBError, Invalid, NotFound
 from ..library import driving, events, identities
 from ..library.opening import Library
 from . import progress, rounds, steps
@@ -274,7 +274,7 @@ class Driver:
         if self._watch is not None:
             try:
                 self._watch(chain_id, found)
-            except Exception:  # Whatever is the matter with who watches, the chain goes on.
+            except (ArtifactDBError, OSError, *UNFORESEEN):  # Whatever ails who watches, the chain goes on.
                 logger.exception("how chain %s stands cannot be told", chain_id)
 
     def _go_on(self, driven: _Driven) -> None:
