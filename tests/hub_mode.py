@@ -17,6 +17,7 @@ import invariants
 import requests
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
+from comfyui_artifact_db.records import hub_identity
 from comfyui_studio import Outcome, Studio, add_pack, until
 from commanding import Shell, servers_at
 from losing import Wire
@@ -129,7 +130,8 @@ class HubStudio(Studio):
 
     def is_empty(self) -> bool:
         """Whether nothing is on its way to the hub any more, and nothing of it is left."""
-        return not self.files() - {"store-id"} - {name for name in self.files() if name.startswith("loaded/")}
+        stays = {"store-id", hub_identity.FILE}
+        return not self.files() - stays - {name for name in self.files() if name.startswith("loaded/")}
 
 
 class Machines:
