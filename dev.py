@@ -35,7 +35,7 @@ def main() -> int:
     demo.set_defaults(run=_demo)
 
     test = commands.add_parser("test", help="install what is needed and run the tests")
-    long = "run the long suites: engines, whole studios, what is killed at work (without it: all the others)"
+    long = "run the long suites: engines, whole studios, films, what is killed at work (without it: all the others)"
     test.add_argument("--long", action="store_true", help=long)
     test.set_defaults(run=_test)
 

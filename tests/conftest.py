@@ -32,9 +32,12 @@ LONG = (
     *("comfyui/test_chains_on_servers.py", "comfyui/test_database_away.py", "comfyui/test_everything_recorded.py"),
     *("comfyui/test_adopting_guide.py", "chains/test_temporal.py", "cli/test_chains.py", "cli/test_workers.py"),
     *("client/test_engines.py", "client/test_engines_far_away.py", "client/test_workers_far_away.py"),
-    *("library/test_vanished_store.py",),
+    *("library/test_vanished_store.py", "media/test_films.py", "media/test_waveforms.py"),
+    *("panel/test_accessibility.py", "panel/test_chains.py", "panel/test_finding.py", "panel/test_playing.py"),
 )
-"""The long suites, which have the mark `long`: engines, whole studios, guides, and whatever is killed at work."""
+"""The long suites, which have the mark `long`: engines, whole studios, guides, whatever is killed at work, films and
+sounds, and pages of the panel that are gone through whole.
+"""
 
 
 def is_long(item: pytest.Item) -> bool:
