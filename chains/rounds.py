@@ -13,12 +13,12 @@ from .driven import Chain
 from .progress import Phase, Progress, Standing, look
 from .servers import Servers
 
-OVERDUE = 1.0
-"""Seconds after which it is looked at again whether what was overdue is decided."""
-
 if TYPE_CHECKING:
     from ..library.opening import Library
     from .records import Records
+
+OVERDUE = 1.0
+"""Seconds after which it is looked at again whether what was overdue is decided."""
 
 
 def settle(chain: Chain, found: Progress) -> float | None:
@@ -48,12 +48,14 @@ def expire(library: Library, records: Records, chain_id: str, step_id: str) -> N
     chain = Chain.load(records, chain_id, Servers(records))
     found = (one for level in look(chain).levels for one in level)
     for one in found:
-        limit = one.step.approval_timeout
-        if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or (_left(chain, one) or 0.0) > 0:
+        limit, left = one.step.approval_timeout, _left(chain, one)
+        if one.step.id != step_id or one.phase is not Phase.PENDING or limit is None or left is None or left > 0:
             continue
         assert one.workflow is not None
-        waits = (head for head in records.list_heads(one.workflow.id) if head.approval_status == "pending")
-        if (offered := next(waits, None)) is None:
+        # First what was seen to be offered: whoever has decided on it since has decided for the whole batch.
+        heads = (one.current, *records.list_heads(one.workflow.id))
+        offered = next((head for head in heads if head is not None and head.approval_status == "pending"), None)
+        if offered is None:
             continue
         by = f"{driving.DRIVER}: approval_timeout"
         if limit.then == "approve":

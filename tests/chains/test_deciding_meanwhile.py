@@ -90,6 +90,31 @@ def test_a_person_who_decides_as_the_time_is_over_has_decided(
     assert studio.current(chain_row, "one").decided_by == "ada"
 
 
+def test_who_rejects_the_first_of_a_batch_as_the_time_is_over_has_decided_on_no_other(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, decided = rounds.look, []
+
+    def looked(chain: Driven) -> Progress:
+        found = look(chain)
+        if not decided:
+            decided.append(studio.current(chain_row, "one"))
+            reject(studio, decided[0])
+        return found
+
+    monkeypatch.setattr(rounds, "look", looked)
+    studio.pictures = 2
+    limit = {"after": "0.2s", "then": "approve"}
+    chain_row = studio.begin(step("one", requires_approval=True, approval_timeout=limit), step("two", "one"))
+    other = studio.begin(step("one"), step("two", "one"))
+    with studio.driving():
+        until(lambda: decided)
+        studio.until(other, "completed")
+        studio.until(chain_row, "awaiting_approval")
+    assert sorted(one.approval_status for one in studio.heads(chain_row, "one")) == ["pending", "rejected"]
+    assert "two" not in studio.statuses(chain_row)
+
+
 def test_a_rejection_is_a_decision_and_no_time_limit_overrides_it(studio: Studio) -> None:
     limit = {"after": "2s", "then": "fail"}
     chain = studio.begin(step("one", requires_approval=True, approval_timeout=limit), step("two", "one"))
