@@ -151,10 +151,9 @@ def _phase(
         return Phase.SKIPPED
     if workflow.status in UNDER_WAY:
         return Phase.RUNNING
-    if workflow.status == "completed" and current is None:
-        return Phase.DONE
     if workflow.status in ("completed", "awaiting_approval"):
-        return Phase.DONE if current is not None and current.usable else Phase.PENDING
+        is_done = current.usable if current is not None else workflow.status == "completed"
+        return Phase.DONE if is_done else Phase.PENDING
     if attempt is not None and steps.due_in(chain, step, attempt) is not None:
         return Phase.RUNNING
     return Phase.FAILED

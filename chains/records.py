@@ -104,7 +104,7 @@ class Records(Protocol):
         """The step does not run in this chain; what has begun stays as it is."""
 
     def fail(self, workflow_id: str, *, error: str) -> None:
-        """The step cannot even begin, or nobody decided on it in time; what was cancelled or skipped stays as it is."""
+        """The step cannot even begin; what was cancelled or skipped stays as it is."""
 
     def sent_before(self, attempt: Attempt) -> Attempt | None:
         """The last attempt before this one whose prompt may have come to its server; None where there is none."""

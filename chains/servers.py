@@ -27,7 +27,6 @@ TIMEOUT, DEADLINE = 10.0, 30.0
 REMEMBERED = 60.0
 """Seconds for which what a server said of its nodes is believed; models come and go seldom."""
 
-
 SILENT = 60.0
 """Seconds for which a server that let somebody wait in vain is asked only where no other can run a graph."""
 

@@ -236,7 +236,7 @@ def end(tx: Transaction, ending: Ending) -> None:
     proceed(tx, attempt, ending.status, ending.error)
 
 
-def define(tx: Transaction, attempt: dict[str, Any], workflow_definition: dict[str, Any] | None, **told: Any) -> None:
+def define(tx: Transaction, attempt: dict[str, Any], workflow_definition: dict[str, Any], **told: Any) -> None:
     """Write down what an attempt is made of that was announced without it; also of its workflow, where that has none.
 
     Args:

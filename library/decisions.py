@@ -255,7 +255,7 @@ def _require_bytes(library: Library, row: Row) -> None:
     if row["deleted_at"] is not None:
         raise NotUsable(f"there is nothing to decide on: {artifacts.why_not_usable(seen)}", artifact=seen)
     if not artifacts.unchanged(library, row):
-        raise NotUsable("its bytes are not those that were recorded; look at it again", artifact=seen)
+        raise NotUsable(f"{artifacts.CHANGED}; look at it again", artifact=seen)
 
 
 def _require_kept(row: Row) -> None:
