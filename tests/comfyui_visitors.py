@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyui_artifact_db.server_routes.table import ROUTES
-from comfyui_studio import Studio, picture, until
+from comfyui_studio import Studio, picture
+from waiting import until
 
 MOUNTS = ("/artifact-db", "/api/artifact-db")
 

@@ -18,9 +18,10 @@ import requests
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library.opening import open_library
 from comfyui_artifact_db.records import hub_identity
-from comfyui_studio import Outcome, Studio, add_pack, until
+from comfyui_studio import Outcome, Studio, add_pack
 from commanding import Shell, servers_at
 from losing import Wire
+from waiting import until
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer, free_port, tied_to_this_process

@@ -7,8 +7,9 @@ from typing import Any
 
 from comfyui_graphs import Graph
 from comfyui_studio import Studio
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
+from waiting import until
 
 TAB = "[aria-label*='Artifact DB' i]"
 NOISE = ("user.css", "reading 'id'", "Content Security Policy", "net::ERR", "fetch", "Failed to load")

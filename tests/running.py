@@ -13,7 +13,7 @@ from typing import Any
 import invariants
 import pytest
 from aiohttp import web
-from chaining import GRAPH, Studio, until
+from chaining import GRAPH, Studio
 from comfyui_artifact_db.client import ArtifactDB, connect, open_local
 from comfyui_artifact_db.client.records import Artifact, Workflow
 from comfyui_artifact_db.config import Config, Server
@@ -21,6 +21,7 @@ from comfyui_artifact_db.library.opening import Library, SharedLibrary, open_lib
 from comfyui_artifact_db.server_routes.application import application
 from comfyui_servers_that import ComfyUI, serving
 from making import png
+from waiting import until
 
 WAYS = ("hub", "library")
 

@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from chaining import GRAPH, Studio, step, until
+from chaining import GRAPH, Studio, step
 from comfyui_artifact_db.chains import driver, servers
 from comfyui_artifact_db.chains.definitions import ANY
 from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.library import decisions, executing
+from waiting import until
 
 
 class Silent:

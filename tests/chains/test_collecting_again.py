@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains import prompts, steps
 from comfyui_artifact_db.library import collecting, executing, fetching
 from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import ComfyUI
 from making import png
+from waiting import until
 
 Behave = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FILE = "made_00001_.png"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains import prompts, rounds, steps
 from comfyui_artifact_db.chains.driven import Chain as Driven
 from comfyui_artifact_db.chains.progress import Progress
@@ -15,6 +15,7 @@ from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.library import chains, decisions, executing, trash
 from comfyui_artifact_db.library.views import Artifact
 from making import png
+from waiting import until
 
 REVIEWED = step("one", requires_approval=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import processes
 import pytest
 from aiohttp import web
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.config import Config
 from comfyui_artifact_db.db import models
 from comfyui_artifact_db.library import attempts, decisions, pages, transfers
@@ -18,6 +18,7 @@ from comfyui_servers_that import ComfyUI
 from commanding import servers_of
 from making import png
 from tampering import tamper
+from waiting import until
 
 Spoil = Callable[[Path], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains import control
 from comfyui_artifact_db.chains.driver import Driver
 from comfyui_artifact_db.chains.progress import Progress
@@ -19,6 +19,7 @@ from comfyui_artifact_db.db.statuses import FINISHED_CHAIN
 from comfyui_artifact_db.errors import Conflict, Invalid
 from comfyui_artifact_db.library import chains, driving, lineage
 from making import png
+from waiting import until
 
 
 def queued(studio: Studio) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from certifying import authority
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains import control
 from comfyui_artifact_db.chains.hearing import Heard, Hearing
 from comfyui_artifact_db.comfyui_client.websockets import NodeProgress, read
@@ -17,6 +17,7 @@ from comfyui_artifact_db.config import Server
 from comfyui_artifact_db.library import events
 from comfyui_servers_that import TOKEN, ComfyUI, Misbehaving, server_that, serving
 from making import png
+from waiting import until
 
 __all__ = ["server_that"]
 

@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.errors import Conflict, Invalid, NotFound
 from comfyui_artifact_db.library import chains, decisions, driving, edits, executing, workflows
 from comfyui_artifact_db.library.views import Artifact, Chain
 from comfyui_artifact_db.media.kinds import PNG
 from making import png
+from waiting import until
 
 REVIEWED = step("one", requires_approval=True)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains.records import LocalRecords
 from comfyui_artifact_db.chains.temporal import pump, worker
 from comfyui_artifact_db.chains.temporal.messages import workflow_id
@@ -22,6 +22,7 @@ from comfyui_artifact_db.library.views import Chain
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from waiting import until
 from working import Temporal, a_worker
 
 pytestmark = pytest.mark.engine("temporal")

@@ -15,7 +15,7 @@ from typing import Any
 import invariants
 import pytest
 import requests
-from chaining import Studio, step, studio_of, until
+from chaining import Studio, step, studio_of
 from comfyui_artifact_db.chains import control
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, chains, decisions, pages
@@ -24,6 +24,7 @@ from comfyui_artifact_db.library.views import Chain
 from comfyui_servers_that import ComfyUI
 from commanding import Shell, servers_of
 from making import png
+from waiting import until
 from working import Temporal, temporal_in
 
 SECONDS = 90.0

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import invariants
 import pytest
-from chaining import Studio, step, studio_of, until
+from chaining import Studio, step, studio_of
 from comfyui_artifact_db.library import identities
 from comfyui_artifact_db.library.opening import Library
+from waiting import until
 from working import Skipping
 
 

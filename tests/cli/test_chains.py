@@ -11,13 +11,14 @@ from typing import Any
 
 import invariants
 import pytest
-from chaining import GRAPH, Studio, studio_of, until
+from chaining import GRAPH, Studio, studio_of
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
 from comfyui_artifact_db.library.opening import Library, open_library
 from comfyui_artifact_db.library.views import Chain
 from commanding import Shell, servers_of
 from making import png
+from waiting import until
 
 FILM = """\
 name: film

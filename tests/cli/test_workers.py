@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaining import GRAPH, Studio, studio_of, until
+from chaining import GRAPH, Studio, studio_of
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
 from comfyui_artifact_db.library.opening import open_library
 from commanding import Shell, servers_of
+from waiting import until
 from working import Temporal, temporal_in
 
 FILM = """\

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.chains.records import LocalRecords, Records
 from comfyui_artifact_db.chains.stages import Stage
 from comfyui_artifact_db.client.engine import HubRecords
@@ -36,6 +36,7 @@ from comfyui_servers_that import SUCCESS
 from engines import FARM, Engine, farm, over_http, strict, token_of
 from making import made_of, png
 from running import served
+from waiting import until
 
 WAYS = ("library", "hub")
 

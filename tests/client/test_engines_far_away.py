@@ -9,7 +9,7 @@ from pathlib import Path
 
 import comfyui_servers_that
 import pytest
-from chaining import Studio, step, studio_of, until
+from chaining import Studio, step, studio_of
 from comfyui_artifact_db.errors import Unavailable
 from comfyui_artifact_db.library import events, fetching, pages, transfers
 from comfyui_artifact_db.library.opening import Library
@@ -18,6 +18,7 @@ from commanding import Shell
 from engines import Engine, a_person, assert_done_once, farm, film, hub_file, over_http, strict, token_of
 from losing import wire
 from running import served
+from waiting import until
 
 LARGE = 300 * 1024 * 1024
 SLACK = 24 * 1024 * 1024

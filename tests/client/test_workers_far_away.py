@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaining import Studio, step, until
+from chaining import Studio, step
 from comfyui_artifact_db.client import connect
 from comfyui_artifact_db.library import chains, driving, events
 from commanding import Shell, servers_of
@@ -14,6 +14,7 @@ from engines import a_person, assert_done_once, film, hub_file, strict, token_of
 from losing import wire
 from making import png
 from running import served
+from waiting import until
 from working import Temporal, temporal_in
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import invariants
 import pytest
 import requests
-from chaining import until
 from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import artifacts, attempts, chains, decisions, lineage, pages, transfers, workflows
 from comfyui_artifact_db.library.opening import Library, open_library
@@ -20,6 +19,7 @@ from comfyui_artifact_db.library.views import Artifact, Attempt, Chain, Transfer
 from comfyui_studio import add_pack
 from commanding import Shell, servers_of
 from PIL import Image
+from waiting import until
 from working import temporal_in
 
 from devtools.environment import ComfyUI

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph, Node, blank, everything, kinds_of_everything
-from comfyui_studio import Outcome, Studio, until
+from comfyui_studio import Outcome, Studio
+from waiting import until
 
 SECONDS = 60.0
 

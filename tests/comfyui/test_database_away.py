@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
-from comfyui_studio import Outcome, Studio, add_pack, until
+from comfyui_studio import Outcome, Studio, add_pack
 from locking import locked
+from waiting import until
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer

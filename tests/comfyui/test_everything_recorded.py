@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph, Node, blank, everything, kinds_of_everything
-from comfyui_studio import Outcome, Studio, add_pack, check_invariants, until
+from comfyui_studio import Outcome, Studio, add_pack, check_invariants
 from locking import locked
+from waiting import until
 
 from devtools.environment import ComfyUI
 from devtools.servers import ComfyServer

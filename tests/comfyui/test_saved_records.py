@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph, saved_picture
-from comfyui_studio import Studio, until
+from comfyui_studio import Studio
+from waiting import until
 
 WORKFLOW = {"nodes": [{"id": 1}], "version": 0.4}
 

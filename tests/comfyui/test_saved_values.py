@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph, Node
-from comfyui_studio import Studio, until
+from comfyui_studio import Studio
+from waiting import until
 
 KINDS = ["image", "mask", "video", "audio", "latent", "text"]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
-from comfyui_studio import Studio, picture, until
+from comfyui_studio import Studio, picture
+from waiting import until
 
 
 class Waiting:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
-from comfyui_studio import until
 from hub_mode import NAMES, HubStudio, Machines, ids_of
+from waiting import until
 
 
 def twice(chain: str) -> tuple[Graph, list[Any]]:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from comfyui_graphs import Graph
-from comfyui_studio import until
 from commanding import servers_at
 from engines import worker_far_away
 from hub_mode import NAMES, HubStudio, Machines, ids_of
 from losing import Wire, wire
+from waiting import until
 from working import Temporal, temporal_in
 
 SECONDS = 120.0

@@ -10,12 +10,13 @@ import pytest
 import requests
 from browsing import chromium
 from comfyui_graphs import Graph
-from comfyui_studio import pixels, until
+from comfyui_studio import pixels
 from hub_mode import NAMES, HubStudio, Machines
 from panel_comfyui import ComfyScreen
 from panel_screens import Screen
 from PIL import Image
 from playwright.sync_api import expect
+from waiting import until
 
 
 def test_what_a_machine_saves_is_recorded_at_the_hub_and_loaded_at_another(machines: Machines) -> None:

@@ -17,9 +17,9 @@ from comfyui_artifact_db.db import models
 from comfyui_artifact_db.errors import ArtifactDBError, NotFound, StoreFailed, TooNew, Unavailable
 from comfyui_artifact_db.library import artifacts, identities, recording, recovery, runs
 from comfyui_artifact_db.library.opening import Library, open_library
-from comfyui_studio import until
 from locking import locked
 from making import png
+from waiting import until
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

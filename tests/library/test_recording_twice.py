@@ -13,10 +13,10 @@ from comfyui_artifact_db.errors import Conflict, Invalid, NotFound, Unavailable
 from comfyui_artifact_db.library import artifacts, events, identities, pages, recording, recovery, runs
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage import local
-from comfyui_studio import until
 from committing import connecting
 from locking import locked
 from making import png
+from waiting import until
 
 
 def record(

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from panel_hub import PanelHub
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import expect
+from waiting import until
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

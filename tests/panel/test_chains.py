@@ -14,8 +14,9 @@ from comfyui_artifact_db.library import access, attempts, chains, executing, pag
 from making import png
 from panel_chains import ChainHub, ChainScreen, chain_hub
 from panel_hub import PanelHub
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import Browser, expect
+from waiting import until
 
 ASK = pages.Ask(50, None)
 

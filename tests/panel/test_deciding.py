@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from panel_hub import PanelHub, picture
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 
 def test_what_waits_comes_first_and_is_counted(hub: PanelHub, screen: Screen) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from panel_hub import PanelHub, picture
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import Route, expect
+from waiting import until
 
 MANY = 2000
 

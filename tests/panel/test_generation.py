@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from panel_hub import PanelHub
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 TOLD: dict[str, Any] = {
     "prompt": {"state": "ok", "value": "a <b>cat</b>\non a roof"},

@@ -10,8 +10,9 @@ import pytest
 from making import png
 from output_folders import GOOD, every_kind
 from panel_hub import PanelHub
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 
 @pytest.fixture

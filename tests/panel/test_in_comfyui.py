@@ -11,8 +11,9 @@ from comfyui_graphs import Graph
 from comfyui_studio import Studio
 from panel_comfyui import ComfyScreen, saved, workflow_of
 from panel_hub import picture
-from panel_screens import serious, until
+from panel_screens import serious
 from playwright.sync_api import Browser, Page, expect
+from waiting import until
 
 from devtools.environment import comfyui, newest_frontend
 from devtools.servers import ComfyServer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from panel_hub import PanelHub
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 NAMES = ["one.png", "two.png", "three.png", "four.png", "five.png"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from comfyui_artifact_db.library import identities, recording, runs
 from comfyui_artifact_db.library.views import Artifact
 from panel_hub import PanelHub, picture
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import expect
+from waiting import until
 
 
 def made_from(hub: PanelHub, name: str, *inputs: Artifact) -> Artifact:

@@ -11,9 +11,10 @@ from comfyui_artifact_db.config import load_config
 from comfyui_artifact_db.library import chains, decisions, pages
 from comfyui_artifact_db.library.opening import open_library
 from panel_hub import PanelHub
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
 from small_disks import resize
+from waiting import until
 
 WATCH = """() => {
   globalThis.touched = new Set();

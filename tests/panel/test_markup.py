@@ -9,8 +9,9 @@ import pytest
 import requests
 from comfyui_artifact_db.library import decisions
 from panel_hub import PanelHub, picture
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 EVIL = [
     "<img src=x onerror=alert(1)>",

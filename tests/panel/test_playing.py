@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from panel_hub import PanelHub
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import expect
 from screening import film, sound
+from waiting import until
 
 FILM: dict[str, Any] = {"container": "webm", "frames": 48, "size": (320, 240)}
 """Two seconds, in a codec that every Chromium has."""

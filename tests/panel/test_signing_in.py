@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from comfyui_artifact_db.library import access
 from panel_hub import PanelHub
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import Browser, expect
+from waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from comfyui_artifact_db.library import decisions, tags
 from panel_hub import PanelHub
-from panel_screens import Screen, serious, until
+from panel_screens import Screen, serious
 from playwright.sync_api import Locator, expect
+from waiting import until
 
 
 def chips(screen: Screen) -> Locator:

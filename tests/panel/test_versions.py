@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from panel_hub import PanelHub, picture
-from panel_screens import Screen, until
+from panel_screens import Screen
 from playwright.sync_api import expect
+from waiting import until
 
 
 def strip(screen: Screen) -> list[str]:

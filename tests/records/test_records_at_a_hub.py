@@ -37,10 +37,10 @@ from comfyui_artifact_db.records import hub_identity, outbox
 from comfyui_artifact_db.records.hub import HubRecorder, RefusedByHub
 from comfyui_artifact_db.records.loaded import Loaded
 from comfyui_artifact_db.storage.local import Intent
-from comfyui_studio import until
 from losing import Wire, wire
 from making import png
 from running import ServedHub, served
+from waiting import until
 
 Open = Callable[..., HubRecorder]
 

@@ -18,7 +18,7 @@ from comfyui_artifact_db.library import artifacts, pages, recording, recovery
 from comfyui_artifact_db.library.opening import Library
 from comfyui_artifact_db.storage import staging
 from comfyui_artifact_db.storage.local import Intent
-from comfyui_studio import until
+from waiting import until
 
 Reopen = Callable[[], Library]
 RECORD = {"actor": "x", "workflow_id": "y", "run": None, "outputs": []}
